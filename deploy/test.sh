@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# Builds everything and runs the tests. Ends with "N passed, N failed, N skipped"; the exit code is 0 only if none failed.
+set -u
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+
+usage() {
+  cat <<'USAGE'
+Usage: deploy/test.sh [--full] [--asan] [--tsan]
+
+Installs the Debian packages that are missing (as root or with sudo), builds everything and runs:
+
+  (nothing)  the fast tests: all but those labelled full; at most three minutes
+  --full     every test; then the fast ones under --asan, then --tsan. This is what CI runs
+  --asan     the fast tests but those of whole runs, with the address and undefined-behaviour sanitizers
+  --tsan     the tests labelled thread, built with the thread sanitizer
+
+One test: ctest --preset release -R NAME (after a build).
+USAGE
+}
+
+stages=()
+for argument in "$@"; do
+  case $argument in
+    --full) stages+=(full asan tsan) ;;
+    --asan | --tsan) stages+=("${argument#--}") ;;
+    -h | --help)
+      usage
+      exit 0
+      ;;
+    *)
+      usage >&2
+      exit 2
+      ;;
+  esac
+done
+[[ ${#stages[@]} -gt 0 ]] || stages=(fast)
+
+passed=0
+failed=0
+skipped=0
+
+# run_tests PRESET CTEST-ARGUMENT...: runs the tests of a built tree and counts them.
+run_tests() {
+  local preset=$1 report=$root/build/$1/tests.xml before=$failed
+  shift
+  rm -f "$report"
+  [[ -t 1 ]] && set -- --progress "$@"
+  "${run_with[@]}" ctest --test-dir "$root/build/$preset" -j "${CTEST_PARALLEL_LEVEL:-2}" --timeout 900 \
+    --no-tests=error --output-on-failure --output-junit "$report" "$@"
+  local exit_code=$? tests=0 failures=0 not_run=0
+  if [[ -f $report ]]; then
+    tests=$(attribute tests "$report")
+    failures=$(attribute failures "$report")
+    not_run=$(($(attribute disabled "$report") + $(attribute skipped "$report")))
+  fi
+  passed=$((passed + tests - failures - not_run))
+  failed=$((failed + failures))
+  skipped=$((skipped + not_run))
+  # Whatever ctest objects to counts, even where no test says so: no tests at all, say.
+  [[ $exit_code -eq 0 || $failed -gt $before ]] || failed=$((failed + 1))
+}
+
+attribute() { grep -oE -m 1 "^[[:space:]]+$1=\"[0-9]+\"" "$2" | grep -oE '[0-9]+' || echo 0; }
+
+# The executables whose tests are labelled thread, by the release tree.
+thread_tests() {
+  ctest --test-dir "$root/build/release" -N -V -L '^thread$' |
+    sed -nE 's|.*Test command: .*/build/release/([A-Za-z0-9_]+).*|\1|p' | sort -u
+}
+
+run_stage() {
+  local targets
+  case $1 in
+    fast)
+      build release all
+      run_tests release -LE '^full$'
+      ;;
+    full)
+      build release all
+      run_tests release
+      ;;
+    asan)
+      # Whole runs measure memory and take their time: under sanitizers they are left out.
+      build asan lvs lvs_proto_test lvs_vaultguard_test lvs_shard_test lvs_structure_test lvs_services_test lvs_report_test
+      run_tests asan -L '^fast$' -LE '^run$'
+      ;;
+    tsan)
+      build release all
+      mapfile -t targets < <(thread_tests)
+      if [[ ${#targets[@]} -eq 0 ]]; then
+        say "no test is labelled thread"
+        failed=$((failed + 1))
+        return
+      fi
+      # GCC 12's thread sanitizer does not start where the kernel spreads addresses as far as newer ones do.
+      if setarch "$(uname -m)" -R true 2>/dev/null; then run_with=(setarch "$(uname -m)" -R); fi
+      build tsan "${targets[@]}"
+      run_tests tsan -L '^thread$'
+      run_with=()
+      ;;
+  esac
+}
+
+install_packages
+for stage in "${stages[@]}"; do
+  say "== $stage tests"
+  SECONDS=0
+  run_stage "$stage"
+  say "== $stage tests took ${SECONDS}s, building included"
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[[ $failed -eq 0 ]]

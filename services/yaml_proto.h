@@ -1,0 +1,93 @@
+// Reads a YAML file into a protobuf message, strictly. The schema is the whole description of the format: keys, units
+// and required fields are the (lvs.v1.yaml) options of proto/lvs/v1/units.proto, found by reflection.
+//
+//   v1::Scenario scenario;
+//   absl::StatusOr<YamlOrigin> origin = ReadYaml("phase2.yaml", &scenario);
+//   if (!origin.ok()) return origin.status();             // "phase2.yaml:5: cycle.period: 100 has no unit; write ..."
+//   if (scenario.cycle().count() == 0) return origin->Error("cycle.count", "must be at least 1");
+//
+// What is refused, always with file, line, path and the mend: unknown keys, keys given twice, numbers without their
+// unit, wrong types, words that an enum has not, values outside a unit's range, NaN and infinity, missing required
+// keys, two members of one oneof or none. A message whose only field is a list may be written as that list.
+//
+// Errors: INVALID_ARGUMENT where the file must be mended; NOT_FOUND, PERMISSION_DENIED, FAILED_PRECONDITION (not a
+// regular file, or larger than kYamlBytesMax) where it cannot be read. The message is left half filled after an error.
+// Stateless and free of shared state: any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "google/protobuf/message.h"
+
+namespace lvs::services {
+
+inline constexpr std::size_t kYamlBytesMax = 1 << 20;
+
+// ---- Where things stand in the file --------------------------------------------------------------------------------
+
+// What was written behind the number of a UNIT_OF_METRIC field. The number itself is stored in the base unit: seconds,
+// bytes, a fraction, micro-VU. Whoever knows the metric checks that the two fit.
+enum class Dimension { kNone, kTime, kBytes, kShare, kValue };
+
+// Maps a path ("events[2].partition.groups[0]", "population.regions.eu", in the words of the file) to its line.
+struct YamlOrigin {
+  std::string file;                             // as errors name it; empty for a message that was made in code
+  std::map<std::string, int> lines;             // 1-based
+  std::map<std::string, Dimension> dimensions;  // of UNIT_OF_METRIC fields, by path
+
+  // True where the file gives this key, be it with the value that means "absent" in the proto (0, an empty list).
+  bool Has(std::string_view path) const { return lines.contains(std::string(path)); }
+  // The line of the path, or of the nearest parent that the file gives; 1 if there is none, 0 without a file.
+  int Line(std::string_view path) const;
+  // INVALID_ARGUMENT "file:line: path: message", or "path: message" without a file.
+  absl::Status Error(std::string_view path, std::string_view message) const;
+};
+
+// ---- Reading -------------------------------------------------------------------------------------------------------
+
+// The text of a file of at most kYamlBytesMax bytes.
+absl::StatusOr<std::string> ReadTextFile(const std::filesystem::path& file);
+
+// Fills `message` from the text; `name` is what errors call it. The text must be one YAML document, in UTF-8.
+absl::StatusOr<YamlOrigin> ParseYaml(std::string_view text, std::string_view name, google::protobuf::Message* message);
+
+// ReadTextFile, then ParseYaml.
+absl::StatusOr<YamlOrigin> ReadYaml(const std::filesystem::path& file, google::protobuf::Message* message);
+
+// ---- Words and numbers as a file writes them ------------------------------------------------------------------------
+
+// "100ms", "1.5s", "2m", "1h" -> whole microseconds, 0 .. 2^53. INVALID_ARGUMENT says what to write instead.
+absl::StatusOr<std::int64_t> ParseDurationUs(std::string_view text);
+
+// 1500000 -> "1.5s", in the largest unit that keeps it short.
+std::string FormatDurationUs(std::int64_t duration_us);
+
+// A_LITTLE_IS_ENOUGH -> "a-little-is-enough".
+std::string EnumWord(const google::protobuf::EnumValueDescriptor& value);
+
+// The words that a file may use for this enum (those that end in _UNSPECIFIED are not for files).
+std::vector<std::string> EnumWords(const google::protobuf::EnumDescriptor& type);
+
+// The key of a field in a file, and the keys that may stand in a message.
+std::string YamlKey(const google::protobuf::FieldDescriptor& field);
+std::vector<std::string> YamlKeys(const google::protobuf::Descriptor& type);
+
+// The format as a person reads it: for each key the comment of the schema, what it takes, and whether it is required;
+// indented by nesting. Comments are known for the schemas that CMakeLists.txt embeds. For `lvs scenario explain`.
+std::string DescribeYaml(const google::protobuf::Descriptor& type);
+
+// The candidate that a reader would take for a misspelling of `word`; empty if none is near.
+std::string Nearest(std::string_view word, const std::vector<std::string>& candidates);
+
+// {"eu", "us"} -> "eu, us".
+std::string JoinWords(const std::vector<std::string>& words);
+
+}  // namespace lvs::services

@@ -1,0 +1,208 @@
+#include "shard/frame.h"
+
+#include <cmath>
+#include <cstring>
+
+namespace lvs::shard {
+
+using vaultguard::Refusal;
+
+v1::Frame ToProto(const Frame& frame) {
+  v1::Frame out;
+  out.set_shard_id(frame.shard);
+  out.set_cycle_id(frame.cycle);
+  out.set_session_high(frame.sender.high);
+  out.set_session_low(frame.sender.low);
+  for (int s = 0; s < frame.value_slots; ++s) {
+    out.add_total_uvu(static_cast<std::uint64_t>(frame.total_uvu[static_cast<std::size_t>(s)]));
+  }
+  out.set_ledger_digest(frame.ledger_digest);
+  out.set_news_from(frame.news_from);
+  out.set_news_to(frame.news_to);
+  out.set_acknowledged(frame.acknowledged);
+  out.set_acknowledged_session_low(frame.acknowledged_of);
+  for (const LedgerEntry& entry : frame.entries) {
+    v1::LedgerEntry* e = out.add_entries();
+    e->set_session_high(entry.session.high);
+    e->set_session_low(entry.session.low);
+    e->set_opened_cycle(entry.opened_cycle);
+    for (int s = 0; s < frame.value_slots; ++s) {
+      e->add_amount_uvu(static_cast<std::uint64_t>(entry.amount_uvu[static_cast<std::size_t>(s)]));
+    }
+  }
+  out.mutable_halo_row()->Assign(frame.halo_row.begin(), frame.halo_row.end());
+  out.mutable_published_cycle()->Assign(frame.published_cycle.begin(), frame.published_cycle.end());
+  out.set_drift_weight(frame.drift_weight.data(), frame.drift_weight.size());
+  out.mutable_diff()->Assign(frame.diff.begin(), frame.diff.end());
+  out.mutable_entropy()->Assign(frame.entropy.begin(), frame.entropy.end());
+  v1::StatusBeacon* beacon = out.mutable_beacon();
+  beacon->set_replicas(frame.beacon.replicas);
+  beacon->set_load(frame.beacon.load);
+  beacon->set_low_power_share(frame.beacon.low_power_share);
+  if (frame.correction != Correction::kNone) {
+    v1::CorrectionSignal* c = out.mutable_correction();
+    c->set_kind(frame.correction == Correction::kSyncAll ? v1::CorrectionSignal::KIND_SYNC_ALL
+                                                         : v1::CorrectionSignal::KIND_SYNC_BUCKETS);
+    c->set_bucket_mask(frame.correction_buckets);
+  }
+  out.mutable_bucket_digest()->Assign(frame.bucket_digest.begin(), frame.bucket_digest.end());
+  return out;
+}
+
+absl::StatusOr<Frame> FromProto(const v1::Frame& proto) {
+  constexpr int kSlots = vaultguard::kMaxValueSlots;
+  Frame out;
+  if (proto.total_uvu_size() > kSlots) return absl::InvalidArgumentError("a frame carries at most 8 value slots");
+  out.shard = proto.shard_id();
+  out.cycle = proto.cycle_id();
+  out.sender = {proto.session_high(), proto.session_low()};
+  out.value_slots = proto.total_uvu_size();
+  for (int s = 0; s < out.value_slots; ++s) {
+    out.total_uvu[static_cast<std::size_t>(s)] = static_cast<std::int64_t>(proto.total_uvu(s));
+  }
+  out.ledger_digest = proto.ledger_digest();
+  out.news_from = proto.news_from();
+  out.news_to = proto.news_to();
+  out.acknowledged = proto.acknowledged();
+  out.acknowledged_of = proto.acknowledged_session_low();
+  for (const v1::LedgerEntry& e : proto.entries()) {
+    if (e.amount_uvu_size() != out.value_slots) {
+      return absl::InvalidArgumentError("a ledger entry has other value slots than its frame");
+    }
+    LedgerEntry entry;
+    entry.session = {e.session_high(), e.session_low()};
+    entry.opened_cycle = e.opened_cycle();
+    for (int s = 0; s < out.value_slots; ++s) {
+      entry.amount_uvu[static_cast<std::size_t>(s)] = static_cast<std::int64_t>(e.amount_uvu(s));
+    }
+    out.entries.push_back(entry);
+  }
+  out.halo_row.assign(proto.halo_row().begin(), proto.halo_row().end());
+  out.published_cycle.assign(proto.published_cycle().begin(), proto.published_cycle().end());
+  out.drift_weight.assign(proto.drift_weight().begin(), proto.drift_weight().end());
+  out.diff.assign(proto.diff().begin(), proto.diff().end());
+  out.entropy.assign(proto.entropy().begin(), proto.entropy().end());
+  out.beacon = {proto.beacon().replicas(), proto.beacon().load(), proto.beacon().low_power_share()};
+  switch (proto.correction().kind()) {
+    case v1::CorrectionSignal::KIND_SYNC_ALL: out.correction = Correction::kSyncAll; break;
+    case v1::CorrectionSignal::KIND_SYNC_BUCKETS: out.correction = Correction::kSyncBuckets; break;
+    default: break;
+  }
+  out.correction_buckets = proto.correction().bucket_mask();
+  out.bucket_digest.assign(proto.bucket_digest().begin(), proto.bucket_digest().end());
+  return out;
+}
+
+namespace {
+
+std::size_t Varint(std::uint64_t value) {
+  std::size_t bytes = 1;
+  while (value >= 0x80) {
+    value >>= 7;
+    ++bytes;
+  }
+  return bytes;
+}
+
+std::size_t VarintField(std::uint64_t value) { return value == 0 ? 0 : 1 + Varint(value); }
+std::size_t Fixed64Field(std::uint64_t value) { return value == 0 ? 0 : 9; }
+// A float field is left out only when all its bits are zero.
+std::size_t FloatField(float value) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  return bits == 0 ? 0 : 5;
+}
+// Length-delimited field with a one-byte (field < 16) or two-byte tag.
+std::size_t Delimited(std::size_t bytes, std::size_t tag = 1) { return bytes == 0 ? 0 : tag + Varint(bytes) + bytes; }
+
+std::size_t EncodedEntry(const LedgerEntry& entry, int value_slots) {
+  std::size_t amounts = 0;
+  for (int s = 0; s < value_slots; ++s) {
+    amounts += Varint(static_cast<std::uint64_t>(entry.amount_uvu[static_cast<std::size_t>(s)]));
+  }
+  return Fixed64Field(entry.session.high) + Fixed64Field(entry.session.low) + VarintField(entry.opened_cycle) + Delimited(amounts);
+}
+
+}  // namespace
+
+std::size_t EncodedSize(const Frame& frame) {
+  std::size_t size = VarintField(frame.shard) + VarintField(frame.cycle) + Fixed64Field(frame.sender.high) +
+                     Fixed64Field(frame.sender.low) + Delimited(8 * static_cast<std::size_t>(frame.value_slots)) +
+                     Fixed64Field(frame.ledger_digest) + VarintField(frame.news_from) + VarintField(frame.news_to) +
+                     VarintField(frame.acknowledged) + Fixed64Field(frame.acknowledged_of);
+  for (const LedgerEntry& entry : frame.entries) {
+    const std::size_t bytes = EncodedEntry(entry, frame.value_slots);
+    size += 1 + Varint(bytes) + bytes;
+  }
+  std::size_t rows = 0;
+  for (const std::uint32_t row : frame.halo_row) rows += Varint(row);
+  size += Delimited(rows) + Delimited(4 * frame.published_cycle.size()) + Delimited(frame.drift_weight.size()) +
+          Delimited(4 * frame.diff.size()) + Delimited(4 * frame.entropy.size(), 2);
+  const std::size_t beacon =
+      VarintField(frame.beacon.replicas) + FloatField(frame.beacon.load) + FloatField(frame.beacon.low_power_share);
+  size += 2 + Varint(beacon) + beacon;
+  if (frame.correction != Correction::kNone) {
+    const std::size_t bytes = 2 + VarintField(frame.correction_buckets);
+    size += 2 + Varint(bytes) + bytes;
+  }
+  return size + Delimited(8 * frame.bucket_digest.size(), 2);
+}
+
+std::optional<Refusal> CheckFrame(const Frame& frame, const Shape& shape, std::uint32_t shard, std::size_t halo_rows,
+                                  std::uint64_t cycle) {
+  if (frame.shard != shard) return Refusal::kUnknownShard;
+  if (frame.value_slots != shape.value_slots) return Refusal::kWrongDimension;
+  if (frame.cycle > cycle + vaultguard::kMaxCyclesAhead) return Refusal::kFutureCycle;
+  const std::size_t rows = frame.halo_row.size();
+  if (rows > vaultguard::kMaxFrameRows || frame.entries.size() > vaultguard::kMaxFrameEntries) return Refusal::kTooLarge;
+  if (frame.published_cycle.size() != rows || frame.drift_weight.size() != rows || frame.entropy.size() != rows) {
+    return Refusal::kColumnLengths;
+  }
+  if (frame.diff.size() != rows * static_cast<std::size_t>(shape.dimensions())) return Refusal::kWrongDimension;
+  if (!frame.bucket_digest.empty() && frame.bucket_digest.size() != Ledger::kBuckets) return Refusal::kColumnLengths;
+  if (frame.news_to < frame.news_from) return Refusal::kBadEntry;
+  for (const std::uint32_t row : frame.halo_row) {
+    if (row >= halo_rows) return Refusal::kUnknownHaloRow;
+  }
+  for (const std::uint32_t published : frame.published_cycle) {
+    if (published > frame.cycle) return Refusal::kFutureCycle;
+  }
+  for (const float number : frame.diff) {
+    if (!(std::abs(number) <= vaultguard::kMaxDistance)) return Refusal::kNotFinite;
+  }
+  return std::nullopt;
+}
+
+MessageSizes::MessageSizes(const Shape& shape) {
+  // Typical values: a cycle of some hours, a shard of three digits, a timestamp of today, a load that is no round number.
+  v1::StateDiff diff;
+  diff.set_shard_id(200);
+  diff.set_cycle_id(100'000);
+  diff.set_drift_weight(0.5f);
+  v1::EntropyPacket packet;
+  packet.set_timestamp_us(1'700'000'000'000'000);
+  packet.set_local_node_load(0.3f);
+  for (int c = 0; c < shape.dimensions(); ++c) {
+    diff.add_diff_vector(0.1f);
+    packet.add_entropy_vector(0.1f);
+  }
+  v1::LedgerPull pull;
+  pull.set_shard_id(200);
+  pull.set_cycle_id(100'000);
+  pull.set_known_batches(~0ull);
+  state_diff = diff.ByteSizeLong();
+  entropy_packet = packet.ByteSizeLong();
+  ledger_pull = pull.ByteSizeLong();
+  v1::LedgerNews news;
+  news.set_shard_id(200);
+  for (int n = 0; n < 2; ++n) {
+    news.add_session_high(1);
+    news.add_session_low(1);
+    news.add_age_cycles(5'000);
+    news.add_slot(1);
+    news.add_amount_uvu(100'000'000);
+  }
+  ledger_entry = news.ByteSizeLong() / 2;  // an answer carries about two
+}
+
+}  // namespace lvs::shard

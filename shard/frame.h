@@ -1,0 +1,71 @@
+// A frame: what one server node tells another about one shard in one cycle, as plain columns. On the wire it is
+// lvs.v1.Frame; within a process it travels as it is. EncodedSize is the wire size, so that bandwidth is counted alike.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "lvs/v1/messages.pb.h"
+#include "shard/drift_core.h"
+#include "shard/ledger.h"
+
+namespace lvs::shard {
+
+struct Beacon {
+  std::uint32_t replicas = 0;
+  float load = 0;  // how full the inbox is, 0..1
+  float low_power_share = 0;
+};
+
+enum class Correction : std::uint8_t { kNone, kSyncAll, kSyncBuckets };
+
+struct Frame {
+  std::uint32_t shard = 0;
+  std::uint64_t cycle = 0;
+  SessionId sender;                  // ephemeral session of the server node
+  SlotAmounts total_uvu{};           // the sender's ledger total
+  int value_slots = 0;               // how many of them count
+  std::uint64_t ledger_digest = 0;
+  // Ledger news: entries is all that changed in (news_from, news_to].
+  std::uint64_t news_from = 0;
+  std::uint64_t news_to = 0;
+  std::uint64_t acknowledged = 0;    // newest change of the receiver's ledger that the sender has merged
+  std::uint64_t acknowledged_of = 0; // low half of the receiver's session that this refers to
+  std::vector<LedgerEntry> entries;
+  // State diffs and entropy of sampled replicas; all columns have one element a row, diff has `dimensions`.
+  std::vector<std::uint32_t> halo_row;
+  std::vector<std::uint32_t> published_cycle;
+  std::vector<std::uint8_t> drift_weight;
+  std::vector<float> diff;
+  std::vector<std::uint32_t> entropy;
+  Beacon beacon;
+  Correction correction = Correction::kNone;
+  std::uint32_t correction_buckets = 0;
+  std::vector<std::uint64_t> bucket_digest;  // empty, or Ledger::kBuckets of them
+  // Plain rule only: contributions of this cycle, said once. Never on the wire.
+  SlotAmounts plain_increment_uvu{};
+};
+
+// The wire form and back. FromProto checks only what a type cannot hold (INVALID_ARGUMENT); CheckFrame checks the rest.
+v1::Frame ToProto(const Frame& frame);
+absl::StatusOr<Frame> FromProto(const v1::Frame& proto);
+
+// Bytes of the serialised lvs.v1.Frame, without making one.
+std::size_t EncodedSize(const Frame& frame);
+
+// Whether a frame may touch a shard of this shape at all: lengths, dimensions, finite numbers, known halo rows, cycle
+// window. The reason it must be refused otherwise. A refused frame changes nothing.
+std::optional<vaultguard::Refusal> CheckFrame(const Frame& frame, const Shape& shape, std::uint32_t shard,
+                                              std::size_t halo_rows, std::uint64_t cycle);
+
+// Encoded sizes of the messages between two micro-nodes of one region, for the bandwidth account (SPEC-12).
+struct MessageSizes {
+  explicit MessageSizes(const Shape& shape);
+  std::uint64_t state_diff = 0;
+  std::uint64_t entropy_packet = 0;
+  std::uint64_t ledger_pull = 0;
+  std::uint64_t ledger_entry = 0;
+};
+
+}  // namespace lvs::shard

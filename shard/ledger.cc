@@ -1,0 +1,136 @@
+#include "shard/ledger.h"
+
+#include <algorithm>
+
+namespace lvs::shard {
+
+using vaultguard::Refusal;
+
+Ledger::Outcome Ledger::Merge(const LedgerEntry& entry, std::uint64_t cycle, std::uint8_t source) {
+  Outcome outcome;
+  const auto refuse = [&outcome](Refusal why) {
+    outcome.refused = why;
+    return outcome;
+  };
+  if (entry.opened_cycle > cycle + vaultguard::kMaxCyclesAhead) return refuse(Refusal::kBadEntry);
+  const std::uint64_t age = cycle > entry.opened_cycle ? cycle - entry.opened_cycle : 0;
+  const std::int64_t allowed = policy_.Allowed(std::min(age, vaultguard::kMaxSessionCycles));
+  std::int64_t largest = 0;
+  for (int s = 0; s < vaultguard::kMaxValueSlots; ++s) {
+    const std::int64_t amount = entry.amount_uvu[static_cast<std::size_t>(s)];
+    if (amount < 0 || amount > vaultguard::kMaxEntryUvu || (s >= slots_ && amount != 0)) return refuse(Refusal::kBadEntry);
+    largest = std::max(largest, amount);
+  }
+  if (largest == 0) return outcome;  // nothing was contributed: the bottom of the lattice, and no session of its own
+  // Slot by slot, so that the join of two entries that may stand may stand too.
+  if (largest > allowed) return refuse(Refusal::kRateExceeded);
+
+  const auto [at, inserted] = index_.try_emplace(entry.session, static_cast<std::uint32_t>(size()));
+  if (inserted) {
+    if (size() >= vaultguard::kMaxSessionsPerShard) {
+      index_.erase(at);
+      return refuse(Refusal::kSessionsFull);
+    }
+    session_.push_back(entry.session);
+    opened_cycle_.push_back(entry.opened_cycle);
+    amount_uvu_.resize(amount_uvu_.size() + static_cast<std::size_t>(slots_));
+    changed_at_.push_back(0);
+  }
+  const LedgerEntry mine = Entry(at->second);
+  LedgerEntry joined = mine;
+  joined.opened_cycle = std::min(mine.opened_cycle, entry.opened_cycle);
+  for (std::size_t s = 0; s < static_cast<std::size_t>(slots_); ++s) {
+    joined.amount_uvu[s] = std::max(mine.amount_uvu[s], entry.amount_uvu[s]);
+    outcome.gained_uvu[s] = joined.amount_uvu[s] - mine.amount_uvu[s];
+    outcome.grew |= outcome.gained_uvu[s] > 0;
+  }
+  if (!inserted && !outcome.grew && joined.opened_cycle == mine.opened_cycle) return outcome;
+
+  std::uint64_t& bucket = bucket_digest_[static_cast<std::size_t>(BucketOf(entry.session))];
+  if (!inserted) bucket -= DigestOf(mine);
+  bucket += DigestOf(joined);
+  for (std::size_t s = 0; s < static_cast<std::size_t>(slots_); ++s) total_[s] += outcome.gained_uvu[s];
+  opened_cycle_[at->second] = joined.opened_cycle;
+  std::copy_n(joined.amount_uvu.begin(), slots_, amount_uvu_.begin() + std::ptrdiff_t{at->second} * slots_);
+  // News for the source too where the join is more than it told.
+  const bool all_told = joined.amount_uvu == entry.amount_uvu && joined.opened_cycle == entry.opened_cycle;
+  Record(at->second, all_told ? source : kHere);
+  return outcome;
+}
+
+LedgerEntry Ledger::Entry(std::size_t index) const {
+  LedgerEntry entry;
+  entry.session = session_[index];
+  entry.opened_cycle = opened_cycle_[index];
+  std::copy_n(amount_uvu_.begin() + static_cast<std::ptrdiff_t>(index) * slots_, slots_, entry.amount_uvu.begin());
+  return entry;
+}
+
+void Ledger::Record(std::uint32_t entry, std::uint8_t source) {
+  changed_at_[entry] = ++version_;
+  if (log_.size() >= 64 && log_.size() >= 2 * size()) {
+    std::erase_if(log_, [this](const Change& c) { return changed_at_[c.entry] != c.version; });
+  }
+  log_.push_back({version_, entry, source});
+}
+
+std::uint64_t Ledger::Changes(std::uint64_t from, std::size_t max, std::vector<LedgerEntry>* out,
+                              std::uint8_t listener) const {
+  auto change = std::upper_bound(log_.begin(), log_.end(), from,
+                                 [](std::uint64_t version, const Change& c) { return version < c.version; });
+  for (; change != log_.end(); ++change) {
+    if (changed_at_[change->entry] != change->version) continue;
+    if (listener != kHere && change->source == listener) continue;
+    if (max-- == 0) return change->version - 1;
+    out->push_back(Entry(change->entry));
+  }
+  return version_;
+}
+
+void Ledger::Bucket(std::uint32_t mask, std::size_t max, std::size_t* cursor, std::vector<LedgerEntry>* out) const {
+  for (std::size_t seen = 0; seen < size() && max > 0; ++seen) {
+    const std::size_t index = *cursor % size();
+    *cursor = (index + 1) % size();
+    if ((mask >> BucketOf(session_[index]) & 1) == 0) continue;
+    out->push_back(Entry(index));
+    --max;
+  }
+}
+
+std::optional<LedgerEntry> Ledger::Find(SessionId session) const {
+  const auto at = index_.find(session);
+  if (at == index_.end()) return std::nullopt;
+  return Entry(at->second);
+}
+
+std::uint64_t Ledger::digest() const {
+  std::uint64_t digest = 0;
+  for (const std::uint64_t bucket : bucket_digest_) digest = Mix(digest ^ bucket);
+  return digest;
+}
+
+std::uint64_t Ledger::DigestOf(const LedgerEntry& entry) const {
+  std::uint64_t h = Mix(entry.session.low ^ Mix(entry.session.high)) ^ Mix(entry.opened_cycle + 0x9e3779b97f4a7c15ull);
+  for (std::size_t s = 0; s < static_cast<std::size_t>(slots_); ++s) {
+    h = Mix(h + static_cast<std::uint64_t>(entry.amount_uvu[s]));
+  }
+  return h;
+}
+
+std::size_t Ledger::resident_bytes() const {
+  return session_.capacity() * sizeof(SessionId) + opened_cycle_.capacity() * 8 + amount_uvu_.capacity() * 8 +
+         changed_at_.capacity() * 8 + log_.capacity() * sizeof(Change) + index_.capacity() * 25;
+}
+
+void Ledger::Clear() {
+  session_.clear();
+  opened_cycle_.clear();
+  amount_uvu_.clear();
+  changed_at_.clear();
+  log_.clear();
+  index_.clear();
+  total_ = {};
+  bucket_digest_ = {};
+}
+
+}  // namespace lvs::shard

@@ -1,0 +1,109 @@
+// The VU ledger of one shard: a join-semilattice of what each contributing session has earned (drift.md rule 2, SPEC-5.1).
+//
+//   Ledger ledger(2, policy);
+//   Ledger::Outcome o = ledger.Merge(entry, cycle);   // any order, any number of times, from anybody
+//   ledger.total_uvu(0);                              // exact, in micro-VU
+//
+// An entry is (session, cumulative amount a slot). Merging takes the larger amount slot by slot and the earlier opening
+// cycle, so it is idempotent, commutative and associative, and no entry ever shrinks. Equality of two ledgers is
+// equality of their digests. An entry with an amount beyond what
+// the policy lets its session have earned in a slot is refused whole.
+//
+// Changes are numbered: a peer that has merged change n needs only Changes(n, ...). Not thread-safe: one owner.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "shard/random.h"
+#include "shard/value_engine.h"
+#include "vaultguard/limits.h"
+#include "vaultguard/refusals.h"
+
+namespace lvs::shard {
+
+// 128 random bits that live as long as a client or a process (SPEC-4); never an identity.
+struct SessionId {
+  std::uint64_t high = 0;
+  std::uint64_t low = 0;
+  auto operator<=>(const SessionId&) const = default;
+};
+
+using SlotAmounts = std::array<std::int64_t, vaultguard::kMaxValueSlots>;  // micro-VU a value slot
+
+struct LedgerEntry {
+  SessionId session;
+  std::uint64_t opened_cycle = 0;
+  SlotAmounts amount_uvu{};
+};
+
+class Ledger {
+ public:
+  static constexpr int kBuckets = 16;
+
+  struct Outcome {
+    bool grew = false;                             // a slot's amount rose
+    SlotAmounts gained_uvu{};                      // by how much
+    std::optional<vaultguard::Refusal> refused{};  // nothing was changed
+  };
+
+  Ledger(int value_slots, ContributionPolicy policy) : slots_(value_slots), policy_(policy) {}
+
+  // Joins one entry into the ledger as of `cycle`. `source` is who told it: kHere, or a peer's number below 255.
+  static constexpr std::uint8_t kHere = 255;
+  Outcome Merge(const LedgerEntry& entry, std::uint64_t cycle, std::uint8_t source = kHere);
+
+  // Appends entries changed after change `from`, oldest first and each once, at most `max`; returns the change that
+  // they reach up to: what to pass as `from` next time. What `listener` itself told is left out.
+  std::uint64_t Changes(std::uint64_t from, std::size_t max, std::vector<LedgerEntry>* out, std::uint8_t listener = kHere) const;
+  // Appends at most `max` entries of the buckets in `mask`, beginning at position *cursor, which moves on and wraps.
+  void Bucket(std::uint32_t mask, std::size_t max, std::size_t* cursor, std::vector<LedgerEntry>* out) const;
+
+  std::optional<LedgerEntry> Find(SessionId session) const;
+  std::int64_t total_uvu(int slot) const { return total_[static_cast<std::size_t>(slot)]; }
+  const SlotAmounts& totals_uvu() const { return total_; }
+  std::uint64_t version() const { return version_; }  // number of the newest change
+  std::uint64_t digest() const;                       // of all entries, whatever their order
+  std::uint64_t bucket_digest(int bucket) const { return bucket_digest_[static_cast<std::size_t>(bucket)]; }
+  std::size_t size() const { return session_.size(); }
+  int value_slots() const { return slots_; }
+  std::size_t resident_bytes() const;
+
+  // Forgets all entries: a server node that holds no replica of the shard any more. Changes go on being numbered.
+  void Clear();
+
+ private:
+  struct Change {
+    std::uint64_t version;
+    std::uint32_t entry;
+    std::uint8_t source;
+  };
+  struct Hash {
+    std::size_t operator()(const SessionId& id) const { return static_cast<std::size_t>(Mix(id.low ^ Mix(id.high))); }
+  };
+
+  LedgerEntry Entry(std::size_t index) const;
+  std::uint64_t DigestOf(const LedgerEntry& entry) const;
+  static int BucketOf(const SessionId& id) { return static_cast<int>(id.low & (kBuckets - 1)); }
+  void Record(std::uint32_t entry, std::uint8_t source);
+
+  int slots_;
+  ContributionPolicy policy_;
+  // Entries as columns.
+  std::vector<SessionId> session_;
+  std::vector<std::uint64_t> opened_cycle_;
+  std::vector<std::int64_t> amount_uvu_;   // slots_ an entry
+  std::vector<std::uint64_t> changed_at_;
+  std::vector<Change> log_;                // ascending; a change that a later one of its entry overtook is skipped
+  absl::flat_hash_map<SessionId, std::uint32_t, Hash> index_;
+  SlotAmounts total_{};
+  std::array<std::uint64_t, kBuckets> bucket_digest_{};
+  std::uint64_t version_ = 0;
+};
+
+}  // namespace lvs::shard

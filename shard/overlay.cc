@@ -1,0 +1,117 @@
+#include "shard/overlay.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "shard/random.h"
+
+namespace lvs::shard {
+
+using vaultguard::kSilenceCycles;
+
+namespace {
+
+bool Heard(const Columns& col, std::uint32_t row, std::uint64_t cycle) {
+  const std::uint32_t meta = col.heard_meta[row];
+  return (meta & kMetaValid) != 0 && Age(meta, cycle) <= kSilenceCycles;
+}
+
+}  // namespace
+
+void Overlay::Set(const Columns& col, int slot, std::uint32_t row, std::uint32_t peer, std::uint8_t trust) const {
+  const std::size_t at = static_cast<std::size_t>(slot) * col.stride + row;
+  col.neighbour[at] = peer;
+  col.trust[at] = trust;
+  col.link_entropy[at] = 0;
+}
+
+void Overlay::Draw(const Columns& col, const std::vector<std::uint32_t>& rows, std::uint32_t halo, double remote_share) {
+  const auto n = static_cast<std::uint32_t>(rows.size());
+  std::vector<std::uint32_t> order(rows);
+  for (int s = 0; s < shape_.peers; ++s) {
+    for (std::uint32_t i = n; i > 1; --i) {
+      const std::uint64_t draw = shard::Draw(seed_, Stream::kNeighbour, i, static_cast<std::uint64_t>(s));
+      std::swap(order[i - 1], order[Below(draw, i)]);
+    }
+    for (std::uint32_t i = 0; i < n; ++i) {
+      // A row that drew itself swaps with the next one: still a permutation.
+      if (order[i] == rows[i] && n > 1) std::swap(order[i], order[(i + 1) % n]);
+    }
+    for (std::uint32_t i = 0; i < n; ++i) {
+      const std::uint64_t draw = shard::Draw(seed_, Stream::kNeighbour, rows[i] * 16ull + static_cast<std::uint64_t>(s), ~0ull);
+      const bool remote = halo > 0 && Unit(draw) < remote_share;
+      Set(col, s, rows[i], remote ? Below(Mix(draw), halo) : order[i], kTrustNew);
+    }
+  }
+}
+
+std::uint32_t Overlay::Candidate(const Columns& col, std::uint32_t row, std::uint32_t halo, double remote_share,
+                                 std::uint64_t draw, std::uint64_t cycle) const {
+  if (halo > 0 && Unit(draw) < remote_share) {
+    const std::uint32_t peer = Below(Mix(draw + 1), halo);
+    if (Heard(col, peer, cycle)) return peer;
+  }
+  const auto first = static_cast<std::uint32_t>(col.first_local);
+  const auto locals = static_cast<std::uint32_t>(col.end) - first;
+  for (std::uint64_t attempt = 2; attempt < 10; ++attempt) {
+    const std::uint32_t peer = first + Below(Mix(draw + attempt), locals);
+    if (peer != row && (col.flags[peer] & kAlive) != 0) return peer;
+  }
+  return row;
+}
+
+void Overlay::Join(const Columns& col, std::uint32_t row, std::uint32_t halo, double remote_share, std::uint64_t cycle) {
+  for (int s = 0; s < shape_.peers; ++s) {
+    const std::uint64_t draw = shard::Draw(seed_, Stream::kFallback, row * 16ull + static_cast<std::uint64_t>(s), cycle);
+    const std::uint32_t host = Candidate(col, row, halo, 0.0, draw, cycle);
+    if (host == row) {
+      Set(col, s, row, Candidate(col, row, halo, 1.0, Mix(draw), cycle), kTrustNew);
+      continue;
+    }
+    const std::uint32_t theirs = col.neighbour[static_cast<std::size_t>(s) * col.stride + host];
+    Set(col, s, row, theirs == row || !Heard(col, theirs, cycle) ? host : theirs, kTrustExchanged);
+    Set(col, s, host, row, kTrustExchanged);
+  }
+}
+
+std::uint64_t Overlay::Maintain(const Columns& col, double shuffle, std::uint32_t halo, double remote_share,
+                                std::uint64_t cycle) {
+  const auto first = static_cast<std::uint32_t>(col.first_local);
+  const auto locals = static_cast<std::uint32_t>(col.end) - first;
+  if (locals == 0) return 0;
+  const auto exchanges = static_cast<std::uint64_t>(shuffle * locals * shape_.peers / 2 +
+                                                    Unit(shard::Draw(seed_, Stream::kShuffle, ~0ull, cycle)));
+  for (std::uint64_t n = 0; n < exchanges; ++n) {
+    const std::uint64_t draw = shard::Draw(seed_, Stream::kShuffle, n, cycle);
+    const int slot = static_cast<int>(Below(draw, static_cast<std::uint32_t>(shape_.peers)));
+    const std::uint32_t a = first + Below(Mix(draw + 1), locals);
+    const std::uint32_t b = first + Below(Mix(draw + 2), locals);
+    if (a == b || (col.flags[a] & col.flags[b] & kAlive) == 0) continue;
+    const std::uint32_t of_a = col.neighbour[static_cast<std::size_t>(slot) * col.stride + a];
+    const std::uint32_t of_b = col.neighbour[static_cast<std::size_t>(slot) * col.stride + b];
+    if (of_a == b || of_b == a) continue;
+    Set(col, slot, a, of_b, kTrustExchanged);
+    Set(col, slot, b, of_a, kTrustExchanged);
+  }
+  std::uint64_t fallbacks = 0;
+  for (std::uint32_t row = first + static_cast<std::uint32_t>(cycle & 7); row < first + locals; row += 8) {
+    if ((col.flags[row] & kAlive) == 0) continue;
+    for (int s = 0; s < shape_.peers; ++s) {
+      const std::size_t at = static_cast<std::size_t>(s) * col.stride + row;
+      const std::uint32_t peer = col.neighbour[at];
+      const bool silent = cycle > kSilenceCycles && !Heard(col, peer, cycle);
+      const bool drop = peer == row || silent || col.trust[at] <= kTrustDropped;
+      const std::uint64_t draw = shard::Draw(seed_, Stream::kFallback, row * 16ull + static_cast<std::uint64_t>(s), ~cycle);
+      // Every eighth cycle a slot may also trade a near peer for a far one, or back: after a partition, that is how the
+      // share of far peers returns.
+      if (!drop && (halo == 0 || Unit(Mix(draw + 11)) >= 8 * shuffle)) continue;
+      const std::uint32_t other = Candidate(col, row, halo, remote_share, draw, cycle);
+      if (other == row || (!drop && (other < first) == (peer < first))) continue;
+      Set(col, s, row, other, kTrustExchanged);
+      ++fallbacks;
+    }
+  }
+  return fallbacks;
+}
+
+}  // namespace lvs::shard

@@ -1,0 +1,549 @@
+#include "shard/state_shard.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "shard/random.h"
+
+namespace lvs::shard {
+
+using vaultguard::kMicroPerVu;
+
+namespace {
+
+// Rows that a joiner asks for their state, of the halo and of the local ones.
+constexpr std::uint32_t kJoinSample = 48;
+// Rows that an offer of news passes on its way to one that lacks it.
+constexpr int kOfferSearch = 64;
+
+std::size_t RoundUp(std::size_t n) { return (n + kRowAlign - 1) / kRowAlign * kRowAlign; }
+
+double Vu(std::int64_t uvu) { return static_cast<double>(uvu) / static_cast<double>(kMicroPerVu); }
+
+// Moves `parts` runs of `used` elements into a new column with a longer stride; the rest is zero.
+template <class T>
+void Restride(hwy::AlignedFreeUniquePtr<T[]>* column, std::size_t parts, std::size_t used, std::size_t from, std::size_t to) {
+  auto longer = hwy::AllocateAligned<T>(parts * to);
+  std::fill_n(longer.get(), parts * to, T{});
+  for (std::size_t part = 0; part < parts && used > 0; ++part) {
+    std::copy_n(column->get() + part * from, used, longer.get() + part * to);
+  }
+  *column = std::move(longer);
+}
+
+}  // namespace
+
+SentBytes& SentBytes::operator+=(const SentBytes& other) {
+  state_diff += other.state_diff;
+  entropy += other.entropy;
+  ledger += other.ledger;
+  beacon += other.beacon;
+  frames += other.frames;
+  return *this;
+}
+
+void Moments::Merge(const Moments& other) {
+  if (other.count == 0) return;
+  const double both = count + other.count;
+  const double apart = other.mean - mean;
+  m2 += other.m2 + apart * apart * count * other.count / both;
+  mean += apart * other.count / both;
+  count = both;
+}
+
+StateShard::StateShard(const StateShardConfig& config)
+    : config_(config),
+      dims_(config.shape.dimensions()),
+      sizes_(config.shape),
+      ledger_(config.shape.value_slots, config.policy),
+      overlay_(config.shape, config.seed) {
+  columns_.first_local = RoundUp(config.halo_rows);
+  columns_.end = columns_.first_local;
+  Grow(columns_.first_local);
+}
+
+void StateShard::Grow(std::size_t rows) {
+  if (rows <= columns_.stride) return;
+  const std::size_t old = columns_.stride;
+  const std::size_t used = std::min(columns_.end, old);  // nothing is there before the first growth
+  // An odd number of 16-row groups: a power of two would alias in the caches.
+  std::size_t stride = RoundUp(old == 0 ? rows : std::max(rows, old + old / 16));
+  if (stride / kRowAlign % 2 == 0) stride += kRowAlign;
+  const auto dims = static_cast<std::size_t>(dims_);
+  const auto peers = static_cast<std::size_t>(config_.shape.peers);
+  Restride(&state_, dims, used, old, stride);
+  for (auto* column : {&bound_value_, &bound_free_, &band_}) Restride(column, 1, used, old, stride);
+  for (auto* column : {&heard_state_, &said_state_}) Restride(column, 1, used * dims, old * dims, stride * dims);
+  Restride(&flags_, 1, used, old, stride);
+  for (auto* column : {&trust_, &link_entropy_}) Restride(column, peers, used, old, stride);
+  Restride(&neighbour_, peers, used, old, stride);
+  for (auto* column : {&heard_meta_, &said_meta_, &heard_entropy_, &said_entropy_}) Restride(column, 1, used, old, stride);
+  for (auto* column : {&known_, &known_next_}) Restride(column, 1, used, old, stride);
+  for (std::size_t s = 0; s < peers; ++s) {
+    for (std::size_t row = used; row < stride; ++row) neighbour_[s * stride + row] = static_cast<std::uint32_t>(row);
+  }
+  columns_.stride = stride;
+  columns_.state = state_.get();
+  columns_.bound_value = bound_value_.get();
+  columns_.bound_free = bound_free_.get();
+  columns_.band = band_.get();
+  columns_.flags = flags_.get();
+  columns_.trust = trust_.get();
+  columns_.link_entropy = link_entropy_.get();
+  columns_.neighbour = neighbour_.get();
+  columns_.heard_state = heard_state_.get();
+  columns_.heard_meta = heard_meta_.get();
+  columns_.heard_entropy = heard_entropy_.get();
+  columns_.said_state = said_state_.get();
+  columns_.said_meta = said_meta_.get();
+  columns_.said_entropy = said_entropy_.get();
+}
+
+void StateShard::Start(std::uint32_t n, std::int64_t opening_balance_uvu) {
+  const std::size_t first = columns_.first_local;
+  Grow(std::max<std::size_t>(RoundUp(first + n), kRowAlign));
+  columns_.end = RoundUp(first + n);
+
+  // The opening balance was earned by earlier sessions, each within what the policy allows one to claim.
+  for (int slot = 0; slot < config_.shape.value_slots; ++slot) {
+    std::int64_t left = opening_balance_uvu;
+    for (std::uint64_t part = 0; left > 0; ++part) {
+      LedgerEntry entry;
+      const std::uint64_t id = (static_cast<std::uint64_t>(config_.shard) << 32) | static_cast<std::uint64_t>(slot) << 28 | part;
+      entry.session = {Mix(id + 1), Mix(~id)};
+      entry.amount_uvu[static_cast<std::size_t>(slot)] = std::min(left, config_.policy.burst_uvu);
+      left -= entry.amount_uvu[static_cast<std::size_t>(slot)];
+      ledger_.Merge(entry, 0);
+    }
+  }
+  opening_uvu_ = ledger_.totals_uvu();
+
+  std::vector<std::uint32_t> rows(n);
+  for (std::uint32_t i = 0; i < n; ++i) {
+    const std::size_t row = first + i;
+    rows[i] = static_cast<std::uint32_t>(row);
+    flags_[row] = kAlive;
+    for (int c = 0; c < dims_; ++c) {
+      const double draw = Unit(Draw(config_.seed, Stream::kInitialState, row * 16 + static_cast<std::uint64_t>(c), 0));
+      const double start = c < config_.shape.value_slots ? (2 * draw - 1) * config_.value_spread : draw * config_.coordinate_range;
+      const auto value = static_cast<float>(start);
+      state_[static_cast<std::size_t>(c) * columns_.stride + row] = value;
+      heard_state_[row * static_cast<std::size_t>(dims_) + static_cast<std::size_t>(c)] = value;
+    }
+    bound_value_[row] = std::max(2 * config_.value_spread, vaultguard::kMinBoundVu);
+    bound_free_[row] = std::max(config_.coordinate_range, vaultguard::kMinBoundFree);
+    band_[row] = std::max(config_.value_spread, vaultguard::kMinBandVu);
+    heard_meta_[row] = Meta(0, 255);
+    heard_entropy_[row] = EntropyWord(config_.seed, static_cast<std::uint32_t>(row), 0);
+  }
+  replicas_ = n;
+  overlay_.Draw(columns_, rows, config_.halo_rows, config_.remote_share);
+}
+
+void StateShard::Join(std::uint32_t row, std::uint64_t cycle) {
+  if (row >= columns_.end) {
+    Grow(RoundUp(row + 1));
+    columns_.end = RoundUp(row + 1);
+  }
+  if (Alive(row)) return;
+  flags_[row] = kAlive | kFresh;
+  fresh_.push_back(row);
+  ++replicas_;
+  overlay_.Join(columns_, row, config_.halo_rows, config_.remote_share, cycle);
+  FirstState(row, cycle);
+  // The ledger comes whole from one live peer; what that peer does not know yet, the joiner will pull.
+  std::uint64_t known = 0;
+  for (int s = 0; s < config_.shape.peers; ++s) {
+    const std::uint32_t peer = neighbour_[static_cast<std::size_t>(s) * columns_.stride + row];
+    if (peer < columns_.first_local || peer == row || !Alive(peer)) continue;
+    known = (flags_[peer] & kAdversary) != 0 ? 0 : known_[peer] & outstanding_;
+    break;
+  }
+  known_[row] = known;
+  joined_bytes_ += sizes_.ledger_entry * ledger_.size();
+}
+
+void StateShard::FirstState(std::uint32_t row, std::uint64_t cycle) {
+  // Whom a joiner asks: its neighbours, and a sample of all that can be heard from here.
+  std::uint32_t asked[vaultguard::kMaxPeers + 2 * kJoinSample];
+  int n = 0;
+  const auto ask = [&](std::uint32_t peer) {
+    if (peer == row || (heard_meta_[peer] & kMetaValid) == 0 || Age(heard_meta_[peer], cycle) > vaultguard::kSilenceCycles) return;
+    asked[n++] = peer;
+  };
+  for (int s = 0; s < config_.shape.peers; ++s) ask(neighbour_[static_cast<std::size_t>(s) * columns_.stride + row]);
+  const auto sample = [&](std::uint32_t first, std::uint32_t count, std::uint64_t salt) {
+    const std::uint64_t draw = Draw(config_.seed, Stream::kInitialState, row * 16ull + salt, cycle);
+    if (count <= kJoinSample) {
+      for (std::uint32_t k = 0; k < count; ++k) ask(first + k);
+    } else {
+      // Scattered: those who joined together sit together.
+      for (std::uint32_t k = 0; k < kJoinSample; ++k) ask(first + Below(Mix(draw + k), count));
+    }
+  };
+  const auto first_local = static_cast<std::uint32_t>(columns_.first_local);
+  if (config_.halo_rows > 0) sample(0, config_.halo_rows, 14);
+  sample(first_local, static_cast<std::uint32_t>(columns_.end) - first_local, 15);
+
+  // The median of what they say, coordinate by coordinate: a minority of liars cannot move it far.
+  float bound[2] = {vaultguard::kMinBoundVu, vaultguard::kMinBoundFree};
+  for (int c = 0; c < dims_; ++c) {
+    float said_by[std::size(asked)];
+    int heard = 0;
+    for (int k = 0; k < n; ++k) {
+      const float x = said(asked[k])[c];
+      if (std::abs(x) <= vaultguard::kMaxDistance) said_by[heard++] = x;
+    }
+    std::sort(said_by, said_by + heard);
+    const bool value_slot = c < config_.shape.value_slots;
+    float state = heard > 0 ? said_by[heard / 2] : 0.0f;
+    if (heard == 0 && !value_slot) {
+      state = static_cast<float>(Unit(Draw(config_.seed, Stream::kInitialState, row * 16ull + static_cast<std::uint64_t>(c), cycle)) *
+                                 config_.coordinate_range);
+    }
+    // A joiner has just verified the ledger: its value starts on it.
+    if (value_slot && !config_.drift.plain) state = 0.0f;
+    if (heard > 0) {
+      // The bound is twice the distance that half of them are within.
+      for (int k = 0; k < heard; ++k) said_by[k] = std::abs(said_by[k] - state);
+      std::nth_element(said_by, said_by + heard / 2, said_by + heard);
+      float& b = bound[value_slot ? 0 : 1];
+      b = std::max(b, 2 * said_by[heard / 2]);
+    }
+    state_[static_cast<std::size_t>(c) * columns_.stride + row] = state;
+    heard_state_[std::size_t{row} * static_cast<std::size_t>(dims_) + static_cast<std::size_t>(c)] = state;
+  }
+  bound_value_[row] = bound[0];
+  bound_free_[row] = bound[1];
+  band_[row] = vaultguard::kMinBandVu;
+  heard_meta_[row] = 0;  // it has said nothing yet
+}
+
+void StateShard::Leave(std::uint32_t row) {
+  if (row >= columns_.end || !Alive(row)) return;
+  if ((flags_[row] & kLowPower) != 0) --low_power_;
+  flags_[row] = 0;
+  --replicas_;
+}
+
+void StateShard::SetFlag(std::uint32_t row, std::uint8_t flag, bool on) {
+  if (row >= columns_.end || !Alive(row)) return;
+  if (((flags_[row] & flag) != 0) == on) return;
+  flags_[row] ^= flag;
+  if (flag == kLowPower) low_power_ += on ? 1 : -1;
+}
+
+Ledger::Outcome StateShard::Contribute(const LedgerEntry& entry, std::uint64_t cycle, std::uint8_t source) {
+  const Ledger::Outcome outcome = ledger_.Merge(entry, cycle, source);
+  if (outcome.grew) {
+    for (std::size_t s = 0; s < outcome.gained_uvu.size(); ++s) pending_.gained_uvu[s] += outcome.gained_uvu[s];
+    pending_.bytes += sizes_.ledger_entry;
+  }
+  return outcome;
+}
+
+bool StateShard::SetHalo(std::uint32_t halo_row, std::uint64_t published_cycle, std::uint8_t drift_weight, const float* diff,
+                         std::uint32_t entropy) {
+  if (halo_row >= config_.halo_rows) return false;
+  // An entropy packet that says the same word again is no news.
+  const std::uint32_t meta =
+      Meta(published_cycle, drift_weight) | (entropy != heard_entropy_[halo_row] ? kMetaPacket : 0);
+  const std::uint32_t before = heard_meta_[halo_row];
+  // Newer by less than half of the 16 bit circle.
+  if ((before & kMetaValid) != 0 && static_cast<std::int16_t>(static_cast<std::uint16_t>(meta - before)) <= 0) return false;
+  std::copy_n(diff, dims_, heard_state_.get() + std::size_t{halo_row} * static_cast<std::size_t>(dims_));
+  heard_meta_[halo_row] = meta;
+  heard_entropy_[halo_row] = entropy;
+  return true;
+}
+
+std::uint32_t StateShard::RandomLive(std::uint64_t draw) const {
+  const auto first = static_cast<std::uint32_t>(columns_.first_local);
+  const auto locals = static_cast<std::uint32_t>(columns_.end) - first;
+  std::uint32_t row = first + Below(draw, locals);
+  for (std::uint64_t again = 1; !Alive(row) && again < 8; ++again) row = first + Below(Mix(draw + again), locals);
+  while (!Alive(row)) row = row + 1 < first + locals ? row + 1 : first;
+  return row;
+}
+
+void StateShard::OpenBatch(std::uint64_t cycle, CycleCounts* counts) {
+  if (pending_.bytes == 0) return;
+  if (outstanding_ == ~std::uint64_t{0}) {
+    int oldest = 0;
+    for (int bit = 1; bit < kBatchWindow; ++bit) {
+      if (batch_[static_cast<std::size_t>(bit)].opened_cycle < batch_[static_cast<std::size_t>(oldest)].opened_cycle) oldest = bit;
+    }
+    SyncStragglers(oldest, counts);
+  }
+  const int bit = std::countr_one(outstanding_);
+  const std::uint64_t mask = std::uint64_t{1} << bit;
+  for (std::size_t row = columns_.first_local; row < columns_.end; ++row) known_[row] &= ~mask;
+  batch_[static_cast<std::size_t>(bit)] = pending_;
+  batch_[static_cast<std::size_t>(bit)].opened_cycle = cycle;
+  outstanding_ |= mask;
+  pending_ = {};
+  // It was accepted through d replicas.
+  if (replicas_ == 0) return;
+  for (int n = 0; n < config_.shape.peers; ++n) {
+    const std::uint64_t draw = Draw(config_.seed, Stream::kBatchSeed, static_cast<std::uint64_t>(bit * 256 + n), cycle);
+    known_[RandomLive(draw)] |= mask;
+  }
+}
+
+void StateShard::SyncStragglers(int bit, CycleCounts* counts) {
+  const std::uint64_t mask = std::uint64_t{1} << bit;
+  for (std::size_t row = columns_.first_local; row < columns_.end; ++row) {
+    if (!Alive(row) || (known_[row] & mask) != 0) continue;
+    known_[row] |= mask;
+    ++counts->redundancy_syncs;
+    counts->sent.ledger += batch_[static_cast<std::size_t>(bit)].bytes;
+  }
+  outstanding_ &= ~mask;
+}
+
+void StateShard::OfferNews(std::uint64_t cycle, double loss, CycleCounts* counts) {
+  if (replicas_ == 0) return;
+  const std::uint32_t offers = 1 + replicas_ / 128;
+  for (std::uint64_t bits = outstanding_; bits != 0; bits &= bits - 1) {
+    const int bit = std::countr_zero(bits);
+    for (std::uint32_t n = 0; n < offers; ++n) {
+      const std::uint64_t draw = Draw(config_.seed, Stream::kBatchSeed, static_cast<std::uint64_t>(bit) << 32 | n, ~cycle);
+      // From a random replica on, the first that lacks it.
+      const std::uint64_t mask = std::uint64_t{1} << bit;
+      std::uint32_t row = RandomLive(draw);
+      for (int passed = 0; passed < kOfferSearch && row + 1 < columns_.end && (!Alive(row) || (known_[row] & mask) != 0); ++passed) ++row;
+      if (!Alive(row) || (known_[row] & mask) != 0 || Unit(Mix(draw)) < loss) continue;
+      known_[row] |= mask;
+      counts->sent.ledger += batch_[static_cast<std::size_t>(bit)].bytes;
+    }
+  }
+}
+
+void StateShard::PullNews(std::uint64_t cycle, double loss, CycleCounts* counts) {
+  // A pull is sent whether or not there is news; only where there is any is there something to compute.
+  // A pull that stays without an answer is tried again in the next cycle, at most until the next one is due.
+  const double lost_pull = 1 - (1 - loss) * (1 - loss);
+  const double pulls = (replicas_ - low_power_ + low_power_ / static_cast<double>(kLowPowerPeriod)) / kPullPeriod;
+  counts->sent.beacon += static_cast<std::uint64_t>(static_cast<double>(sizes_.ledger_pull) * pulls * (1 + lost_pull + lost_pull * lost_pull + lost_pull * lost_pull * lost_pull));
+  counts->sent.ledger += joined_bytes_;
+  joined_bytes_ = 0;
+  if (outstanding_ == 0) return;
+  const auto first = static_cast<std::uint32_t>(columns_.first_local);
+  const auto end = static_cast<std::uint32_t>(columns_.end);
+  const auto lost_below = static_cast<std::uint32_t>(lost_pull * 0xffffffffu);
+  std::array<std::uint64_t, kBatchWindow> learned{};
+  const auto learn = [&](std::uint32_t row, std::uint64_t from) {
+    const std::uint64_t fresh = known_[from] & outstanding_ & ~known_next_[row];
+    known_next_[row] |= fresh;
+    for (std::uint64_t bits = fresh; bits != 0; bits &= bits - 1) ++learned[static_cast<std::size_t>(std::countr_zero(bits))];
+  };
+  for (std::uint32_t row = first; row < end; ++row) known_next_[row] = known_[row] & outstanding_;
+  for (std::uint32_t row = first; row < end; ++row) {
+    if (!Alive(row)) continue;
+    const std::uint32_t period = (flags_[row] & kLowPower) != 0 ? kPullPeriod * kLowPowerPeriod : kPullPeriod;
+    const std::uint64_t attempt = (cycle + row) % period;
+    const auto draw_of = [&](std::uint64_t when) { return Draw(config_.seed, Stream::kPull, row, when); };
+    bool due = attempt < kPullPeriod;
+    for (std::uint64_t earlier = 1; due && earlier <= attempt; ++earlier) {
+      due = static_cast<std::uint32_t>(draw_of(cycle - earlier)) < lost_below;  // only if those were lost
+    }
+    if (!due) continue;
+    const std::uint64_t draw = draw_of(cycle);
+    if (static_cast<std::uint32_t>(draw) < lost_below) continue;
+    const std::uint32_t peer = RandomLive(draw);
+    if (peer == row) continue;
+    // Push and pull: each sees from the other's mask what it lacks. An adversary withholds what it knows.
+    if ((flags_[peer] & kAdversary) == 0) learn(row, peer);
+    if ((flags_[row] & kAdversary) == 0 && (known_[row] & outstanding_ & ~known_[peer]) != 0) {
+      learn(peer, row);
+      counts->sent.beacon += sizes_.ledger_pull;
+    }
+  }
+  std::uint64_t all = ~std::uint64_t{0};
+  for (std::uint32_t row = first; row < end; ++row) {
+    if (Alive(row)) all &= known_next_[row];
+  }
+  std::swap(known_, known_next_);
+  for (int bit = 0; bit < kBatchWindow; ++bit) {
+    const Batch& batch = batch_[static_cast<std::size_t>(bit)];
+    counts->sent.ledger += learned[static_cast<std::size_t>(bit)] * batch.bytes;
+    const std::uint64_t mask = std::uint64_t{1} << bit;
+    if ((outstanding_ & mask) == 0) continue;
+    if ((all & mask) != 0) {
+      outstanding_ &= ~mask;
+    } else if (cycle > batch.opened_cycle + kBatchCyclesMax) {
+      SyncStragglers(bit, counts);
+    }
+  }
+}
+
+void StateShard::Advance(std::uint64_t cycle, double loss, CycleCounts* counts) {
+  if (columns_.stride == 0) return;
+  OpenBatch(cycle, counts);
+
+  StepInput input;
+  input.cycle = cycle;
+  input.seed = config_.seed;
+  input.loss = loss;
+  for (int s = 0; s < config_.shape.value_slots; ++s) {
+    const auto slot = static_cast<std::size_t>(s);
+    std::int64_t settled = ledger_.total_uvu(s);
+    for (std::uint64_t bits = outstanding_; bits != 0; bits &= bits - 1) {
+      settled -= batch_[static_cast<std::size_t>(std::countr_zero(bits))].gained_uvu[slot];
+    }
+    // Rounded towards zero, so that a float never lets a state fall below -T.
+    input.floor[slot] = std::nextafter(-static_cast<float>(Vu(settled)), 0.0f);
+  }
+  DriftStep(config_.shape, config_.drift, input, columns_, &counts->step);
+  // Each replica is heard by as many others as it hears: d, or all there are. Those on other server nodes hear it through the
+  // frames, which are counted there.
+  const double heard_by = std::min<double>(config_.shape.peers, replicas_ > 1 ? replicas_ - 1 : 0) * (1 - config_.remote_share);
+  counts->sent.state_diff += static_cast<std::uint64_t>(static_cast<double>(counts->step.published * sizes_.state_diff) * heard_by);
+  counts->sent.entropy += static_cast<std::uint64_t>(static_cast<double>(counts->step.packets * sizes_.entropy_packet) * heard_by);
+
+  if (!config_.drift.plain) {
+    OfferNews(cycle, loss, counts);
+    PullNews(cycle, loss, counts);
+  }
+
+  // What was said now is what is heard next; the halo keeps what it has.
+  const std::size_t halo = columns_.first_local;
+  const auto dims = static_cast<std::size_t>(dims_);
+  std::copy_n(heard_state_.get(), halo * dims, said_state_.get());
+  std::copy_n(heard_meta_.get(), halo, said_meta_.get());
+  std::copy_n(heard_entropy_.get(), halo, said_entropy_.get());
+  std::swap(heard_state_, said_state_);
+  std::swap(heard_meta_, said_meta_);
+  std::swap(heard_entropy_, said_entropy_);
+  columns_.heard_state = heard_state_.get();
+  columns_.heard_meta = heard_meta_.get();
+  columns_.heard_entropy = heard_entropy_.get();
+  columns_.said_state = said_state_.get();
+  columns_.said_meta = said_meta_.get();
+  columns_.said_entropy = said_entropy_.get();
+  for (const std::uint32_t row : fresh_) flags_[row] &= static_cast<std::uint8_t>(~kFresh);
+  fresh_.clear();
+  // A publication that is about to leave the 16 bit circle becomes silence.
+  for (std::size_t row = cycle & 63; row < columns_.end; row += 64) {
+    if (Age(heard_meta_[row], cycle) > 0x7000) heard_meta_[row] &= ~kMetaValid;
+  }
+
+  if (!config_.drift.plain) {
+    counts->fallback_links += overlay_.Maintain(columns_, config_.shuffle, config_.halo_rows, config_.remote_share, cycle);
+  }
+}
+
+void StateShard::OverwriteSaid(std::uint32_t row, const float* state, std::uint32_t meta, std::uint32_t entropy) {
+  std::copy_n(state, dims_, heard_state_.get() + std::size_t{row} * static_cast<std::size_t>(dims_));
+  heard_meta_[row] = meta;
+  heard_entropy_[row] = entropy;
+}
+
+double StateShard::MeanDriftVu(int slot) const {
+  const float* v = state_.get() + static_cast<std::size_t>(slot) * columns_.stride;
+  double sum = 0;
+  for (std::size_t row = columns_.first_local; row < columns_.end; ++row) sum += Alive(row) ? v[row] : 0.0f;
+  return replicas_ == 0 ? 0 : sum / replicas_;
+}
+
+void StateShard::Repin() {
+  for (std::size_t row = columns_.first_local; row < columns_.end; ++row) {
+    if (!Alive(row)) continue;
+    for (int c = 0; c < config_.shape.value_slots; ++c) state_[static_cast<std::size_t>(c) * columns_.stride + row] = 0.0f;
+    bound_value_[row] = vaultguard::kMinBoundVu;
+    band_[row] = vaultguard::kMinBandVu;
+  }
+}
+
+void StateShard::AddToAll(const SlotAmounts& increment_uvu) {
+  for (int c = 0; c < config_.shape.value_slots; ++c) {
+    const auto add = static_cast<float>(Vu(increment_uvu[static_cast<std::size_t>(c)]));
+    if (add == 0.0f) continue;
+    for (std::size_t row = columns_.first_local; row < columns_.end; ++row) {
+      state_[static_cast<std::size_t>(c) * columns_.stride + row] += add;
+    }
+  }
+}
+
+void StateShard::ForgetLedger() {
+  ledger_.Clear();
+  outstanding_ = 0;
+  pending_ = {};
+}
+
+void StateShard::MeasureHonest(Measure* measure) const {
+  const int slots = config_.shape.value_slots;
+  measure->replicas = replicas_;
+  double worst = 0;
+  std::vector<std::uint32_t> rows;
+  rows.reserve(replicas_);
+  for (std::size_t row = columns_.first_local; row < columns_.end; ++row) {
+    if ((flags_[row] & (kAlive | kAdversary)) == kAlive) rows.push_back(static_cast<std::uint32_t>(row));
+  }
+  for (int c = 0; c < dims_; ++c) {
+    const float* x = state_.get() + static_cast<std::size_t>(c) * columns_.stride;
+    if (rows.empty()) continue;
+    // About a pivot, so that a spread of 1e-6 around 100 is not lost in the squares.
+    const double pivot = x[rows[0]];
+    double sum = 0;
+    double squares = 0;
+    for (const std::uint32_t row : rows) {
+      const double d = x[row] - pivot;
+      sum += d;
+      squares += d * d;
+    }
+    const auto n = static_cast<double>(rows.size());
+    measure->moments[static_cast<std::size_t>(c)] = {n, pivot + sum / n, std::max(0.0, squares - sum * sum / n)};
+  }
+  // Batches that a replica does not know are missing from its ledger, and so from its state.
+  const auto lacks = [this](std::uint64_t missing, std::size_t slot) {
+    std::int64_t uvu = pending_.gained_uvu[slot];
+    for (; missing != 0; missing &= missing - 1) {
+      uvu += batch_[static_cast<std::size_t>(std::countr_zero(missing))].gained_uvu[slot];
+    }
+    return uvu;
+  };
+  for (int c = 0; c < slots; ++c) {
+    const auto slot = static_cast<std::size_t>(c);
+    const float* x = state_.get() + slot * columns_.stride;
+    if (config_.drift.plain) {
+      const std::int64_t earned = ledger_.total_uvu(c) - opening_uvu_[slot];
+      for (const std::uint32_t row : rows) {
+        worst = std::max(worst, std::abs(static_cast<double>(x[row]) - Vu(earned)));
+        const auto held = static_cast<std::int64_t>(std::min(1e18, std::max(-1e18, static_cast<double>(x[row]) * 1e6)));
+        measure->behind_uvu[slot] = std::max(measure->behind_uvu[slot], earned - held);
+      }
+      continue;
+    }
+    for (std::size_t row = columns_.first_local; row < columns_.end; ++row) {
+      if (!Alive(row)) continue;
+      const std::uint64_t missing = outstanding_ & ~known_[row];
+      const std::int64_t behind = missing == 0 ? pending_.gained_uvu[slot] : lacks(missing, slot);
+      measure->behind_uvu[slot] = std::max(measure->behind_uvu[slot], behind);
+      if ((flags_[row] & kAdversary) == 0) worst = std::max(worst, std::abs(static_cast<double>(x[row]) - Vu(behind)));
+    }
+  }
+  measure->worst_value_vu = worst;
+}
+
+std::uint64_t StateShard::StateHash() const {
+  std::uint64_t hash = Mix(ledger_.digest() ^ config_.shard);
+  for (std::size_t row = columns_.first_local; row < columns_.end; ++row) {
+    if (!Alive(row)) continue;
+    hash = Mix(hash ^ (row << 8 | flags_[row]));
+    for (int c = 0; c < dims_; ++c) hash = Mix(hash ^ std::bit_cast<std::uint32_t>(state_[static_cast<std::size_t>(c) * columns_.stride + row]));
+    hash = Mix(hash ^ std::bit_cast<std::uint32_t>(bound_value_[row]) ^ (std::uint64_t{std::bit_cast<std::uint32_t>(bound_free_[row])} << 32));
+  }
+  return hash;
+}
+
+std::size_t StateShard::resident_bytes() const {
+  const auto dims = static_cast<std::size_t>(dims_);
+  const auto peers = static_cast<std::size_t>(config_.shape.peers);
+  return columns_.stride * (dims * 12 + 12 + 1 + peers * 6 + 16 + 16) + ledger_.resident_bytes();
+}
+
+}  // namespace lvs::shard

@@ -1,0 +1,178 @@
+// A state shard: all replicas of one shard on one server node (SPEC-5.4, ARCH-3), as columns, with the ledger that they
+// share. Advance() runs one drift cycle. Pure: no actors, no I/O, no clock; one owner at a time.
+//
+//   StateShard shard(config);
+//   shard.Start(200);                                // 200 replicas, initial state drawn
+//   shard.Contribute(entry, cycle);                  // SPEC-5.1
+//   shard.Advance(cycle, /*loss=*/0.01, &counts);    // SPEC-7.2
+//   shard.Measure(cycle, &measure);
+//
+// What a replica knows of the ledger is a bitmask of recent batches: the ledger's entries are held once, and each replica
+// spreads batch by batch as it learns of them (anti-entropy pulls). A batch that all know is settled and its bit is free.
+#pragma once
+
+#include <hwy/aligned_allocator.h>
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "shard/drift_core.h"
+#include "shard/frame.h"
+#include "shard/ledger.h"
+#include "shard/overlay.h"
+
+namespace lvs::shard {
+
+// Batches that are still spreading after this many cycles are copied to the stragglers.
+inline constexpr std::uint64_t kBatchCyclesMax = 150;
+// A replica pulls ledger news from a random other one every so many cycles.
+inline constexpr std::uint32_t kPullPeriod = 4;
+inline constexpr int kBatchWindow = 64;
+
+struct StateShardConfig {
+  std::uint32_t shard = 0;
+  Shape shape;
+  DriftParameters drift;
+  ContributionPolicy policy;
+  double shuffle = 0.01;           // share of neighbour slots exchanged a cycle
+  std::uint64_t seed = 0;          // of this shard on this server node
+  std::uint32_t halo_rows = 0;     // rows for remote neighbours
+  double remote_share = 0;         // share of neighbour slots that point into the halo
+  float value_spread = 100;        // VU; replicas start within it of the ledger total
+  float coordinate_range = 200;    // free coordinates start on 0..range
+};
+
+// Bytes that micro-nodes sent, by purpose (SPEC-12).
+struct SentBytes {
+  std::uint64_t state_diff = 0;
+  std::uint64_t entropy = 0;
+  std::uint64_t ledger = 0;
+  std::uint64_t beacon = 0;
+  std::uint64_t frames = 0;
+  std::uint64_t Total() const { return state_diff + entropy + ledger + beacon + frames; }
+  SentBytes& operator+=(const SentBytes& other);
+};
+
+struct CycleCounts {
+  StepCounts step;
+  SentBytes sent;
+  std::uint64_t redundancy_syncs = 0;
+  std::uint64_t fallback_links = 0;
+};
+
+// Honest replicas of one coordinate: count, mean, and summed squared distance from it. Merged exactly (Chan et al.).
+struct Moments {
+  double count = 0;
+  double mean = 0;
+  double m2 = 0;
+  void Merge(const Moments& other);
+};
+
+struct Measure {
+  std::array<Moments, vaultguard::kMaxDimensions> moments{};
+  std::uint64_t replicas = 0;          // alive
+  double worst_value_vu = 0;           // max |S - T| over honest replicas and slots, T the ledger here
+  SlotAmounts behind_uvu{};            // the most that a live replica lacks of the ledger here
+};
+
+class StateShard {
+ public:
+  explicit StateShard(const StateShardConfig& config);
+  StateShard(const StateShard&) = delete;
+  StateShard& operator=(const StateShard&) = delete;
+
+  // Rows first_row()..first_row()+n-1 become replicas with a drawn state, and the overlay is drawn.
+  // The opening balance (micro-VU a slot) is held by all of them.
+  void Start(std::uint32_t n, std::int64_t opening_balance_uvu);
+  std::uint32_t first_row() const { return static_cast<std::uint32_t>(columns_.first_local); }
+
+  // A replica joins in an unused local row (SPEC-9.1): d neighbours, the ledger of a live peer, and the median of what its
+  // neighbours say as its first state.
+  void Join(std::uint32_t row, std::uint64_t cycle);
+  // It leaves without a word (SPEC-9.4). Its row may be used again after kSilenceCycles.
+  void Leave(std::uint32_t row);
+  void SetFlag(std::uint32_t row, std::uint8_t flag, bool on);
+
+  // Joins an entry into the ledger and lets what is new spread among the replicas. Idempotent.
+  Ledger::Outcome Contribute(const LedgerEntry& entry, std::uint64_t cycle, std::uint8_t source = Ledger::kHere);
+
+  // A remote neighbour's state diff arrived. Only a newer one than before is taken.
+  bool SetHalo(std::uint32_t halo_row, std::uint64_t published_cycle, std::uint8_t drift_weight, const float* diff,
+               std::uint32_t entropy);
+
+  // One drift cycle over all replicas.
+  void Advance(std::uint64_t cycle, double loss, CycleCounts* counts);
+
+  // Replaces what a row has just published, as an adversary does.
+  void OverwriteSaid(std::uint32_t row, const float* state, std::uint32_t meta, std::uint32_t entropy);
+
+  // Mean drift vector of all live replicas in a value slot, VU: what the shard is worth beside its ledger.
+  double MeanDriftVu(int slot) const;
+  // SPEC-8.2: pins every drift vector back to the ledger.
+  void Repin();
+  // Plain rule only: an increment that was heard once.
+  void AddToAll(const SlotAmounts& increment_uvu);
+  // No replica is left here: the ledger goes with them.
+  void ForgetLedger();
+
+  void MeasureHonest(Measure* measure) const;
+  // Mixes every replica's state and the ledger into one number; equal for equal states.
+  std::uint64_t StateHash() const;
+
+  const Ledger& ledger() const { return ledger_; }
+  const Columns& columns() const { return columns_; }
+  const StateShardConfig& config() const { return config_; }
+  std::uint32_t replicas() const { return replicas_; }
+  std::uint32_t low_power() const { return low_power_; }
+  // What a row said last: `dimensions` floats.
+  const float* said(std::uint32_t row) const { return heard_state_.get() + std::size_t{row} * dims_; }
+  std::uint32_t said_meta(std::uint32_t row) const { return heard_meta_[row]; }
+  std::uint32_t said_entropy(std::uint32_t row) const { return heard_entropy_[row]; }
+  std::size_t resident_bytes() const;
+
+ private:
+  template <class T>
+  using Column = hwy::AlignedFreeUniquePtr<T[]>;
+
+  struct Batch {
+    SlotAmounts gained_uvu{};
+    std::uint64_t bytes = 0;
+    std::uint64_t opened_cycle = 0;
+  };
+
+  void Grow(std::size_t rows);
+  void OpenBatch(std::uint64_t cycle, CycleCounts* counts);
+  void PullNews(std::uint64_t cycle, double loss, CycleCounts* counts);
+  // The ledger's keeper goes on offering what is outstanding to random replicas, so that no news dies among liars.
+  void OfferNews(std::uint64_t cycle, double loss, CycleCounts* counts);
+  // Gives the batch to every replica that lacks it, by a direct copy (redundancy sync), and frees its bit.
+  void SyncStragglers(int bit, CycleCounts* counts);
+  void FirstState(std::uint32_t row, std::uint64_t cycle);
+  // A live local row: random while they are dense, the next one after a random row where they are sparse.
+  std::uint32_t RandomLive(std::uint64_t draw) const;
+  bool Alive(std::size_t row) const { return (flags_[row] & kAlive) != 0; }
+
+  StateShardConfig config_;
+  int dims_;
+  MessageSizes sizes_;
+  Ledger ledger_;
+  Overlay overlay_;
+  Columns columns_;
+  std::uint32_t replicas_ = 0;
+  std::uint32_t low_power_ = 0;
+  std::vector<std::uint32_t> fresh_;  // rows with kFresh
+
+  Column<float> state_, bound_value_, bound_free_, band_, heard_state_, said_state_;
+  Column<std::uint8_t> flags_, trust_, link_entropy_;
+  Column<std::uint32_t> neighbour_, heard_meta_, said_meta_, heard_entropy_, said_entropy_;
+  Column<std::uint64_t> known_, known_next_;
+
+  std::array<Batch, kBatchWindow> batch_{};
+  std::uint64_t outstanding_ = 0;  // bits of batches that not everybody knows
+  Batch pending_;                  // gained since the last batch was opened
+  std::uint64_t joined_bytes_ = 0; // ledger copies that joiners fetched since the last cycle
+  SlotAmounts opening_uvu_{};      // plain rule: states are relative to this
+};
+
+}  // namespace lvs::shard

@@ -1,0 +1,208 @@
+// One shard actor among stand-ins: what it makes of frames and ticks in every order that may occur.
+#include "actors/shard_actor.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "tests/actors/fake_actors.h"
+
+namespace lvs::actors {
+namespace {
+
+constexpr std::int64_t kVu = vaultguard::kMicroPerVu;
+
+class ShardActorTest : public ::testing::Test {
+ protected:
+  ShardActorTest() : system_({1}), self_(*system_) {}
+
+  ShardActor Make(std::uint32_t replicas, std::uint64_t last_cycle) {
+    ShardActorConfig config;
+    config.node = 0;
+    config.nodes = 2;
+    config.shard.seed = 5;
+    config.shard.halo_rows = 16;
+    config.shard.remote_share = 0.5;
+    config.replicas = replicas;
+    config.opening_balance_uvu = 1000 * kVu;
+    config.seed = 5;
+    config.last_cycle = last_cycle;
+    config.halo_first = {0, 0};
+    config.halo_count = {0, 16};
+    config.ambassadors = 16;
+    config.resend_cycles = {20, 20};
+    ShardActor shard = SpawnShardActor(*system_, config);
+    auto wiring = std::make_shared<Wiring>();
+    wiring->links = {PeerLinkActor(), SpawnFakeLink(*system_, self_)};
+    wiring->monitor = SpawnFakeMonitor(*system_, self_);
+    self_->send(shard, Payload<Wiring>(std::move(wiring)));
+    actors_.push_back(shard);
+    return shard;
+  }
+
+  Payload<ShardReport> Tick(const ShardActor& shard, const ShardTick& tick) {
+    self_->send(shard, Payload<ShardTick>(std::make_shared<ShardTick>(tick)));
+    Payload<ShardReport> report;
+    frames_.clear();
+    while (!report) {
+      self_->receive([&](const Payload<ShardReport>& r) { report = r; },
+                     [&](const OutgoingFrame& frame) { frames_.push_back(frame.frame); });
+    }
+    return report;
+  }
+
+  // What the other server node says in `cycle`: `entries` sessions of 5 VU each.
+  static IncomingFrame FrameOf(std::uint64_t cycle, std::uint64_t entries) {
+    auto frame = std::make_shared<shard::Frame>();
+    frame->cycle = cycle;
+    frame->sender = {1, 77};
+    frame->value_slots = 2;
+    frame->news_to = entries;
+    for (std::uint64_t n = 1; n <= entries; ++n) {
+      shard::LedgerEntry entry;
+      entry.session = {9, n};
+      entry.opened_cycle = 1;
+      entry.amount_uvu[0] = 5 * kVu;
+      frame->entries.push_back(entry);
+    }
+    return {1, cycle + 1, std::move(frame)};
+  }
+
+  void TearDown() override {
+    for (const ShardActor& shard : actors_) self_->send_exit(shard, caf::exit_reason::user_shutdown);
+  }
+
+  System system_;
+  caf::scoped_actor self_;
+  std::vector<ShardActor> actors_;
+  std::vector<Payload<shard::Frame>> frames_;  // said in the last tick
+};
+
+TEST_F(ShardActorTest, AFrameIsReadWhenItIsDueAndOnce) {
+  const ShardActor shard = Make(50, 100);
+  Tick(shard, {});
+  IncomingFrame frame = FrameOf(1, 2);
+  frame.due_cycle = 3;
+  self_->send(shard, frame);
+  self_->send(shard, frame);  // a duplicate
+  const auto total = [&](std::uint64_t cycle) {
+    ShardTick tick;
+    tick.cycle = cycle;
+    return Tick(shard, tick);
+  };
+  EXPECT_EQ(total(1)->total_uvu[0], 1000 * kVu);
+  EXPECT_EQ(total(2)->total_uvu[0], 1000 * kVu);
+  const Payload<ShardReport> due = total(3);
+  EXPECT_EQ(due->total_uvu[0], 1010 * kVu);
+  EXPECT_EQ(due->counts.step.refused.Of(vaultguard::Refusal::kReplayed), 1u);
+  EXPECT_EQ(total(4)->total_uvu[0], 1010 * kVu);
+}
+
+TEST_F(ShardActorTest, AContributionIsAcceptedWhenEnoughServerNodesHoldIt) {
+  const ShardActor shard = Make(50, 100);
+  ShardTick tick;
+  tick.cycle = 1;
+  shard::LedgerEntry entry;
+  entry.session = {4, 4};
+  entry.opened_cycle = 1;
+  entry.amount_uvu[1] = kVu;
+  tick.contributions = {{11, 0, 1, entry}};
+  EXPECT_EQ(Tick(shard, tick)->answers.size(), 1u) << "here is enough";
+  tick.cycle = 2;
+  entry.session = {5, 5};
+  tick.contributions = {{12, 0, 2, entry}};
+  EXPECT_TRUE(Tick(shard, tick)->answers.empty());
+  tick.contributions.clear();
+  // The other server node speaks, and acknowledges what it was told.
+  std::uint64_t told = 0;
+  shard::SessionId session;
+  for (tick.cycle = 3; tick.cycle < 40; ++tick.cycle) {
+    EXPECT_TRUE(Tick(shard, tick)->answers.empty());
+    for (const Payload<shard::Frame>& frame : frames_) {
+      told = frame->news_to;
+      session = frame->sender;
+    }
+  }
+  ASSERT_GT(told, 0u);
+  auto acknowledgement = std::make_shared<shard::Frame>(*FrameOf(40, 0).frame);
+  acknowledgement->acknowledged = told;
+  acknowledgement->acknowledged_of = session.low;
+  self_->send(shard, IncomingFrame{1, 41, std::move(acknowledgement)});
+  tick.cycle = 41;
+  const Payload<ShardReport> report = Tick(shard, tick);
+  ASSERT_EQ(report->answers.size(), 1u);
+  EXPECT_EQ(report->answers[0].id, 12u);
+  EXPECT_TRUE(report->answers[0].accepted);
+}
+
+TEST_F(ShardActorTest, WithoutReplicasItTakesNoContribution) {
+  const ShardActor shard = Make(0, 100);
+  ShardTick tick;
+  tick.cycle = 1;
+  tick.contributions = {{11, 0, 1, {{4, 4}, 1, {kVu}}}};
+  const Payload<ShardReport> report = Tick(shard, tick);
+  ASSERT_EQ(report->answers.size(), 1u);
+  EXPECT_FALSE(report->answers[0].accepted);
+  EXPECT_EQ(report->counts.step.refused.Of(vaultguard::Refusal::kUnknownShard), 1u);
+}
+
+// The server nodes of one cycle run side by side, so a peer's frame of the cycle in which this one starts again may reach
+// the mailbox before the tick that restarts it, or after.
+TEST_F(ShardActorTest, Deterministic_ARestartKeepsWhatItsOwnCycleBrought) {
+  std::vector<std::uint64_t> hashes;
+  std::vector<std::int64_t> totals;
+  for (const bool frame_first : {false, true}) {
+    const ShardActor shard = Make(50, 20);
+    ShardTick tick;
+    for (tick.cycle = 0; tick.cycle < 5; ++tick.cycle) Tick(shard, tick);
+    // Out from 5 to 9.
+    tick.cycle = 10;
+    tick.restart = true;
+    if (frame_first) self_->send(shard, FrameOf(10, 3));
+    Tick(shard, tick);
+    if (!frame_first) self_->send(shard, FrameOf(10, 3));
+    tick.restart = false;
+    Payload<ShardReport> last;
+    for (tick.cycle = 11; tick.cycle <= 20; ++tick.cycle) {
+      tick.measure = true;
+      last = Tick(shard, tick);
+    }
+    hashes.push_back(last->state_hash);
+    totals.push_back(last->total_uvu[0]);
+  }
+  EXPECT_EQ(totals[1], totals[0]) << "the frame was thrown away with the memory of the life before";
+  EXPECT_EQ(hashes[1], hashes[0]);
+}
+
+TEST_F(ShardActorTest, Arch2_1_ARestartedShardAsksForEverything) {
+  const ShardActor shard = Make(50, 100);
+  ShardTick tick;
+  Tick(shard, tick);
+  tick.cycle = 10;
+  tick.restart = true;
+  const Payload<ShardReport> report = Tick(shard, tick);
+  EXPECT_EQ(report->total_uvu[0], 0);
+  EXPECT_FALSE(report->synced);
+  ASSERT_EQ(frames_.size(), 1u);
+  EXPECT_EQ(frames_[0]->correction, shard::Correction::kSyncAll);
+  // News for the life before: it is taken, but it leaves out what that one knew.
+  const shard::SessionId session = frames_[0]->sender;
+  self_->send(shard, FrameOf(10, 3));
+  tick.restart = false;
+  tick.cycle = 11;
+  Payload<ShardReport> after = Tick(shard, tick);
+  EXPECT_EQ(after->total_uvu[0], 15 * kVu);
+  EXPECT_FALSE(after->synced);
+  auto answer = std::make_shared<shard::Frame>(*FrameOf(11, 4).frame);
+  answer->acknowledged_of = session.low;
+  self_->send(shard, IncomingFrame{1, 12, std::move(answer)});
+  tick.cycle = 12;
+  after = Tick(shard, tick);
+  EXPECT_EQ(after->total_uvu[0], 20 * kVu);
+  EXPECT_TRUE(after->synced);
+}
+
+}  // namespace
+}  // namespace lvs::actors

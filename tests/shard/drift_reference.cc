@@ -1,0 +1,236 @@
+#include "tests/shard/drift_reference.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <numeric>
+#include <span>
+
+namespace lvs::shard {
+namespace {
+
+using vaultguard::Clamp;
+using vaultguard::Refusal;
+
+constexpr float kLeastVu = 1e-4f;
+constexpr float kLeastCoordinate = 3.2e-5f;
+constexpr float kSteps = 64;  // of an entropy component to a standard deviation
+
+float LargestOf(std::span<const float> group) {
+  float largest = 0;
+  for (const float x : group) largest = std::max(largest, std::abs(x));
+  return largest;
+}
+
+float Clip(float x, float tau) { return std::min(std::max(x, -tau), tau); }
+
+// What one link brought, after steps 1 and 2.
+struct Heard {
+  bool received = false;
+  std::vector<float> difference;
+  float distance_value = 0;
+  float distance_free = 0;
+  std::uint32_t weight = 0;
+  bool bad_packet = false;
+};
+
+// The first distance in rising order at which twice the weight so far reaches the total; distances lose their lowest 8 bits.
+float WeightedMedian(const std::vector<Heard>& links, float Heard::*distance) {
+  std::vector<std::pair<float, std::uint32_t>> sorted;
+  std::uint32_t total = 0;
+  for (const Heard& link : links) {
+    if (link.weight == 0) continue;
+    sorted.emplace_back(std::bit_cast<float>(std::bit_cast<std::uint32_t>(link.*distance) & ~0xffu), link.weight);
+    total += link.weight;
+  }
+  std::sort(sorted.begin(), sorted.end());
+  std::uint32_t so_far = 0;
+  for (const auto& [value, weight] : sorted) {
+    so_far += weight;
+    if (2 * so_far >= total) return value;
+  }
+  return 0;
+}
+
+float NewBound(float tau, float wanted, const DriftParameters& p, float least) {
+  return std::max(std::min(std::max(wanted, p.bound_shrink * tau), p.bound_grow * tau), least);
+}
+
+}  // namespace
+
+ReferenceSaid ReferenceCycle(const Shape& shape, const DriftParameters& p, const StepInput& input,
+                             const ReferenceChoices& choices, const std::vector<ReferenceSaid>& heard,
+                             std::uint32_t row, ReferenceReplica* replica, StepCounts* counts) {
+  ReferenceSaid said = heard[row];
+  if ((replica->flags & kAlive) == 0) return said;
+  if ((replica->flags & kLowPower) != 0 && !choices.low_power_turn(row, input.cycle)) return said;
+  ++counts->updated;
+
+  const auto k = static_cast<std::size_t>(shape.value_slots);
+  const auto dims = static_cast<std::size_t>(shape.dimensions());
+  std::vector<float>& v = replica->v;
+  const auto value_group = [k](std::vector<float>& x) { return std::span<float>(x).first(k); };
+  const auto free_group = [k](std::vector<float>& x) { return std::span<float>(x).subspan(k); };
+  const float home_distance = LargestOf(value_group(v));
+
+  // 1. Receive, 2. Weigh.
+  std::vector<Heard> links(replica->links.size());
+  std::vector<float> e(dims, 0.0f);
+  int packets = 0;
+  for (std::size_t s = 0; s < links.size(); ++s) {
+    ReferenceLink& link = replica->links[s];
+    Heard& h = links[s];
+    const ReferenceSaid& from = heard[link.neighbour];
+    if ((from.meta & kMetaValid) == 0) continue;
+    const std::uint32_t age = Age(from.meta, input.cycle);
+    if (input.loss >= 1) {
+      ++counts->lost;
+      continue;
+    }
+    if (age > 130) {
+      counts->refused.Add(Refusal::kStale);
+      continue;
+    }
+    bool near = true;
+    for (std::size_t c = 0; c < dims; ++c) {
+      h.difference.push_back(from.v[c] - v[c]);
+      near = near && std::abs(h.difference[c]) <= 1e12f;
+    }
+    if (!near) {
+      counts->refused.Add(Refusal::kNotFinite);
+      continue;
+    }
+    h.received = true;
+    h.distance_value = LargestOf(value_group(h.difference));
+    h.distance_free = LargestOf(free_group(h.difference));
+    h.weight = (link.trust * ((from.meta >> 24) + 1)) >> 8;
+    ++counts->heard;
+    counts->trust += link.trust;
+
+    // Its entropy packet, if it came with a publication of the cycle before.
+    if (age != 1 || (from.meta & kMetaPacket) == 0) continue;
+    const std::uint8_t hash = choices.entropy_hash(from.entropy);
+    link.run = hash == link.last_hash ? static_cast<std::uint8_t>(std::min(link.run + 1, 7)) : 1;
+    link.last_hash = hash;
+    bool saturated = false;
+    for (int byte = 0; byte < 4; ++byte) {
+      const auto component = static_cast<std::int8_t>(from.entropy >> (8 * byte));
+      saturated |= component > 119 || component < -120;
+    }
+    if (saturated) {
+      counts->refused.Add(Refusal::kEntropySaturated);
+      h.bad_packet = true;
+    } else if (link.run >= 7) {
+      counts->refused.Add(Refusal::kEntropyRepeated);
+      h.bad_packet = true;
+    } else {
+      for (std::size_t c = 0; c < dims; ++c) e[c] = e[c] + kSteps * EntropyComponent(from.entropy, static_cast<int>(c));
+      ++packets;
+    }
+  }
+  std::uint32_t total_weight = 0;
+  for (const Heard& h : links) total_weight += h.weight;
+
+  // 3. Bound.
+  if (total_weight > 0) {
+    const float wanted = std::max(p.bound_factor * WeightedMedian(links, &Heard::distance_value), home_distance);
+    replica->tau_value = NewBound(replica->tau_value, wanted, p, 1e-4f);
+    replica->tau_free = NewBound(replica->tau_free, p.bound_factor * WeightedMedian(links, &Heard::distance_free), p, 1e-4f);
+  }
+  const float tau_value = replica->tau_value;
+  const float tau_free = replica->tau_free;
+
+  // 4. Trust.
+  for (std::size_t s = 0; s < links.size(); ++s) {
+    if (links[s].weight == 0) continue;
+    std::uint8_t& trust = replica->links[s].trust;
+    const bool outside = links[s].distance_value > std::max(p.strike_factor * tau_value, home_distance) ||
+                         links[s].distance_free > p.strike_factor * tau_free;
+    if (links[s].distance_value > std::max(p.strike_factor * tau_value, home_distance)) {
+      float pull = 0;
+      for (const float d : value_group(links[s].difference)) pull = pull + d;
+      ++(pull < 0 ? counts->strikes_down : counts->strikes_up);
+    }
+    trust = outside || links[s].bad_packet ? static_cast<std::uint8_t>((205u * trust) >> 8)
+                                           : static_cast<std::uint8_t>(std::min(255, trust + 5));
+  }
+
+  // 5. Drift, 6. VaultGuard.
+  replica->b = std::max(p.band_decay * replica->b, 1e-6f);
+  const auto weight = static_cast<float>(total_weight);
+  float dispersion[2] = {0, 0};
+  for (const Heard& h : links) {
+    if (h.weight == 0) continue;
+    float largest[2] = {0, 0};
+    for (std::size_t c = 0; c < dims; ++c) {
+      float& of_group = largest[c < k ? 0 : 1];
+      of_group = std::max(of_group, std::abs(Clip(h.difference[c], c < k ? tau_value : tau_free)));
+    }
+    for (int g = 0; g < 2; ++g) dispersion[g] = dispersion[g] + static_cast<float>(h.weight) * largest[g];
+  }
+  for (float& sigma : dispersion) sigma = sigma / std::max(weight, 1.0f);
+  const float root = std::sqrt(std::max(static_cast<float>(packets), 1.0f));
+  bool clamped[vaultguard::kClamps] = {};
+  const auto clamp = [&clamped](Clamp which) { clamped[static_cast<std::size_t>(which)] = true; };
+  for (std::size_t c = 0; c < dims; ++c) {
+    const bool value_slot = c < k;
+    const float tau = value_slot ? tau_value : tau_free;
+    float sum = 0;
+    for (const Heard& h : links) {
+      if (h.weight > 0) sum = sum + static_cast<float>(h.weight) * Clip(h.difference[c], tau);
+    }
+    float correction;
+    if (value_slot) {
+      correction = p.beta * ((sum + 255.0f * p.ledger_weight * Clip(-v[c], tau)) / (weight + 255.0f * p.ledger_weight));
+    } else {
+      correction = p.beta * (sum / std::max(weight, 1.0f));
+    }
+    correction = correction + p.alpha / kSteps / root * dispersion[value_slot ? 0 : 1] * e[c];
+
+    if (!std::isfinite(correction)) {
+      correction = 0;
+      clamp(Clamp::kFinite);
+    }
+    if (std::abs(correction) > tau) {
+      correction = Clip(correction, tau);
+      clamp(Clamp::kShift);
+    }
+    v[c] = v[c] + correction;
+    if (value_slot) {
+      if (v[c] < input.floor[c]) {
+        v[c] = input.floor[c];
+        clamp(Clamp::kFloor);
+      }
+      if (std::abs(v[c]) > replica->b) {
+        v[c] = Clip(v[c], replica->b);
+        clamp(Clamp::kBand);
+      }
+    }
+  }
+  for (std::size_t which = 0; which < vaultguard::kClamps; ++which) counts->clamped[which] += clamped[which] ? 1 : 0;
+
+  // 7. Publish.
+  float moved[2] = {0, 0};
+  for (std::size_t c = 0; c < dims; ++c) {
+    float& of_group = moved[c < k ? 0 : 1];
+    of_group = std::max(of_group, std::abs(v[c] - said.v[c]));
+  }
+  const bool change = moved[0] > std::max(p.publish_factor * tau_value, kLeastVu) ||
+                      moved[1] > std::max(p.publish_factor * tau_free, kLeastCoordinate);
+  const bool fresh = (replica->flags & kFresh) != 0;
+  if (!change && !fresh && Age(said.meta, input.cycle) < 60) return said;
+  said.v = v;
+  said.meta = Meta(input.cycle, 255);
+  const bool packet = (change && choices.packet_turn(row, input.cycle)) || fresh;
+  if (packet) {
+    said.meta |= kMetaPacket;
+    said.entropy = EntropyWord(input.seed, row, input.cycle);
+  }
+  if ((replica->flags & kAdversary) == 0) {
+    ++counts->published;
+    if (packet) ++counts->packets;
+  }
+  return said;
+}
+
+}  // namespace lvs::shard

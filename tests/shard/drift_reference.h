@@ -1,0 +1,52 @@
+// A second implementation of one drift cycle, plain and scalar, written from docs/protocol.md alone: what the kernel's SIMD
+// code is compared with, bit for bit. One replica at a time, one link at a time, in the words and the order of the page.
+//
+// What the page leaves to the implementation is passed in (ReferenceChoices), so that it is named in one place.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "shard/drift_core.h"
+
+namespace lvs::shard {
+
+struct ReferenceLink {
+  std::uint32_t neighbour = 0;
+  std::uint8_t trust = 255;
+  std::uint8_t last_hash = 0;  // of its last entropy packet
+  std::uint8_t run = 0;        // how often that hash came in a row
+};
+
+struct ReferenceReplica {
+  std::vector<float> v;  // k value slots, then f free coordinates
+  float tau_value = 0;
+  float tau_free = 0;
+  float b = 0;
+  std::uint8_t flags = 0;
+  std::vector<ReferenceLink> links;
+};
+
+// The newest publication of a row.
+struct ReferenceSaid {
+  std::vector<float> v;
+  std::uint32_t meta = 0;
+  std::uint32_t entropy = 0;
+};
+
+// What docs/protocol.md does not settle. Nor does it settle the order of the factors in step 5, which the reference takes
+// from the kernel: beta (sum / weights) + ((alpha / 64 / root of their number) sigma) (sum of the
+// packets in steps).
+struct ReferenceChoices {
+  std::function<std::uint8_t(std::uint32_t word)> entropy_hash;  // 5 bits
+  std::function<bool(std::uint32_t row, std::uint64_t cycle)> low_power_turn;
+  std::function<bool(std::uint32_t row, std::uint64_t cycle)> packet_turn;
+};
+
+// One cycle of replica `row`. `heard` is what every row said last; the result is what this row has said now.
+ReferenceSaid ReferenceCycle(const Shape& shape, const DriftParameters& parameters, const StepInput& input,
+                             const ReferenceChoices& choices, const std::vector<ReferenceSaid>& heard,
+                             std::uint32_t row, ReferenceReplica* replica, StepCounts* counts);
+
+}  // namespace lvs::shard

@@ -1,0 +1,251 @@
+// Frames: the wire form and back, their size without making them, and the refusal of nonsense (SPEC-10, TEST-7).
+#include "shard/frame.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "tests/shard/generator.h"
+
+namespace lvs::shard {
+namespace {
+
+using vaultguard::Refusal;
+
+// A number of any length in bytes, often zero.
+std::uint64_t AnyLength(Generator* g) { return g->Chance(0.2) ? 0 : g->Next() >> g->Below(64); }
+
+Frame RandomFrame(Generator* g) {
+  Frame f;
+  f.shard = static_cast<std::uint32_t>(AnyLength(g));
+  f.cycle = AnyLength(g);
+  f.sender = {AnyLength(g), AnyLength(g)};
+  f.value_slots = static_cast<int>(g->Below(vaultguard::kMaxValueSlots + 1));
+  const auto amounts = [&] {
+    SlotAmounts a{};
+    for (int s = 0; s < f.value_slots; ++s) a[static_cast<std::size_t>(s)] = static_cast<std::int64_t>(AnyLength(g) >> 1);
+    return a;
+  };
+  f.total_uvu = amounts();
+  f.ledger_digest = AnyLength(g);
+  f.news_from = AnyLength(g);
+  f.news_to = AnyLength(g);
+  f.acknowledged = AnyLength(g);
+  f.acknowledged_of = AnyLength(g);
+  for (std::uint32_t n = g->Chance(0.3) ? 0 : g->Below(30); n > 0; --n) {
+    f.entries.push_back({{AnyLength(g), AnyLength(g)}, AnyLength(g), amounts()});
+  }
+  const std::uint32_t rows = g->Chance(0.3) ? 0 : g->Below(g->Chance(0.1) ? 1000 : 30);
+  for (std::uint32_t n = 0; n < rows; ++n) {
+    f.halo_row.push_back(static_cast<std::uint32_t>(AnyLength(g)));
+    f.published_cycle.push_back(static_cast<std::uint32_t>(AnyLength(g)));
+    f.drift_weight.push_back(static_cast<std::uint8_t>(AnyLength(g)));
+    f.entropy.push_back(static_cast<std::uint32_t>(AnyLength(g)));
+    for (int c = 0; c < 3; ++c) f.diff.push_back(g->Chance(0.2) ? 0.0f : g->Around(100));
+  }
+  const auto number = [g] { return g->Chance(0.3) ? 0.0f : g->Chance(0.3) ? -0.0f : g->Around(1); };
+  f.beacon = {static_cast<std::uint32_t>(AnyLength(g)), number(), number()};
+  if (g->Chance(0.5)) {
+    f.correction = g->Chance(0.5) ? Correction::kSyncAll : Correction::kSyncBuckets;
+    f.correction_buckets = g->Chance(0.3) ? 0 : g->Below(65'536);
+  }
+  if (g->Chance(0.3)) {
+    while (f.bucket_digest.size() < Ledger::kBuckets) f.bucket_digest.push_back(AnyLength(g));
+  }
+  return f;
+}
+
+void ExpectEqual(const Frame& a, const Frame& b) {
+  EXPECT_EQ(a.shard, b.shard);
+  EXPECT_EQ(a.cycle, b.cycle);
+  EXPECT_EQ(a.sender, b.sender);
+  EXPECT_EQ(a.value_slots, b.value_slots);
+  EXPECT_EQ(a.total_uvu, b.total_uvu);
+  EXPECT_EQ(a.ledger_digest, b.ledger_digest);
+  EXPECT_EQ(a.news_from, b.news_from);
+  EXPECT_EQ(a.news_to, b.news_to);
+  EXPECT_EQ(a.acknowledged, b.acknowledged);
+  EXPECT_EQ(a.acknowledged_of, b.acknowledged_of);
+  ASSERT_EQ(a.entries.size(), b.entries.size());
+  for (std::size_t n = 0; n < a.entries.size(); ++n) {
+    EXPECT_EQ(a.entries[n].session, b.entries[n].session);
+    EXPECT_EQ(a.entries[n].opened_cycle, b.entries[n].opened_cycle);
+    EXPECT_EQ(a.entries[n].amount_uvu, b.entries[n].amount_uvu);
+  }
+  EXPECT_EQ(a.halo_row, b.halo_row);
+  EXPECT_EQ(a.published_cycle, b.published_cycle);
+  EXPECT_EQ(a.drift_weight, b.drift_weight);
+  EXPECT_EQ(a.diff, b.diff);
+  EXPECT_EQ(a.entropy, b.entropy);
+  EXPECT_EQ(a.beacon.replicas, b.beacon.replicas);
+  EXPECT_EQ(a.beacon.load, b.beacon.load);
+  EXPECT_EQ(a.beacon.low_power_share, b.beacon.low_power_share);
+  EXPECT_EQ(a.correction, b.correction);
+  EXPECT_EQ(a.correction_buckets, b.correction_buckets);
+  EXPECT_EQ(a.bucket_digest, b.bucket_digest);
+}
+
+TEST(Frame, Spec6_2WireFormRoundTripsAndItsSizeIsKnown) {
+  for (std::uint64_t seed = 0; seed < 1500; ++seed) {
+    SCOPED_TRACE(seed);
+    Generator g(seed);
+    const Frame frame = RandomFrame(&g);
+    const v1::Frame proto = ToProto(frame);
+    EXPECT_EQ(EncodedSize(frame), proto.ByteSizeLong());
+    v1::Frame parsed;
+    ASSERT_TRUE(parsed.ParseFromString(proto.SerializeAsString()));
+    const absl::StatusOr<Frame> back = FromProto(parsed);
+    ASSERT_TRUE(back.ok());
+    ExpectEqual(*back, frame);
+    ASSERT_FALSE(HasFailure());
+  }
+}
+
+TEST(Frame, EmptyFrameRoundTrips) {
+  const Frame frame;
+  EXPECT_EQ(EncodedSize(frame), ToProto(frame).ByteSizeLong());
+  const absl::StatusOr<Frame> back = FromProto(v1::Frame());
+  ASSERT_TRUE(back.ok());
+  ExpectEqual(*back, frame);
+}
+
+TEST(Frame, WhatATypeCannotHoldIsRefused) {
+  v1::Frame proto;
+  for (int s = 0; s < 9; ++s) proto.add_total_uvu(1);
+  EXPECT_EQ(FromProto(proto).status().code(), absl::StatusCode::kInvalidArgument);
+  proto.mutable_total_uvu()->Truncate(2);
+  EXPECT_TRUE(FromProto(proto).ok());
+  for (const int amounts : {0, 1, 3, 100}) {
+    proto.clear_entries();
+    v1::LedgerEntry* entry = proto.add_entries();
+    for (int s = 0; s < amounts; ++s) entry->add_amount_uvu(1);
+    EXPECT_EQ(FromProto(proto).status().code(), absl::StatusCode::kInvalidArgument) << amounts;
+  }
+  // An amount beyond 63 bits is negative here, and the ledger refuses it.
+  proto.clear_entries();
+  v1::LedgerEntry* entry = proto.add_entries();
+  entry->add_amount_uvu(~std::uint64_t{0});
+  entry->add_amount_uvu(0);
+  const absl::StatusOr<Frame> frame = FromProto(proto);
+  ASSERT_TRUE(frame.ok());
+  Ledger ledger(2, {});
+  EXPECT_EQ(ledger.Merge(frame->entries[0], 0).refused, Refusal::kBadEntry);
+}
+
+// Anything may arrive: bytes at random never do harm.
+TEST(Frame, Spec10RandomBytesAreParsedOrRefused) {
+  Generator g(3);
+  for (int n = 0; n < 3000; ++n) {
+    std::string bytes = ToProto(RandomFrame(&g)).SerializeAsString();
+    for (std::uint32_t flips = 1 + g.Below(8); flips > 0 && !bytes.empty(); --flips) {
+      bytes[g.Below(static_cast<std::uint32_t>(bytes.size()))] = static_cast<char>(g.Next());
+    }
+    v1::Frame proto;
+    if (!proto.ParseFromString(bytes)) continue;
+    const absl::StatusOr<Frame> frame = FromProto(proto);
+    if (frame.ok()) (void)CheckFrame(*frame, Shape{}, 1, 10, 100);
+  }
+}
+
+constexpr Shape kShape{2, 1, 8};
+constexpr std::uint32_t kShard = 3;
+constexpr std::size_t kHaloRows = 10;
+constexpr std::uint64_t kCycle = 1000;
+
+Frame GoodFrame(std::size_t rows = 4) {
+  Frame f;
+  f.shard = kShard;
+  f.cycle = kCycle;
+  f.value_slots = kShape.value_slots;
+  f.news_from = 5;
+  f.news_to = 9;
+  for (std::size_t n = 0; n < rows; ++n) {
+    f.halo_row.push_back(static_cast<std::uint32_t>(n % kHaloRows));
+    f.published_cycle.push_back(kCycle - n % kHaloRows);
+    f.drift_weight.push_back(255);
+    f.entropy.push_back(7);
+    for (int c = 0; c < 3; ++c) f.diff.push_back(static_cast<float>(c));
+  }
+  return f;
+}
+
+TEST(Frame, Test7EachKindOfNonsenseIsRefusedWithItsReason) {
+  struct Nonsense {
+    const char* what;
+    Refusal why;
+    std::function<void(Frame*)> spoil;
+  };
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  const Nonsense kinds[] = {
+      {"another shard", Refusal::kUnknownShard, [](Frame* f) { f->shard = kShard + 1; }},
+      {"fewer value slots", Refusal::kWrongDimension, [](Frame* f) { f->value_slots = 1; }},
+      {"more value slots", Refusal::kWrongDimension, [](Frame* f) { f->value_slots = 3; }},
+      {"the future", Refusal::kFutureCycle, [](Frame* f) { f->cycle = kCycle + vaultguard::kMaxCyclesAhead + 1; }},
+      {"the end of time", Refusal::kFutureCycle, [](Frame* f) { f->cycle = ~std::uint64_t{0}; }},
+      {"said before it was", Refusal::kFutureCycle, [](Frame* f) { f->published_cycle[3] = kCycle + 1; }},
+      {"too many rows", Refusal::kTooLarge, [](Frame* f) { *f = GoodFrame(vaultguard::kMaxFrameRows + 1); }},
+      {"too many entries", Refusal::kTooLarge, [](Frame* f) { f->entries.resize(vaultguard::kMaxFrameEntries + 1); }},
+      {"cycles short", Refusal::kColumnLengths, [](Frame* f) { f->published_cycle.pop_back(); }},
+      {"weights short", Refusal::kColumnLengths, [](Frame* f) { f->drift_weight.pop_back(); }},
+      {"entropy short", Refusal::kColumnLengths, [](Frame* f) { f->entropy.pop_back(); }},
+      {"entropy long", Refusal::kColumnLengths, [](Frame* f) { f->entropy.push_back(0); }},
+      {"rows short", Refusal::kColumnLengths, [](Frame* f) { f->halo_row.pop_back(); }},
+      {"diff short", Refusal::kWrongDimension, [](Frame* f) { f->diff.pop_back(); }},
+      {"diff long", Refusal::kWrongDimension, [](Frame* f) { f->diff.push_back(0); }},
+      {"another dimension", Refusal::kWrongDimension, [](Frame* f) { f->diff.resize(f->halo_row.size() * 4); }},
+      {"digests short", Refusal::kColumnLengths, [](Frame* f) { f->bucket_digest.resize(15); }},
+      {"digests long", Refusal::kColumnLengths, [](Frame* f) { f->bucket_digest.resize(17); }},
+      {"news backwards", Refusal::kBadEntry, [](Frame* f) { f->news_to = f->news_from - 1; }},
+      {"a row too far", Refusal::kUnknownHaloRow, [](Frame* f) { f->halo_row[2] = kHaloRows; }},
+      {"NaN", Refusal::kNotFinite, [](Frame* f) { f->diff[0] = kNan; }},
+      {"NaN at the end", Refusal::kNotFinite, [](Frame* f) { f->diff.back() = kNan; }},
+      {"infinity", Refusal::kNotFinite, [](Frame* f) { f->diff[4] = -kInfinity; }},
+      {"far away", Refusal::kNotFinite, [](Frame* f) { f->diff[4] = 1.0001e12f; }},
+  };
+  for (const Nonsense& kind : kinds) {
+    Frame frame = GoodFrame();
+    kind.spoil(&frame);
+    EXPECT_EQ(CheckFrame(frame, kShape, kShard, kHaloRows, kCycle), kind.why) << kind.what;
+  }
+}
+
+TEST(Frame, WhatIsJustWithinTheLimitsIsTaken) {
+  const auto ok = [](const Frame& f) { return !CheckFrame(f, kShape, kShard, kHaloRows, kCycle).has_value(); };
+  EXPECT_TRUE(ok(GoodFrame()));
+  EXPECT_TRUE(ok(GoodFrame(0)));
+  EXPECT_TRUE(ok(GoodFrame(vaultguard::kMaxFrameRows)));
+  Frame frame = GoodFrame();
+  frame.entries.resize(vaultguard::kMaxFrameEntries);
+  frame.cycle = kCycle + vaultguard::kMaxCyclesAhead;
+  frame.published_cycle[0] = kCycle + vaultguard::kMaxCyclesAhead;
+  frame.news_to = frame.news_from;
+  frame.halo_row[0] = kHaloRows - 1;
+  frame.diff[0] = -1e12f;
+  frame.bucket_digest.resize(Ledger::kBuckets);
+  EXPECT_TRUE(ok(frame));
+  frame.cycle = 0;  // an old frame still brings entries
+  frame.published_cycle.assign(4, 0);
+  EXPECT_TRUE(ok(frame));
+  frame.halo_row[0] = 0;
+  EXPECT_EQ(CheckFrame(frame, kShape, kShard, 0, kCycle), Refusal::kUnknownHaloRow) << "where there is no halo";
+}
+
+TEST(Frame, Spec12MessageSizesGrowWithTheShape) {
+  const MessageSizes small({1, 0, 8});
+  const MessageSizes large({8, 4, 8});
+  EXPECT_EQ(large.state_diff - small.state_diff, 44u);  // eleven floats
+  EXPECT_EQ(large.entropy_packet - small.entropy_packet, 44u);
+  EXPECT_EQ(large.ledger_pull, small.ledger_pull);
+  EXPECT_GT(small.state_diff, 4u);
+  EXPECT_LT(large.state_diff, 100u);
+  EXPECT_GT(small.ledger_entry, 16u);
+  EXPECT_LT(small.ledger_entry, 64u);
+}
+
+}  // namespace
+}  // namespace lvs::shard

@@ -1,0 +1,275 @@
+// The overlay (SPEC-10 random fallback connections): who hears whom, and that it stays balanced.
+#include "shard/overlay.h"
+
+#include <gtest/gtest.h>
+#include <hwy/aligned_allocator.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <vector>
+
+#include "tests/shard/generator.h"
+
+namespace lvs::shard {
+namespace {
+
+// Rows of which all local ones are alive and everybody was heard a cycle ago.
+class Rows {
+ public:
+  Rows(int peers, std::uint32_t halo, std::uint32_t locals, std::uint64_t seed = 1)
+      : shape_{1, 1, peers}, halo_(halo), locals_(locals), overlay_(shape_, seed) {
+    const auto round = [](std::size_t n) { return (n + kRowAlign - 1) / kRowAlign * kRowAlign; };
+    col_.first_local = round(halo);
+    col_.end = round(col_.first_local + locals);
+    col_.stride = col_.end;
+    const std::size_t links = static_cast<std::size_t>(peers) * col_.stride;
+    flags_.resize(col_.end);
+    trust_.resize(links);
+    link_entropy_.resize(links);
+    neighbour_.resize(links);
+    meta_.resize(col_.end);
+    col_.flags = flags_.data();
+    col_.trust = trust_.data();
+    col_.link_entropy = link_entropy_.data();
+    col_.neighbour = neighbour_.data();
+    col_.heard_meta = meta_.data();
+    for (std::size_t row = col_.first_local; row < col_.first_local + locals; ++row) {
+      flags_[row] = kAlive;
+      live_.push_back(static_cast<std::uint32_t>(row));
+    }
+  }
+
+  void Draw(double remote_share = 0) { overlay_.Draw(col_, live_, halo_, remote_share); }
+  std::uint64_t Maintain(std::uint64_t cycle, double shuffle = 0.01, double remote_share = 0, bool all_speak = true) {
+    if (all_speak) Speak(cycle);
+    return overlay_.Maintain(col_, shuffle, halo_, remote_share, cycle);
+  }
+  // Everybody but the silent has published in the cycle before.
+  void Speak(std::uint64_t cycle) {
+    for (std::size_t row = 0; row < col_.end; ++row) {
+      const bool speaks = (row < halo_ && !halo_silent) || (row >= col_.first_local && (flags_[row] & kAlive) != 0);
+      if (speaks) meta_[row] = Meta(cycle - 1, 255);
+    }
+  }
+  std::uint32_t& Peer(std::uint32_t row, int s) { return neighbour_[static_cast<std::size_t>(s) * col_.stride + row]; }
+  std::uint8_t& Trust(std::uint32_t row, int s) { return trust_[static_cast<std::size_t>(s) * col_.stride + row]; }
+
+  std::vector<int> InDegree() {
+    std::vector<int> degree(col_.end, 0);
+    for (const std::uint32_t row : live_) {
+      for (int s = 0; s < shape_.peers; ++s) ++degree[Peer(row, s)];
+    }
+    return degree;
+  }
+  // Share of all slots for which `what` holds of (row, peer).
+  template <class F>
+  double Share(F what) {
+    double n = 0;
+    for (const std::uint32_t row : live_) {
+      for (int s = 0; s < shape_.peers; ++s) n += what(row, Peer(row, s)) ? 1 : 0;
+    }
+    return n / static_cast<double>(live_.size()) / shape_.peers;
+  }
+  double RemoteShare() {
+    return Share([this](std::uint32_t, std::uint32_t peer) { return peer < col_.first_local; });
+  }
+  double SelfShare() {
+    return Share([](std::uint32_t row, std::uint32_t peer) { return row == peer; });
+  }
+
+  Columns& col() { return col_; }
+  std::vector<std::uint32_t>& live() { return live_; }
+  Overlay& overlay() { return overlay_; }
+  bool halo_silent = false;
+
+ private:
+  Shape shape_;
+  std::uint32_t halo_, locals_;
+  Overlay overlay_;
+  Columns col_;
+  std::vector<std::uint8_t> flags_, trust_, link_entropy_;
+  std::vector<std::uint32_t> neighbour_, meta_, live_;
+};
+
+TEST(Overlay, EachReplicaIsHeardByExactlyD) {
+  for (const std::uint32_t n : {2u, 3u, 7u, 16u, 17u, 500u}) {
+    for (const int d : {1, 8, 16}) {
+      Rows rows(d, 0, n, n + static_cast<std::uint64_t>(d));
+      rows.Draw();
+      const std::vector<int> degree = rows.InDegree();
+      for (const std::uint32_t row : rows.live()) EXPECT_EQ(degree[row], d) << n << " replicas";
+      EXPECT_EQ(rows.SelfShare(), 0.0) << n << " replicas";
+      for (const std::uint32_t row : rows.live()) EXPECT_EQ(rows.Trust(row, 0), kTrustNew);
+    }
+  }
+  Rows alone(8, 0, 1);
+  alone.Draw();
+  EXPECT_EQ(alone.SelfShare(), 1.0);  // SPEC-11.5: works at N = 1
+}
+
+TEST(Overlay, NeighboursAreRandom) {
+  // Each of the others with the same probability: chi-square over who is heard, by distance in row numbers.
+  Rows rows(8, 0, 257);
+  rows.Draw();
+  std::vector<double> apart(257, 0);
+  for (const std::uint32_t row : rows.live()) {
+    for (int s = 0; s < 8; ++s) ++apart[(rows.Peer(row, s) + 257 - row) % 257];
+  }
+  EXPECT_EQ(apart[0], 0);
+  const double mean = 257.0 * 8 / 256;
+  double chi = 0;
+  for (std::size_t n = 1; n < apart.size(); ++n) chi += (apart[n] - mean) * (apart[n] - mean) / mean;
+  EXPECT_LT(chi, 371);  // 255 degrees of freedom: once in 10^6
+  // And another seed draws others.
+  Rows other(8, 0, 257, 2);
+  other.Draw();
+  double same = 0;
+  for (const std::uint32_t row : rows.live()) same += rows.Peer(row, 0) == other.Peer(row, 0) ? 1 : 0;
+  EXPECT_LT(same, 15);
+}
+
+TEST(Overlay, ExchangeShufflesAndKeepsInDegree) {
+  Rows rows(8, 0, 400);
+  rows.Draw();
+  std::vector<std::vector<std::uint32_t>> before(8);
+  for (int s = 0; s < 8; ++s) {
+    for (const std::uint32_t row : rows.live()) before[static_cast<std::size_t>(s)].push_back(rows.Peer(row, s));
+  }
+  const auto changed = [&] {
+    double n = 0;
+    for (int s = 0; s < 8; ++s) {
+      for (std::size_t i = 0; i < rows.live().size(); ++i) n += rows.Peer(rows.live()[i], s) != before[static_cast<std::size_t>(s)][i];
+    }
+    return n / (8.0 * 400);
+  };
+  std::fill_n(rows.col().link_entropy, 8 * rows.col().stride, std::uint8_t{0xaa});
+  EXPECT_EQ(rows.Maintain(1), 0u);
+  EXPECT_NEAR(changed(), 0.01, 0.003) << "1 % of the slots a cycle";
+  // A link to somebody else knows nothing of the packets of the one before.
+  for (std::size_t s = 0; s < 8; ++s) {
+    for (std::size_t i = 0; i < rows.live().size(); ++i) {
+      const std::uint32_t row = rows.live()[i];
+      const bool same = rows.Peer(row, static_cast<int>(s)) == before[s][i];
+      ASSERT_EQ(rows.col().link_entropy[s * rows.col().stride + row], same ? 0xaa : 0);
+    }
+  }
+  double exchanged = 0;
+  for (const std::uint32_t row : rows.live()) {
+    for (int s = 0; s < 8; ++s) exchanged += rows.Trust(row, s) == kTrustExchanged;
+  }
+  EXPECT_NEAR(exchanged / 3200, changed(), 1e-9);
+  for (std::uint64_t cycle = 2; cycle <= 300; ++cycle) EXPECT_EQ(rows.Maintain(cycle), 0u);
+  EXPECT_GT(changed(), 0.9);
+  const std::vector<int> degree = rows.InDegree();
+  for (const std::uint32_t row : rows.live()) EXPECT_EQ(degree[row], 8);
+  EXPECT_EQ(rows.SelfShare(), 0.0);
+}
+
+TEST(Overlay, Spec9_4LinksToTheSilentAreReplacedWithinEightCycles) {
+  Rows rows(8, 0, 320);
+  rows.Draw();
+  std::uint64_t cycle = 1;
+  for (; cycle <= 200; ++cycle) rows.Maintain(cycle);
+  // A fifth of them go. They are silent when nothing came for more than 130 cycles.
+  std::vector<std::uint32_t> gone;
+  for (std::uint32_t n = 0; n < 64; ++n) gone.push_back(rows.live()[n * 5]);
+  for (const std::uint32_t row : gone) {
+    rows.col().flags[row] = 0;
+    std::erase(rows.live(), row);
+  }
+  const auto to_gone = [&] {
+    return rows.Share([&](std::uint32_t, std::uint32_t peer) { return (rows.col().flags[peer] & kAlive) == 0; });
+  };
+  EXPECT_NEAR(to_gone(), 0.2, 0.05);
+  const std::uint64_t left = cycle - 2;  // their last publication
+  std::uint64_t fallbacks = 0;
+  for (; cycle <= left + vaultguard::kSilenceCycles; ++cycle) fallbacks += rows.Maintain(cycle);
+  EXPECT_EQ(fallbacks, 0u) << "nobody is silent before the limit";
+  EXPECT_NEAR(to_gone(), 0.2, 0.05);
+  for (int n = 0; n < 8; ++n, ++cycle) fallbacks += rows.Maintain(cycle, 0.0);
+  EXPECT_EQ(to_gone(), 0.0);
+  EXPECT_NEAR(static_cast<double>(fallbacks), 0.2 * 256 * 8, 120);
+  EXPECT_EQ(rows.SelfShare(), 0.0);
+}
+
+TEST(Overlay, Spec10DistrustedLinksAreReplacedWithinEightCycles) {
+  Rows rows(8, 0, 160);
+  rows.Draw();
+  rows.Maintain(1, 0.0);
+  for (const std::uint32_t row : rows.live()) {
+    rows.Trust(row, 0) = kTrustDropped;
+    rows.Trust(row, 1) = kTrustDropped + 1;
+  }
+  std::vector<std::uint32_t> first, second;
+  for (const std::uint32_t row : rows.live()) {
+    first.push_back(rows.Peer(row, 0));
+    second.push_back(rows.Peer(row, 1));
+  }
+  std::uint64_t fallbacks = 0;
+  for (std::uint64_t cycle = 2; cycle < 10; ++cycle) fallbacks += rows.Maintain(cycle, 0.0);
+  EXPECT_EQ(fallbacks, 160u);
+  std::size_t same = 0;
+  for (std::size_t n = 0; n < rows.live().size(); ++n) {
+    const std::uint32_t row = rows.live()[n];
+    same += rows.Peer(row, 0) == first[n];
+    EXPECT_EQ(rows.Trust(row, 0), kTrustExchanged);
+    EXPECT_EQ(rows.Peer(row, 1), second[n]);
+    EXPECT_EQ(rows.Trust(row, 1), kTrustDropped + 1);
+  }
+  EXPECT_LE(same, 6u) << "a fallback is random";
+}
+
+TEST(Overlay, RemoteShareIsDrawnKeptAndRestored) {
+  Rows rows(8, 64, 400);
+  rows.Speak(1);
+  rows.Draw(0.4);
+  EXPECT_NEAR(rows.RemoteShare(), 0.4, 0.04);
+  // All rows of the halo are heard about alike.
+  const std::vector<int> degree = rows.InDegree();
+  EXPECT_LT(*std::max_element(degree.begin(), degree.begin() + 64), 45);  // 20 expected
+  EXPECT_GT(*std::min_element(degree.begin(), degree.begin() + 64), 3);
+  for (std::uint64_t cycle = 1; cycle <= 500; ++cycle) rows.Maintain(cycle, 0.01, 0.4);
+  EXPECT_NEAR(rows.RemoteShare(), 0.4, 0.05);
+  // A partition: the halo falls silent, and its links go.
+  rows.halo_silent = true;
+  std::uint64_t cycle = 501;
+  for (; cycle <= 501 + vaultguard::kSilenceCycles + 16; ++cycle) rows.Maintain(cycle, 0.01, 0.4);
+  EXPECT_EQ(rows.RemoteShare(), 0.0);
+  EXPECT_EQ(rows.SelfShare(), 0.0);
+  // It heals: the share comes back.
+  rows.halo_silent = false;
+  for (std::uint64_t n = 0; n < 400; ++n, ++cycle) rows.Maintain(cycle, 0.01, 0.4);
+  EXPECT_NEAR(rows.RemoteShare(), 0.4, 0.06);
+}
+
+TEST(Overlay, Spec9_1JoinerIsHeardByAboutDAndHearsD) {
+  Rows rows(8, 0, 304);
+  const std::uint32_t joiner = rows.live().back();
+  rows.col().flags[joiner] = 0;
+  rows.live().pop_back();
+  rows.Draw();
+  rows.Speak(1);
+  EXPECT_EQ(rows.InDegree()[joiner], 0);
+  rows.col().flags[joiner] = kAlive | kFresh;
+  rows.live().push_back(joiner);
+  rows.overlay().Join(rows.col(), joiner, 0, 0.0, 1);
+  EXPECT_GE(rows.InDegree()[joiner], 6);  // 8, but where two draws meet
+  for (int s = 0; s < 8; ++s) {
+    EXPECT_NE(rows.Peer(joiner, s), joiner);
+    EXPECT_EQ(rows.Trust(joiner, s), kTrustExchanged);
+  }
+  // It took over their slots: nobody else is heard by more than before.
+  const std::vector<int> degree = rows.InDegree();
+  for (const std::uint32_t row : rows.live()) EXPECT_LE(degree[row], 9);
+}
+
+TEST(Overlay, Spec9_1JoinerIntoAnEmptyShardHearsTheHalo) {
+  Rows rows(4, 8, 1);
+  rows.Speak(1);
+  rows.overlay().Join(rows.col(), rows.live()[0], 8, 0.5, 1);
+  for (int s = 0; s < 4; ++s) EXPECT_LT(rows.Peer(rows.live()[0], s), 8u);
+}
+
+}  // namespace
+}  // namespace lvs::shard

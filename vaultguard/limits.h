@@ -1,0 +1,50 @@
+// Every hard limit of the protocol, once. They are compiled in: a configuration may ask for less, never for more
+// (ARCH-2.5: VaultGuard cannot be bypassed; `rule: plain` of the emulator is the unguarded equation, to be compared with). Value is in VU where it is a float and in micro-VU where it is an integer.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace lvs::vaultguard {
+
+// A VU is a million micro-VU; ledgers count in micro-VU, drift in VU.
+inline constexpr std::int64_t kMicroPerVu = 1'000'000;
+
+// Shapes.
+inline constexpr int kMaxValueSlots = 8;
+inline constexpr int kMaxFreeCoordinates = 4;
+inline constexpr int kMaxDimensions = kMaxValueSlots + kMaxFreeCoordinates;
+inline constexpr int kMaxPeers = 16;
+
+// No state lies further than this from another one; what says so is refused as not finite.
+inline constexpr float kMaxDistance = 1e12f;
+
+// The bound never falls below these: what is worth saying in value, and what float32 resolves of a coordinate of a few
+// hundred.
+inline constexpr float kMinBoundVu = 1e-4f;
+inline constexpr float kMinBoundFree = 1e-4f;
+// A replica does not publish for less than this: a ten-thousandth of a VU (its own ledger leads it the rest of the way), and
+// two steps of a float32 coordinate near 200.
+inline constexpr float kMinNewsVu = 1e-4f;
+inline constexpr float kMinNewsFree = 3.2e-5f;
+// The band around the ledger never falls below a micro-VU.
+inline constexpr float kMinBandVu = 1e-6f;
+
+// A replica speaks at least this often. One that has not been heard for twice as long and some is silent: its last state has
+// no voice any more.
+inline constexpr std::uint32_t kHeartbeatCycles = 60;
+inline constexpr std::uint32_t kSilenceCycles = 130;
+
+// Ledger.
+inline constexpr std::size_t kMaxSessionsPerShard = std::size_t{1} << 20;
+inline constexpr std::int64_t kMaxEntryUvu = std::int64_t{1} << 56;
+inline constexpr std::uint64_t kMaxSessionCycles = 36'000;  // an ephemeral session lives an hour of 100 ms cycles
+
+// Frames.
+inline constexpr std::size_t kMaxFrameRows = 1024;
+inline constexpr std::size_t kMaxFrameEntries = 1024;
+inline constexpr std::uint64_t kMaxCyclesAhead = 50;
+// Frames that a shard actor keeps until they are due; what comes on top is refused.
+inline constexpr std::size_t kMaxPendingFrames = 4096;
+
+}  // namespace lvs::vaultguard
