@@ -622,25 +622,6 @@ TEST(StateShard, Spec9_1JoinerInAUsedRowStartsSilent) {
 }
 
 // The joiner's ledger is that of its peer, with the news that is still spreading.
-TEST(StateShard, Spec9_1JoinerHasTheNewsThatItsPeerHas) {
-  StateShardConfig config = Config();
-  config.shape.peers = 1;  // so that one replica of 16 hears the news first
-  int knowers = 0;
-  for (std::uint32_t only = 0; only < 16; ++only) {
-    LiveShard run(config, 16);
-    run.shard().Contribute(Contribution(1, kMicroPerVu), 0);
-    run.Cycle(1.0);
-    for (std::uint32_t n = 0; n < 16; ++n) {
-      if (n != only) run.shard().Leave(run.shard().first_row() + n);
-    }
-    const bool knows = run.Now().behind_uvu[0] == 0;
-    knowers += knows ? 1 : 0;
-    run.shard().Join(run.shard().first_row() + 16, run.cycle());
-    EXPECT_EQ(run.Now().behind_uvu[0], knows ? 0 : kMicroPerVu);
-  }
-  EXPECT_EQ(knowers, 1);
-}
-
 // More rows than were allocated: nobody else loses a bit.
 TEST(StateShard, Spec9_1GrowingKeepsEveryReplica) {
   StateShardConfig config = Config();
