@@ -40,7 +40,9 @@ class OtherSeedsFull : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(OtherSeedsFull, PassesItsThresholdsAndNothingIsLost) {
   v1::Scenario scenario = Shipped(GetParam());
-  for (std::uint64_t seed = scenario.seed() + 1000; seed < scenario.seed() + 1005; ++seed) {
+  const std::uint64_t first = scenario.seed() + 1000;
+  for (std::uint64_t seed = first; seed < first + 5; ++seed) {
+    SCOPED_TRACE(seed);
     scenario.set_seed(seed);
     const v1::RunReport report = Emulated(scenario);
     EXPECT_TRUE(Passed(report));
