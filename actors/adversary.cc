@@ -50,15 +50,9 @@ void Attack(std::uint64_t seed, std::uint64_t cycle, std::vector<AdversaryRow>* 
       const float state = columns.state[dim * columns.stride + liar.row];
       const std::uint64_t draw = Draw(seed, Stream::kAttack, liar.row * 16ull + dim, cycle);
       switch (liar.attack) {
-        case v1::STUBBORN:
-          lie[c] = value ? value_far : free_far;
-          break;
-        case v1::DRAIN:
-          lie[c] = value ? -static_cast<float>(shard->ledger().total_uvu(c)) / 1e6f : -free_far;
-          break;
-        case v1::NOISE:
-          lie[c] = Noise(draw, 2 * (value ? value_far : free_far));
-          break;
+        case v1::STUBBORN: lie[c] = value ? value_far : free_far; break;
+        case v1::DRAIN: lie[c] = value ? -static_cast<float>(shard->ledger().total_uvu(c)) / 1e6f : -free_far; break;
+        case v1::NOISE: lie[c] = Noise(draw, 2 * (value ? value_far : free_far)); break;
         case v1::STEALTH:
           lie[c] = state + 0.9f * (value ? columns.bound_value[liar.row] : columns.bound_free[liar.row]);
           break;
@@ -70,8 +64,7 @@ void Attack(std::uint64_t seed, std::uint64_t cycle, std::vector<AdversaryRow>* 
           lie[c] = static_cast<float>(m.mean - 1.5 * std::sqrt(m.count > 0 ? m.m2 / m.count : 0));
           break;
         }
-        default:
-          lie[c] = state;
+        default: lie[c] = state;
       }
     }
     if (liar.attack == v1::ENTROPY_FLOOD) {

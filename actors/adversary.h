@@ -1,5 +1,5 @@
-// What a hostile micro-node publishes instead of its state. It may know everything (the honest mean and spread, its victims'
-// bounds, the ledger); what it cannot do is break the hash of the loss or speak for another session.
+// What a hostile micro-node publishes instead of its state. It may know everything (the honest mean and spread, its
+// victims' bounds, the ledger); what it cannot do is break the hash of the loss or speak for another session.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ namespace lvs::actors {
 struct AdversaryRow {
   std::uint32_t row = 0;
   v1::Attack attack = v1::ATTACK_UNSPECIFIED;
-  std::vector<float> recorded;       // replay: what it says again and again
+  std::vector<float> recorded;  // replay: what it says again and again
   std::uint32_t recorded_meta = 0;
 };
 

@@ -24,8 +24,8 @@ struct SchedulerOptions {
   unsigned threads = 0;  // 0: one a core
 };
 
-// Policy, threads and throughput are set in so many words: CAF's own default lets one busy actor starve the rest, and its
-// work stealing is quadratic in spawn bursts.
+// Policy, threads and throughput are set in so many words: CAF's own default lets one busy actor starve the rest, and
+// its work stealing is quadratic in spawn bursts.
 class System {
  public:
   explicit System(const SchedulerOptions& options) : config_(options), system_(config_) {}

@@ -11,6 +11,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "actors/measurement.h"
 #include "actors/node_runtime_actor.h"
 #include "actors/peer_link_actor.h"
@@ -19,7 +20,6 @@
 #include "actors/timeline.h"
 #include "actors/vaultguard_monitor_actor.h"
 #include "actors/workload.h"
-#include "absl/strings/str_cat.h"
 #include "shard/drift_core.h"
 #include "shard/random.h"
 
@@ -72,8 +72,8 @@ std::vector<std::uint32_t> Populations(const v1::Scenario& scenario, const std::
 
 LinkQuality QualityBetween(const v1::Scenario& scenario, const std::string& a, const std::string& b) {
   const auto convert = [](const v1::RegionLink& row) {
-    return LinkQuality{static_cast<double>(row.latency_us()) / 1000, static_cast<double>(row.jitter_us()) / 1000, row.loss(),
-                       row.duplicate(), row.reorder()};
+    return LinkQuality{static_cast<double>(row.latency_us()) / 1000, static_cast<double>(row.jitter_us()) / 1000,
+                       row.loss(), row.duplicate(), row.reorder()};
   };
   LinkQuality quality;
   quality.latency_ms = 80;
@@ -81,7 +81,8 @@ LinkQuality QualityBetween(const v1::Scenario& scenario, const std::string& a, c
     if (row.regions_size() == 0) quality = convert(row);
   }
   for (const v1::RegionLink& row : scenario.links().between()) {
-    if (row.regions_size() == 2 && ((row.regions(0) == a && row.regions(1) == b) || (row.regions(0) == b && row.regions(1) == a))) {
+    if (row.regions_size() == 2 &&
+        ((row.regions(0) == a && row.regions(1) == b) || (row.regions(0) == b && row.regions(1) == a))) {
       return convert(row);
     }
   }
@@ -142,7 +143,8 @@ class Emulation {
         break;
       }
       if (options_.realtime) {
-        std::this_thread::sleep_until(first + std::chrono::microseconds(scenario_.cycle().period_us()) * static_cast<std::int64_t>(cycle - 1));
+        std::this_thread::sleep_until(first + std::chrono::microseconds(scenario_.cycle().period_us()) *
+                                                  static_cast<std::int64_t>(cycle - 1));
       }
       Cycle(cycle, &report);
       if (cycle % 64 == 0) resident = std::max(resident, ResidentBytes());
@@ -185,7 +187,8 @@ class Emulation {
     summary->set_wall_seconds(wall_s);
     summary->set_startup_seconds(startup_s);
     summary->set_replica_cycles_per_second(static_cast<double>(measurement_.replica_cycles()) / std::max(wall_s, 1e-9));
-    summary->set_micro_node_cycles_per_second(static_cast<double>(measurement_.micro_node_cycles()) / std::max(wall_s, 1e-9));
+    summary->set_micro_node_cycles_per_second(static_cast<double>(measurement_.micro_node_cycles()) /
+                                              std::max(wall_s, 1e-9));
     summary->set_resident_bytes_per_micro_node(static_cast<double>(resident - std::min(resident, resident_before)) /
                                                scenario_.population().micro_nodes());
     summary->mutable_ledger()->set_contributions(workload_.contributions());
@@ -201,7 +204,9 @@ class Emulation {
   std::uint32_t Nodes() const { return static_cast<std::uint32_t>(regions_.size()); }
   double PeriodS() const { return static_cast<double>(scenario_.cycle().period_us()) * 1e-6; }
 
-  std::uint64_t NodeSeed(std::uint32_t node) const { return shard::Draw(scenario_.seed(), shard::Stream::kRegion, node, 0); }
+  std::uint64_t NodeSeed(std::uint32_t node) const {
+    return shard::Draw(scenario_.seed(), shard::Stream::kRegion, node, 0);
+  }
 
   void Spawn() {
     const std::uint32_t nodes = Nodes();
@@ -253,10 +258,12 @@ class Emulation {
         shard.shuffle = scenario_.drift().shuffle();
         shard.seed = shard::Draw(scenario_.seed(), shard::Stream::kInitialState, (std::uint64_t{n} << 32) | s, ~0ull);
         shard.halo_rows = halo;
-        shard.remote_share = remote == 0 ? 0.0 : static_cast<double>(remote) / static_cast<double>(remote + replicas[n][s]);
+        shard.remote_share =
+            remote == 0 ? 0.0 : static_cast<double>(remote) / static_cast<double>(remote + replicas[n][s]);
         shard.value_spread = static_cast<float>(static_cast<double>(scenario_.state().value_spread_uvu()) * 1e-6);
         shard.coordinate_range = static_cast<float>(scenario_.state().coordinate_range());
-        first_rows[n].push_back(static_cast<std::uint32_t>((halo + shard::kRowAlign - 1) / shard::kRowAlign * shard::kRowAlign));
+        first_rows[n].push_back(
+            static_cast<std::uint32_t>((halo + shard::kRowAlign - 1) / shard::kRowAlign * shard::kRowAlign));
         configs[n].push_back(std::move(config));
       }
     }
@@ -271,7 +278,8 @@ class Emulation {
       for (std::uint32_t o = 0; o < nodes; ++o) {
         if (o == n) continue;
         wiring->links[o] = SpawnVirtualLink(
-            *system_, {n, o, scenario_.seed(), PeriodS() * 1000, QualityBetween(scenario_, regions_[n], regions_[o])}, shards_[o]);
+            *system_, {n, o, scenario_.seed(), PeriodS() * 1000, QualityBetween(scenario_, regions_[n], regions_[o])},
+            shards_[o]);
       }
       wiring->monitor = SpawnMonitor(*system_, shards, runtimes_[n]);
       for (const ShardActor& shard : shards_[n]) self_->send(shard, Payload<Wiring>(wiring));
@@ -297,7 +305,8 @@ class Emulation {
     std::set<std::uint64_t> cycles = {0, std::min<std::uint64_t>(3, last), std::min<std::uint64_t>(10, last), last};
     for (const v1::FaultBand& band : timeline.Bands()) {
       const double middle_s = (band.from_seconds() + band.to_seconds()) / 2;
-      const auto middle = static_cast<std::uint64_t>(middle_s * 1e6 / static_cast<double>(scenario.cycle().period_us()));
+      const auto middle =
+          static_cast<std::uint64_t>(middle_s * 1e6 / static_cast<double>(scenario.cycle().period_us()));
       const bool alike = std::any_of(cycles.begin(), cycles.end(), [&](std::uint64_t c) {
         return (c > middle ? c - middle : middle - c) < std::max<std::uint64_t>(1, last / 20);
       });
@@ -349,7 +358,10 @@ class Emulation {
     snapshot->set_cycle(cycle);
     snapshot->set_seconds(static_cast<double>(cycle) * PeriodS());
     const std::string faults = timeline_.ActiveFaults(cycle);
-    snapshot->set_label(cycle == 0 ? "start" : !faults.empty() ? faults : cycle == scenario_.cycle().count() ? "end" : absl::StrCat("cycle ", cycle));
+    snapshot->set_label(cycle == 0                           ? "start"
+                        : !faults.empty()                    ? faults
+                        : cycle == scenario_.cycle().count() ? "end"
+                                                             : absl::StrCat("cycle ", cycle));
     for (const Payload<NodeReport>& node : reports) {
       if (!node->verdict) continue;
       const auto offset = static_cast<std::uint32_t>(snapshot->dots_size());
@@ -411,8 +423,9 @@ ResourceBudget EstimateBudget(const v1::Scenario& scenario) {
   budget.link_actors = nodes * (nodes - 1);
   // Columns of a replica, bookkeeping of a micro-node, and what a process and its actors take anyway.
   const std::uint64_t replica_bytes = 12 * dims + 45 + 6 * scenario.drift().peers();
-  budget.resident_bytes = budget.replicas * (replica_bytes + 8) + std::uint64_t{scenario.population().micro_nodes()} * 32 +
-                          budget.shard_actors * 65'536 + 20'000'000;
+  budget.resident_bytes = budget.replicas * (replica_bytes + 8) +
+                          std::uint64_t{scenario.population().micro_nodes()} * 32 + budget.shard_actors * 65'536 +
+                          20'000'000;
   budget.replica_cycles = budget.replicas * scenario.cycle().count();
   return budget;
 }
@@ -420,9 +433,9 @@ ResourceBudget EstimateBudget(const v1::Scenario& scenario) {
 absl::StatusOr<v1::RunReport> Emulate(const v1::Scenario& scenario, const EmulationOptions& options) {
   const ResourceBudget budget = EstimateBudget(scenario);
   if (budget.resident_bytes > AvailableBytes()) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("the scenario needs about ", budget.resident_bytes >> 20, " MiB of memory and ", AvailableBytes() >> 20,
-                     " MiB are free: lower population.micro_nodes or population.shards_per_node"));
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "the scenario needs about ", budget.resident_bytes >> 20, " MiB of memory and ", AvailableBytes() >> 20,
+        " MiB are free: lower population.micro_nodes or population.shards_per_node"));
   }
   Emulation emulation(scenario, options);
   return emulation.Run();

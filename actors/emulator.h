@@ -34,8 +34,8 @@ struct Progress {
 };
 
 struct EmulationOptions {
-  unsigned threads = 0;       // worker threads; 0: one a core
-  bool realtime = false;      // one cycle every period of wall time instead of as fast as the cores go
+  unsigned threads = 0;   // worker threads; 0: one a core
+  bool realtime = false;  // one cycle every period of wall time instead of as fast as the cores go
   double progress_interval_s = 0.25;
   std::function<void(const Progress&)> on_progress;  // called on the caller's thread; may be empty
   const std::atomic<bool>* stop = nullptr;           // when it turns true, the run ends after the current cycle
@@ -46,8 +46,8 @@ struct ResourceBudget {
   std::uint64_t replicas = 0;
   std::uint64_t shard_actors = 0;
   std::uint64_t link_actors = 0;
-  std::uint64_t resident_bytes = 0;        // estimate
-  std::uint64_t replica_cycles = 0;        // work of the whole run
+  std::uint64_t resident_bytes = 0;  // estimate
+  std::uint64_t replica_cycles = 0;  // work of the whole run
 };
 ResourceBudget EstimateBudget(const v1::Scenario& scenario);
 

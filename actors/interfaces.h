@@ -6,8 +6,9 @@
 //   node runtime --LinkFlush--> peer link actors --IncomingFrame--> remote shard actors
 //   peer link actor --LinkReport--> node runtime --NodeReport--> emulator
 //
-// A frame said in cycle t is in the receiver's mailbox before the receiver's tick of t+1, because a mailbox keeps the order
-// in which it was filled and the reports close the cycle. Frames of one cycle are sorted by sender before they are read.
+// A frame said in cycle t is in the receiver's mailbox before the receiver's tick of t+1, because a mailbox keeps the
+// order in which it was filled and the reports close the cycle. Frames of one cycle are sorted by sender before they
+// are read.
 #pragma once
 
 #include <cstdint>
@@ -46,11 +47,11 @@ struct Answer {
 
 struct ShardTick {
   std::uint64_t cycle = 0;
-  double loss = 0;               // of a message within the region
+  double loss = 0;  // of a message within the region
   std::vector<RowCommand> rows;
   std::vector<Contribution> contributions;
   vaultguard::RecoveryAction recovery = vaultguard::RecoveryAction::kNone;
-  bool restart = false;          // the server node has just started, empty
+  bool restart = false;  // the server node has just started, empty
   bool measure = false;
   std::uint32_t snapshot_dots = 0;
 };
@@ -61,14 +62,14 @@ struct ShardReport {
   shard::CycleCounts counts;
   shard::Measure measure;
   bool measured = false;
-  bool synced = false;                 // has what its peers announced, or has no peer that answers
+  bool synced = false;  // has what its peers announced, or has no peer that answers
   shard::SlotAmounts total_uvu{};
-  std::int64_t effective_uvu = 0;      // mean state of the live replicas, all slots together
-  std::uint64_t state_hash = 0;        // with a measure of the last cycle
+  std::int64_t effective_uvu = 0;  // mean state of the live replicas, all slots together
+  std::uint64_t state_hash = 0;    // with a measure of the last cycle
   std::size_t resident_bytes = 0;
   std::vector<Answer> answers;
   std::vector<v1::Dot> dots;
-  std::uint64_t drains_on_links = 0;   // anomalies raised on peer links
+  std::uint64_t drains_on_links = 0;  // anomalies raised on peer links
   std::uint64_t entropy_on_links = 0;
 };
 
@@ -95,9 +96,9 @@ struct LinkQuality {
 
 struct LinkFlush {
   std::uint64_t cycle = 0;
-  bool severed = false;    // a partition, or the other side is down
+  bool severed = false;  // a partition, or the other side is down
   double extra_loss = 0;
-  double corrupt = 0;      // share of frames that a nonsense one follows
+  double corrupt = 0;  // share of frames that a nonsense one follows
 };
 
 struct LinkReport {
@@ -123,21 +124,21 @@ struct IncomingFrame {
 // What the emulator asks of one server node for one cycle.
 struct NodeTick {
   std::uint64_t cycle = 0;
-  bool alive = true;            // false: the region is out, nothing runs
+  bool alive = true;  // false: the region is out, nothing runs
   double loss = 0;
-  double churn_share = 0;       // of the micro-nodes, this cycle
+  double churn_share = 0;  // of the micro-nodes, this cycle
   std::uint32_t leave = 0;
   std::uint32_t join = 0;
   struct AttackOrder {
     v1::Attack attack = v1::ATTACK_UNSPECIFIED;
-    double share = 0;           // of the micro-nodes; or
+    double share = 0;  // of the micro-nodes; or
     std::uint32_t count = 0;
   };
   std::vector<AttackOrder> attacks_begin;
   bool attacks_end = false;                 // one of them is over; those that are not are in attacks_active
   std::vector<AttackOrder> attacks_active;  // what a server node that starts again must know
   double low_power_level = 0;               // likewise the share of micro-nodes in low power
-  double low_power = -1;        // >= 0: the share of micro-nodes in low power from now on
+  double low_power = -1;                    // >= 0: the share of micro-nodes in low power from now on
   std::vector<Contribution> contributions;
   std::vector<LinkFlush> links;  // by server node; the own entry is unused
   bool measure = false;
@@ -149,12 +150,12 @@ struct NodeReport {
   std::uint64_t cycle = 0;
   Payload<Verdict> verdict;  // empty while the node is out
   std::vector<LinkReport> links;
-  std::uint64_t alive = 0;      // micro-nodes
+  std::uint64_t alive = 0;  // micro-nodes
   std::uint64_t adversaries = 0;
   std::uint64_t replicas = 0;
-  std::uint64_t online = 0;     // events of this cycle
+  std::uint64_t online = 0;  // events of this cycle
   std::uint64_t offline = 0;
-  std::uint64_t repaired = 0;   // replicas created for shards under r_min
+  std::uint64_t repaired = 0;  // replicas created for shards under r_min
 };
 
 }  // namespace lvs::actors
@@ -200,6 +201,7 @@ struct NodeParts {
   caf::actor emulator;               // takes the NodeReports
 };
 // Runs one server node: its swarm, its shards, its links.
-using NodeRuntimeActor = TypedActor<Reacts<Payload<NodeParts>>, Reacts<Payload<NodeTick>>, Reacts<Payload<Verdict>>, Reacts<LinkReport>>;
+using NodeRuntimeActor =
+    TypedActor<Reacts<Payload<NodeParts>>, Reacts<Payload<NodeTick>>, Reacts<Payload<Verdict>>, Reacts<LinkReport>>;
 
 }  // namespace lvs::actors

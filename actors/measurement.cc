@@ -113,7 +113,8 @@ std::vector<Measurement::ShardState> Measurement::Gather(const std::vector<Paylo
       for (std::size_t slot = 0; slot < slots_; ++slot) {
         const std::int64_t held = report->total_uvu[slot] - report->measure.behind_uvu[slot];
         state.held_uvu[slot] = state.any ? std::min(state.held_uvu[slot], held) : held;
-        apart_vu = std::max(apart_vu, std::abs(Vu(static_cast<double>(report->total_uvu[slot] - accepted[report->shard][slot]))));
+        apart_vu = std::max(apart_vu,
+                            std::abs(Vu(static_cast<double>(report->total_uvu[slot] - accepted[report->shard][slot]))));
         const shard::Moments& m = report->measure.moments[slot];
         state.total_weighted[slot] += static_cast<double>(report->total_uvu[slot]) * m.count;
         state.most_uvu[slot] = std::max(state.most_uvu[slot], report->total_uvu[slot]);
@@ -133,10 +134,11 @@ void Measurement::Add(std::uint64_t cycle, const std::vector<Payload<NodeReport>
   last_cycle_ = cycle;
   for (const Timeline::Ended& event : ended) waiting_.push_back({event.kind, event.cycle, accepted});
   // Where every server node is out, nobody is left to measure: nothing is held.
-  const bool nobody = std::all_of(nodes.begin(), nodes.end(), [](const Payload<NodeReport>& node) { return !node->verdict; });
+  const bool nobody =
+      std::all_of(nodes.begin(), nodes.end(), [](const Payload<NodeReport>& node) { return !node->verdict; });
   const bool measured = nobody || std::any_of(nodes.begin(), nodes.end(), [](const Payload<NodeReport>& node) {
-    return node->verdict && !node->verdict->shards.empty() && node->verdict->shards[0]->measured;
-  });
+                          return node->verdict && !node->verdict->shards.empty() && node->verdict->shards[0]->measured;
+                        });
   if (!measured) return;
 
   const std::vector<ShardState> states = Gather(nodes, accepted);
@@ -189,13 +191,15 @@ void Measurement::Add(std::uint64_t cycle, const std::vector<Payload<NodeReport>
     drift_cycles_to_1ppm_ = static_cast<std::int64_t>(cycle);
     reduction_per_cycle_ = std::pow(std::max(relative_spread(), 1e-12), -1.0 / static_cast<double>(cycle));
   }
-  if (effective_error_ < kPpm && ledger_cycles_to_1ppm_ < 0 && cycle > 0) ledger_cycles_to_1ppm_ = static_cast<std::int64_t>(cycle);
+  if (effective_error_ < kPpm && ledger_cycles_to_1ppm_ < 0 && cycle > 0)
+    ledger_cycles_to_1ppm_ = static_cast<std::int64_t>(cycle);
 
   bool everywhere = true;
   for (const Payload<NodeReport>& node : nodes) {
     everywhere = everywhere && node->verdict;
     if (!node->verdict) continue;
-    for (const Payload<ShardReport>& shard : node->verdict->shards) state_hash_ = shard::Mix(state_hash_ ^ shard->state_hash);
+    for (const Payload<ShardReport>& shard : node->verdict->shards)
+      state_hash_ = shard::Mix(state_hash_ ^ shard->state_hash);
   }
   std::erase_if(waiting_, [&](const Waiting& event) {
     if (!everywhere || relative_spread() > kRecoveredSpread) return false;
@@ -229,13 +233,15 @@ void Measurement::Add(std::uint64_t cycle, const std::vector<Payload<NodeReport>
   sample->set_effective_uvu(effective_vu * static_cast<double>(vaultguard::kMicroPerVu));
   sample->set_behind_uvu(missing_uvu_);
   const auto lost = static_cast<double>(row_.counts.step.lost + row_.frames_lost);
-  sample->set_loss_ratio(Ratio(lost, static_cast<double>(row_.counts.step.heard + row_.counts.step.lost + row_.frames)));
+  sample->set_loss_ratio(
+      Ratio(lost, static_cast<double>(row_.counts.step.heard + row_.counts.step.lost + row_.frames)));
   sample->set_bytes_per_node_minute(Ratio(static_cast<double>(row_.counts.sent.Total()), minutes));
   if (cycle > 0) rates_.push_back(sample->bytes_per_node_minute());
   sample->set_messages(row_.counts.step.heard + row_.counts.step.lost + row_.frames);
   sample->set_refused(row_.refused);
   sample->set_anomalies(row_.anomalies);
-  sample->set_mean_trust(Ratio(static_cast<double>(row_.counts.step.trust), 255.0 * static_cast<double>(row_.counts.step.heard)));
+  sample->set_mean_trust(
+      Ratio(static_cast<double>(row_.counts.step.trust), 255.0 * static_cast<double>(row_.counts.step.heard)));
   row_ = {};
 }
 
@@ -289,7 +295,8 @@ void Measurement::Finish(v1::Summary* summary) const {
     if (refused_.Of(why) > 0) (*guard->mutable_refused())[std::string(vaultguard::Name(why))] = refused_.Of(why);
   }
   for (std::size_t n = 0; n < vaultguard::kClamps; ++n) {
-    (*guard->mutable_clamped())[std::string(vaultguard::Name(static_cast<vaultguard::Clamp>(n)))] = counts_.step.clamped[n];
+    (*guard->mutable_clamped())[std::string(vaultguard::Name(static_cast<vaultguard::Clamp>(n)))] =
+        counts_.step.clamped[n];
   }
   for (const auto& [kind, n] : anomalies_) (*guard->mutable_anomalies())[kind] = n;
   guard->set_recoveries(recoveries_);

@@ -1,5 +1,5 @@
-// What a run measures: the server nodes' reports of a cycle become a row of the time series, and all of them the summary
-// (TEST-6: aggregates only). Measured against the truth of the workload, which no replica sees.
+// What a run measures: the server nodes' reports of a cycle become a row of the time series, and all of them the
+// summary (TEST-6: aggregates only). Measured against the truth of the workload, which no replica sees.
 #pragma once
 
 #include <array>
@@ -18,8 +18,9 @@ class Measurement {
   Measurement(const v1::Scenario& scenario, std::vector<std::string> regions);
 
   // The reports of one cycle, by server node. `accepted` is the truth by shard and slot after it.
-  void Add(std::uint64_t cycle, const std::vector<Payload<NodeReport>>& nodes, const std::vector<shard::SlotAmounts>& accepted,
-           const std::vector<Timeline::Ended>& ended, v1::RunReport* report);
+  void Add(std::uint64_t cycle, const std::vector<Payload<NodeReport>>& nodes,
+           const std::vector<shard::SlotAmounts>& accepted, const std::vector<Timeline::Ended>& ended,
+           v1::RunReport* report);
 
   // Fills in what the whole run amounts to.
   void Finish(v1::Summary* summary) const;
@@ -46,7 +47,8 @@ class Measurement {
   };
 
   void Tally(const std::vector<Payload<NodeReport>>& nodes);
-  std::vector<ShardState> Gather(const std::vector<Payload<NodeReport>>& nodes, const std::vector<shard::SlotAmounts>& accepted) const;
+  std::vector<ShardState> Gather(const std::vector<Payload<NodeReport>>& nodes,
+                                 const std::vector<shard::SlotAmounts>& accepted) const;
   double Seconds(std::uint64_t cycle) const;
 
   std::size_t shards_;

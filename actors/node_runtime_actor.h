@@ -1,8 +1,8 @@
-// The node runtime actor: one server node. It turns what the emulator asks of a cycle into row commands (through the swarm),
-// ticks its shard actors, waits for the VaultGuard monitor's verdict, flushes its links, and reports.
+// The node runtime actor: one server node. It turns what the emulator asks of a cycle into row commands (through the
+// swarm), ticks its shard actors, waits for the VaultGuard monitor's verdict, flushes its links, and reports.
 //
-// Lifecycle (SPEC-9): a server node that starts again after an outage first fetches what its peers hold; its micro-nodes join
-// when all its shards have it.
+// Lifecycle (SPEC-9): a server node that starts again after an outage first fetches what its peers hold; its
+// micro-nodes join when all its shards have it.
 #pragma once
 
 #include <cstdint>

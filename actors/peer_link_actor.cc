@@ -86,8 +86,8 @@ class VirtualLink {
 Frame Nonsense(const Frame& good, int kind) {
   Frame bad = good;
   // One more row than the good frame has, so that there is something to spoil.
-  const std::size_t dims = good.halo_row.empty() ? static_cast<std::size_t>(good.value_slots) + 2
-                                                 : good.diff.size() / good.halo_row.size();
+  const std::size_t dims =
+      good.halo_row.empty() ? static_cast<std::size_t>(good.value_slots) + 2 : good.diff.size() / good.halo_row.size();
   bad.halo_row.push_back(0);
   bad.published_cycle.push_back(static_cast<std::uint32_t>(good.cycle));
   bad.drift_weight.push_back(255);
@@ -106,9 +106,7 @@ Frame Nonsense(const Frame& good, int kind) {
     case 6: bad.halo_row.back() = 0xffffffff; break;
     case 7: bad.value_slots = good.value_slots + 1; break;
     case 8: bad = good; break;  // said before, word for word
-    case 9:
-      bad.halo_row.assign(vaultguard::kMaxFrameRows + 1, 0);
-      break;
+    case 9: bad.halo_row.assign(vaultguard::kMaxFrameRows + 1, 0); break;
     case 10:  // more than the session may have earned
       forged.amount_uvu[0] = std::int64_t{1} << 50;
       bad = good;

@@ -1,5 +1,5 @@
-// The peer link actor: the way from one server node to another. Here it is a virtual link, with the latency, jitter, loss,
-// duplication, reordering and partitions of the scenario; the shard actors cannot tell it from a stream.
+// The peer link actor: the way from one server node to another. Here it is a virtual link, with the latency, jitter,
+// loss, duplication, reordering and partitions of the scenario; the shard actors cannot tell it from a stream.
 //
 // A frame's fate is drawn from (seed, link, shard, cycle), so a run repeats for any number of threads. In flight it is
 // bounded by the receivers' inboxes (vaultguard::kMaxPendingFrames).

@@ -54,11 +54,11 @@ struct Peer {
   std::size_t bucket_cursor = 0;
   std::uint64_t told_all_cycle = 0;  // when it last asked for everything and was heard
   std::uint64_t tell_all_until = 0;  // up to this change it is told even what came from itself: it forgot
-  bool ask_all = false;            // this side is empty: ask for everything
-  std::uint64_t spoke_cycle = 0;   // of the last frame to it, and what that acknowledged
+  bool ask_all = false;              // this side is empty: ask for everything
+  std::uint64_t spoke_cycle = 0;     // of the last frame to it, and what that acknowledged
   std::uint64_t spoke_acknowledged = 0;
-  bool synced = false;             // everything that it had to tell has been merged once
-  bool refresh = false;            // the other side is: tell it every halo row
+  bool synced = false;   // everything that it had to tell has been merged once
+  bool refresh = false;  // the other side is: tell it every halo row
   vaultguard::DrainDetector drain{vaultguard::DrainOptions{}};
   shard::EntropyLink entropy;
 };
@@ -130,7 +130,8 @@ class ShardHost {
     report->total_uvu = shard_->ledger().totals_uvu();
     for (int s = 0; s < config_.shard.shape.value_slots; ++s) {
       const double drift_vu = std::clamp(shard_->MeanDriftVu(s), -1e12, 1e12);
-      report->effective_uvu += report->total_uvu[static_cast<std::size_t>(s)] + static_cast<std::int64_t>(drift_vu * 1e6);
+      report->effective_uvu +=
+          report->total_uvu[static_cast<std::size_t>(s)] + static_cast<std::int64_t>(drift_vu * 1e6);
     }
     report->synced = Synced(tick.cycle);
     report->measured = tick.measure;
@@ -330,7 +331,8 @@ class ShardHost {
     if (frame.bucket_digest.empty()) return;
     peer->buckets_wanted = 0;
     for (int b = 0; b < shard::Ledger::kBuckets; ++b) {
-      if (frame.bucket_digest[static_cast<std::size_t>(b)] != shard_->ledger().bucket_digest(b)) peer->buckets_wanted |= 1u << b;
+      if (frame.bucket_digest[static_cast<std::size_t>(b)] != shard_->ledger().bucket_digest(b))
+        peer->buckets_wanted |= 1u << b;
     }
   }
 
@@ -379,7 +381,8 @@ class ShardHost {
     return before;
   }
 
-  // Beyond what a diff of this shard may lie from the ledger without looking odd: twice the widest band seen in a sample.
+  // Beyond what a diff of this shard may lie from the ledger without looking odd: twice the widest band seen in a
+  // sample.
   float TypicalBound() const {
     const shard::Columns& columns = shard_->columns();
     float widest = 1.0f;
@@ -403,7 +406,8 @@ class ShardHost {
       report->answers.push_back({contribution.id, false});
       return;
     }
-    const auto again = std::find_if(waiting_.begin(), waiting_.end(), [&](const PendingAnswer& a) { return a.id == contribution.id; });
+    const auto again =
+        std::find_if(waiting_.begin(), waiting_.end(), [&](const PendingAnswer& a) { return a.id == contribution.id; });
     if (again != waiting_.end()) {  // the client asks once more for what is already on its way
       again->needed = contribution.needed_nodes;
       return;
@@ -420,7 +424,8 @@ class ShardHost {
   void Answers(ShardReport* report) {
     std::erase_if(waiting_, [&](const PendingAnswer& answer) {
       std::uint32_t holders = 1;
-      for (const Peer& peer : peers_) holders += peer.session != shard::SessionId{} && peer.acknowledged >= answer.version;
+      for (const Peer& peer : peers_)
+        holders += peer.session != shard::SessionId{} && peer.acknowledged >= answer.version;
       if (holders < answer.needed && !config_.shard.drift.plain) return false;
       report->answers.push_back({answer.id, true});
       return true;
@@ -481,7 +486,8 @@ class ShardHost {
     frame->beacon.replicas = shard_->replicas();
     frame->beacon.load = static_cast<float>(due_.size()) / static_cast<float>(vaultguard::kMaxPendingFrames);
     frame->beacon.low_power_share =
-        shard_->replicas() == 0 ? 0.0f : static_cast<float>(shard_->low_power()) / static_cast<float>(shard_->replicas());
+        shard_->replicas() == 0 ? 0.0f
+                                : static_cast<float>(shard_->low_power()) / static_cast<float>(shard_->replicas());
     frame->acknowledged = peer->merged;
     frame->acknowledged_of = peer->session.low;
     if (config_.shard.drift.plain) {
@@ -492,8 +498,9 @@ class ShardHost {
         peer->sent_cycle = cycle;
       }
       frame->news_from = peer->sent;
-      const std::uint64_t reached = ledger.Changes(peer->sent, kFrameNews, &frame->entries,
-                                                  peer->sent < peer->tell_all_until ? shard::Ledger::kHere : static_cast<std::uint8_t>(node));
+      const std::uint64_t reached =
+          ledger.Changes(peer->sent, kFrameNews, &frame->entries,
+                         peer->sent < peer->tell_all_until ? shard::Ledger::kHere : static_cast<std::uint8_t>(node));
       if (reached > peer->sent) {
         if (peer->sent == peer->acknowledged) peer->sent_cycle = cycle;
         peer->sent = reached;
@@ -529,7 +536,8 @@ class ShardHost {
     peer->refresh = false;
   }
 
-  // A frame that only repeats itself waits for the next sign of life; one that only acknowledges waits a little (rule 8).
+  // A frame that only repeats itself waits for the next sign of life; one that only acknowledges waits a little (rule
+  // 8).
   bool WorthSaying(std::uint64_t cycle, const Frame& frame, Peer* peer) const {
     const std::uint64_t quiet = cycle - peer->spoke_cycle;
     const bool acknowledges = frame.acknowledged != peer->spoke_acknowledged;
@@ -611,8 +619,8 @@ class ShardHost {
   std::unique_ptr<shard::StateShard> shard_;
   shard::SessionId session_;
   std::uint64_t started_cycle_ = 0;
-  bool holding_ = false;    // the ledger is kept here
-  bool populated_ = true;   // replicas live, or lived, here since holding began
+  bool holding_ = false;   // the ledger is kept here
+  bool populated_ = true;  // replicas live, or lived, here since holding began
   std::vector<Peer> peers_;
   std::deque<IncomingFrame> inbox_;
   std::vector<IncomingFrame> due_;

@@ -1,9 +1,9 @@
-// The shard actor: one shard on one server node. Takes due frames, refreshes the halo, joins ledger news, runs one drift
-// cycle, and says what is new: state diffs of its ambassadors and ledger entries, to each peer link (SPEC-7.2).
+// The shard actor: one shard on one server node. Takes due frames, refreshes the halo, joins ledger news, runs one
+// drift cycle, and says what is new: state diffs of its ambassadors and ledger entries, to each peer link (SPEC-7.2).
 //
-// Redundancy sync (SPEC-14, ARCH-2.1): each frame carries the sender's ledger digest and the news since what this peer has
-// acknowledged; unacknowledged news is sent again after a while; a peer that starts empty asks for everything; ledgers
-// that still differ exchange the entries of the buckets that differ.
+// Redundancy sync (SPEC-14, ARCH-2.1): each frame carries the sender's ledger digest and the news since what this peer
+// has acknowledged; unacknowledged news is sent again after a while; a peer that starts empty asks for everything;
+// ledgers that still differ exchange the entries of the buckets that differ.
 #pragma once
 
 #include <cstdint>
@@ -17,14 +17,14 @@ struct ShardActorConfig {
   std::uint32_t node = 0;   // this server node
   std::uint32_t nodes = 1;  // server nodes in all
   shard::StateShardConfig shard;
-  std::uint32_t replicas = 0;             // at the start
-  std::int64_t opening_balance_uvu = 0;   // a slot
-  std::uint64_t seed = 0;                 // of the scenario
-  std::uint64_t last_cycle = 0;           // its report carries the state hash
+  std::uint32_t replicas = 0;            // at the start
+  std::int64_t opening_balance_uvu = 0;  // a slot
+  std::uint64_t seed = 0;                // of the scenario
+  std::uint64_t last_cycle = 0;          // its report carries the state hash
   // Halo rows by server node: [first, first + count) of the halo belong to that node's ambassadors.
   std::vector<std::uint32_t> halo_first;
   std::vector<std::uint32_t> halo_count;
-  std::uint32_t ambassadors = 0;          // sampled replicas that speak to the other server nodes
+  std::uint32_t ambassadors = 0;  // sampled replicas that speak to the other server nodes
   // Cycles after which unacknowledged news is sent again, by server node: a round trip and some.
   std::vector<std::uint32_t> resend_cycles;
 };

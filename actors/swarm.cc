@@ -18,7 +18,11 @@ using Kind = RowCommand::Kind;
 }  // namespace
 
 Swarm::Swarm(SwarmConfig config)
-    : config_(std::move(config)), holders_(config_.shards), first_row_(config_.shards), next_row_(config_.shards), resting_(config_.shards) {}
+    : config_(std::move(config)),
+      holders_(config_.shards),
+      first_row_(config_.shards),
+      next_row_(config_.shards),
+      resting_(config_.shards) {}
 
 template <class F>
 void Swarm::ForEachHeld(std::uint32_t node, F f) const {
@@ -87,8 +91,8 @@ std::uint32_t Swarm::NewNode(std::uint64_t cycle) {
     }
     draw -= share;
   }
-  fresh.low_power = low_power_share_ > 0 &&
-                    shard::Unit(Draw(config_.seed, Stream::kLowPowerChoice, sessions_, 0)) < low_power_share_;
+  fresh.low_power =
+      low_power_share_ > 0 && shard::Unit(Draw(config_.seed, Stream::kLowPowerChoice, sessions_, 0)) < low_power_share_;
   alive_.push_back(node);
   return node;
 }
@@ -177,7 +181,8 @@ std::uint64_t Swarm::Repair(std::uint64_t cycle, ShardCommands* commands) {
   return repaired;
 }
 
-void Swarm::BeginAttack(v1::Attack attack, std::uint32_t count, double share, std::uint64_t cycle, ShardCommands* commands) {
+void Swarm::BeginAttack(v1::Attack attack, std::uint32_t count, double share, std::uint64_t cycle,
+                        ShardCommands* commands) {
   if (share > 0) joiner_attacks_.emplace_back(attack, share);
   // A partial shuffle of the honest ones: the first `count` turn.
   std::vector<std::uint32_t> honest;

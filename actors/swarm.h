@@ -1,5 +1,5 @@
-// The swarm of one server node: its micro-nodes, which shards each one holds, and how they come and go (SPEC-9, ARCH-2.1).
-// Plain bookkeeping, no actor: the node runtime asks it for the row commands of each cycle.
+// The swarm of one server node: its micro-nodes, which shards each one holds, and how they come and go (SPEC-9,
+// ARCH-2.1). Plain bookkeeping, no actor: the node runtime asks it for the row commands of each cycle.
 //
 //   Swarm swarm(config);
 //   swarm.Populate(4000);                         // before the first cycle
@@ -32,8 +32,8 @@ class Swarm {
  public:
   explicit Swarm(SwarmConfig config);
 
-  // The population before the first cycle: places `n` micro-nodes and repairs; returns the replicas of each shard, which take
-  // the first local rows in order.
+  // The population before the first cycle: places `n` micro-nodes and repairs; returns the replicas of each shard,
+  // which take the first local rows in order.
   std::vector<std::uint32_t> Populate(std::uint32_t n);
   // Once, after Populate: where the local rows of each shard begin. Until then they are counted from 0.
   void SetFirstRows(std::vector<std::uint32_t> first_row);
@@ -43,7 +43,8 @@ class Swarm {
   void Leave(std::uint32_t n, std::uint64_t cycle, ShardCommands* commands);
   // Everybody is gone: the server node died. Rows start anew.
   void Clear();
-  // Gives shards under r_min new holders, and lets go of helpers that are not needed any more. Returns the new replicas.
+  // Gives shards under r_min new holders, and lets go of helpers that are not needed any more. Returns the new
+  // replicas.
   std::uint64_t Repair(std::uint64_t cycle, ShardCommands* commands);
 
   // `count` honest micro-nodes turn hostile; those who join later do so with probability `share`.
@@ -84,14 +85,15 @@ class Swarm {
 
   SwarmConfig config_;
   std::vector<MicroNode> nodes_;
-  std::vector<Held> held_;              // shards_per_node for each node
+  std::vector<Held> held_;  // shards_per_node for each node
   std::vector<Helper> helpers_;
   std::vector<std::uint32_t> alive_;
   std::vector<std::uint32_t> free_nodes_;
   std::vector<std::uint32_t> holders_;  // live replicas by shard
   std::vector<std::uint32_t> first_row_;
   std::vector<std::uint32_t> next_row_;
-  std::vector<std::deque<std::pair<std::uint64_t, std::uint32_t>>> resting_;  // (cycle it may be used again, row) by shard
+  std::vector<std::deque<std::pair<std::uint64_t, std::uint32_t>>>
+      resting_;  // (cycle it may be used again, row) by shard
   std::uint64_t replicas_ = 0;
   std::uint64_t adversaries_ = 0;
   std::uint64_t sessions_ = 0;

@@ -40,14 +40,17 @@ std::string Label(const v1::Event& event) {
     case v1::Event::kChurn: return absl::StrCat("churn ", Percent(event.churn().rate()), "/s");
     case v1::Event::kAdversaries: {
       std::string attack = v1::Attack_Name(event.adversaries().attack());
-      std::transform(attack.begin(), attack.end(), attack.begin(), [](char c) { return c == '_' ? '-' : static_cast<char>(std::tolower(c)); });
-      return absl::StrCat(event.adversaries().count() > 0 ? absl::StrCat(event.adversaries().count()) : Percent(event.adversaries().share()),
+      std::transform(attack.begin(), attack.end(), attack.begin(),
+                     [](char c) { return c == '_' ? '-' : static_cast<char>(std::tolower(c)); });
+      return absl::StrCat(event.adversaries().count() > 0 ? absl::StrCat(event.adversaries().count())
+                                                          : Percent(event.adversaries().share()),
                           " ", attack);
     }
     case v1::Event::kPartition:
-      return absl::StrCat("partition ", absl::StrJoin(event.partition().groups(), " | ", [](std::string* out, const v1::RegionGroup& g) {
-                            absl::StrAppend(out, absl::StrJoin(g.regions(), "+"));
-                          }));
+      return absl::StrCat("partition ", absl::StrJoin(event.partition().groups(), " | ",
+                                                      [](std::string* out, const v1::RegionGroup& g) {
+                                                        absl::StrAppend(out, absl::StrJoin(g.regions(), "+"));
+                                                      }));
     case v1::Event::kOutage: return absl::StrCat("outage ", event.outage().region());
     case v1::Event::kLeave: return absl::StrCat("leave, keep ", event.leave().keep());
     case v1::Event::kJoin: return absl::StrCat("join ", event.join().micro_nodes());
@@ -66,8 +69,12 @@ std::string EventKind(const v1::Event& event) {
   return field == nullptr ? "" : std::string(field->name());
 }
 
-Timeline::Timeline(const v1::Scenario& scenario, std::vector<std::string> regions, std::vector<std::uint32_t> population)
-    : scenario_(scenario), regions_(std::move(regions)), population_(std::move(population)), period_us_(scenario.cycle().period_us()) {}
+Timeline::Timeline(const v1::Scenario& scenario, std::vector<std::string> regions,
+                   std::vector<std::uint32_t> population)
+    : scenario_(scenario),
+      regions_(std::move(regions)),
+      population_(std::move(population)),
+      period_us_(scenario.cycle().period_us()) {}
 
 Timeline::Span Timeline::SpanOf(const v1::Event& event) const {
   // Cycle 0 is the state before the first step.
@@ -163,8 +170,7 @@ void Timeline::Ask(std::uint64_t cycle, std::vector<NodeTick>* ticks) const {
       case v1::Event::kDegrade:
         if (active) extra_loss = std::max(extra_loss, event.degrade().loss());
         break;
-      default:
-        break;
+      default: break;
     }
   }
   for (std::uint32_t a = 0; a < nodes; ++a) {
@@ -215,7 +221,8 @@ std::vector<v1::FaultBand> Timeline::Bands() const {
 bool Timeline::ForgingAt(std::uint64_t cycle) const {
   return std::any_of(scenario_.events().begin(), scenario_.events().end(), [&](const v1::Event& event) {
     const Span span = SpanOf(event);
-    return event.has_adversaries() && event.adversaries().attack() == v1::FORGED_LEDGER && cycle >= span.from && cycle < span.to;
+    return event.has_adversaries() && event.adversaries().attack() == v1::FORGED_LEDGER && cycle >= span.from &&
+           cycle < span.to;
   });
 }
 

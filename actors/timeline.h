@@ -1,5 +1,5 @@
-// The events of a scenario on the clock of its cycles: what is asked of each server node in a cycle, which faults are active,
-// and how long the network took to recover from those that ended.
+// The events of a scenario on the clock of its cycles: what is asked of each server node in a cycle, which faults are
+// active, and how long the network took to recover from those that ended.
 #pragma once
 
 #include <cstdint>

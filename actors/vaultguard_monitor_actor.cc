@@ -53,14 +53,18 @@ class Monitor {
       return;
     }
     const shard::StepCounts& step = report.counts.step;
-    const auto count = [](std::uint64_t n) { return static_cast<std::uint32_t>(std::min<std::uint64_t>(n, 0xffffffff)); };
+    const auto count = [](std::uint64_t n) {
+      return static_cast<std::uint32_t>(std::min<std::uint64_t>(n, 0xffffffff));
+    };
     const vaultguard::DrainVerdict& drain =
         watched.drain.Observe({count(step.heard), count(step.strikes_down), count(step.strikes_up),
                                step.strikes_down * static_cast<std::uint64_t>(vaultguard::kMicroPerVu)});
     if (drain.raised(DrainAnomaly::kAbnormalPattern)) verdict_->anomalies.push_back({report.shard, "drain_pattern"});
     if (drain.raised(DrainAnomaly::kHighFrequency)) verdict_->anomalies.push_back({report.shard, "drain_frequency"});
-    for (std::uint64_t n = 0; n < report.drains_on_links; ++n) verdict_->anomalies.push_back({report.shard, "drain_on_link"});
-    for (std::uint64_t n = 0; n < report.entropy_on_links; ++n) verdict_->anomalies.push_back({report.shard, "entropy_on_link"});
+    for (std::uint64_t n = 0; n < report.drains_on_links; ++n)
+      verdict_->anomalies.push_back({report.shard, "drain_on_link"});
+    for (std::uint64_t n = 0; n < report.entropy_on_links; ++n)
+      verdict_->anomalies.push_back({report.shard, "entropy_on_link"});
 
     std::int64_t total = 0;
     for (const std::int64_t slot : report.total_uvu) total += slot;
@@ -83,7 +87,8 @@ MonitorActor SpawnMonitor(caf::actor_system& system, std::uint32_t shards, NodeR
     self->state.Configure(n, std::move(to));
     return {
         [self](const Payload<ShardReport>& report) {
-          if (Payload<Verdict> verdict = self->state.Take(report)) self->send(self->state.runtime(), std::move(verdict));
+          if (Payload<Verdict> verdict = self->state.Take(report))
+            self->send(self->state.runtime(), std::move(verdict));
         },
     };
   };

@@ -1,5 +1,5 @@
-// The VaultGuard monitor actor of one server node: it reads every shard's report of a cycle, raises anomalies (SPEC-8.3),
-// and orders recovery where a shard's value fell catastrophically (SPEC-8.2). It sends one verdict a cycle.
+// The VaultGuard monitor actor of one server node: it reads every shard's report of a cycle, raises anomalies
+// (SPEC-8.3), and orders recovery where a shard's value fell catastrophically (SPEC-8.2). It sends one verdict a cycle.
 #pragma once
 
 #include <cstdint>

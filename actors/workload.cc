@@ -31,7 +31,8 @@ Workload::Workload(const v1::Scenario& scenario, std::uint32_t nodes, shard::Con
       slots_(scenario.state().value_slots()),
       nodes_(nodes),
       seed_(scenario.seed()),
-      per_cycle_(scenario.workload().contributions_per_second() * static_cast<double>(scenario.cycle().period_us()) * 1e-6),
+      per_cycle_(scenario.workload().contributions_per_second() * static_cast<double>(scenario.cycle().period_us()) *
+                 1e-6),
       needed_(std::max(1u, std::min(scenario.workload().acknowledge_nodes(), nodes))),
       policy_(policy),
       accepted_(shards_) {
@@ -53,11 +54,12 @@ void Workload::Submit(std::uint64_t key, const Pending& pending, std::vector<std
   (*out)[pending.node].push_back({key, pending.shard, needed_now_, pending.entry});
 }
 
-std::vector<std::vector<Contribution>> Workload::Cycle(std::uint64_t cycle, bool open, const std::vector<bool>& node_alive,
-                                                       std::uint32_t forgers) {
+std::vector<std::vector<Contribution>> Workload::Cycle(std::uint64_t cycle, bool open,
+                                                       const std::vector<bool>& node_alive, std::uint32_t forgers) {
   std::vector<std::vector<Contribution>> out(nodes_);
   // Where fewer server nodes are left than a client wants, all that are left must do (PAPER-8).
-  needed_now_ = std::max<std::uint32_t>(1, std::min(needed_, static_cast<std::uint32_t>(std::count(node_alive.begin(), node_alive.end(), true))));
+  needed_now_ = std::max<std::uint32_t>(
+      1, std::min(needed_, static_cast<std::uint32_t>(std::count(node_alive.begin(), node_alive.end(), true))));
   std::erase_if(order_, [this](std::uint64_t id) { return !pending_.contains(id); });
   for (const std::uint64_t id : order_) {
     Pending& waiting = pending_.at(id);
@@ -68,7 +70,8 @@ std::vector<std::vector<Contribution>> Workload::Cycle(std::uint64_t cycle, bool
   }
   if (!open) return out;
 
-  const auto begin = [&](std::uint64_t client, std::uint32_t shard, std::uint32_t slot, std::int64_t amount_uvu, bool forged) {
+  const auto begin = [&](std::uint64_t client, std::uint32_t shard, std::uint32_t slot, std::int64_t amount_uvu,
+                         bool forged) {
     const std::uint64_t key = client * shards_ + shard;
     Session& session = sessions_[key];
     if (session.entry.session == shard::SessionId{}) {
@@ -98,7 +101,8 @@ std::vector<std::vector<Contribution>> Workload::Cycle(std::uint64_t cycle, bool
     // An action is worth what the value engine says; its size is drawn evenly.
     const auto milli = static_cast<std::int64_t>(static_cast<double>(least) / 1000 +
                                                  Unit(Mix(draw + 3)) * static_cast<double>(most - least) / 1000);
-    begin(client, shard, slot, shard::ContributionValue(shard::ActionKind::kContribution, std::max<std::int64_t>(milli, 1)), false);
+    begin(client, shard, slot,
+          shard::ContributionValue(shard::ActionKind::kContribution, std::max<std::int64_t>(milli, 1)), false);
   }
   for (std::uint32_t f = 0; f < forgers; ++f) {
     const std::uint64_t draw = Draw(seed_, Stream::kAttack, f, cycle);

@@ -1,6 +1,6 @@
-// The clients of a run: they contribute, wait until enough server nodes hold what they contributed, and try elsewhere when
-// no answer comes (architecture.md, "Value, end to end"). What was acknowledged to them is the truth that the network is
-// measured against: to the last micro-VU, nothing of it may be missing.
+// The clients of a run: they contribute, wait until enough server nodes hold what they contributed, and try elsewhere
+// when no answer comes (architecture.md, "Value, end to end"). What was acknowledged to them is the truth that the
+// network is measured against: to the last micro-VU, nothing of it may be missing.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,9 @@ class Workload {
   // `policy` is what the network allows a session; only forgers go beyond it.
   Workload(const v1::Scenario& scenario, std::uint32_t nodes, shard::ContributionPolicy policy);
 
-  // The contributions of this cycle, by server node; retries among them. `node_alive`: up, and with micro-nodes. `open` is false once the run settles: then only
-  // what is pending is tried again. `forgers` clients claim as much as a session may, and ten times more.
+  // The contributions of this cycle, by server node; retries among them. `node_alive`: up, and with micro-nodes. `open`
+  // is false once the run settles: then only what is pending is tried again. `forgers` clients claim as much as a
+  // session may, and ten times more.
   std::vector<std::vector<Contribution>> Cycle(std::uint64_t cycle, bool open, const std::vector<bool>& node_alive,
                                                std::uint32_t forgers);
   // An answer of cycle `cycle`.
@@ -30,11 +31,11 @@ class Workload {
 
  private:
   struct Session {
-    shard::LedgerEntry entry;     // as the client counts it
+    shard::LedgerEntry entry;  // as the client counts it
     shard::SlotAmounts accepted_uvu{};
   };
   struct Pending {
-    std::uint64_t session = 0;    // key
+    std::uint64_t session = 0;  // key
     std::uint32_t shard = 0;
     shard::LedgerEntry entry;
     std::uint64_t sent_cycle = 0;
@@ -54,9 +55,9 @@ class Workload {
   std::uint32_t needed_;
   std::uint32_t needed_now_ = 1;
   shard::ContributionPolicy policy_;
-  std::unordered_map<std::uint64_t, Session> sessions_;   // by client and shard
-  std::unordered_map<std::uint64_t, Pending> pending_;    // by attempt
-  std::vector<std::uint64_t> order_;                      // attempts, oldest first
+  std::unordered_map<std::uint64_t, Session> sessions_;  // by client and shard
+  std::unordered_map<std::uint64_t, Pending> pending_;   // by attempt
+  std::vector<std::uint64_t> order_;                     // attempts, oldest first
   std::vector<shard::SlotAmounts> accepted_;
   std::uint64_t next_id_ = 1;
   std::uint64_t contributions_ = 0;

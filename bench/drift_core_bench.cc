@@ -32,7 +32,10 @@ void AdvanceCycles(benchmark::State& state, bool plain) {
 }
 
 void DriftCycle(benchmark::State& state) { AdvanceCycles(state, false); }
-BENCHMARK(DriftCycle)->ArgNames({"replicas", "peers"})->ArgsProduct({{256, 1024, 4096, 16400, 100'000}, {8}})->Args({4096, 16});
+BENCHMARK(DriftCycle)
+    ->ArgNames({"replicas", "peers"})
+    ->ArgsProduct({{256, 1024, 4096, 16400, 100'000}, {8}})
+    ->Args({4096, 16});
 
 void DriftCyclePlain(benchmark::State& state) { AdvanceCycles(state, true); }
 BENCHMARK(DriftCyclePlain)->ArgNames({"replicas", "peers"})->Args({4096, 8});

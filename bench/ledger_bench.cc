@@ -19,7 +19,8 @@ LedgerEntry EntryOf(std::uint64_t n) {
 void LedgerJoinNew(benchmark::State& state) {
   for (auto _ : state) {
     Ledger ledger(2, {});
-    for (std::int64_t n = 0; n < state.range(0); ++n) benchmark::DoNotOptimize(ledger.Merge(EntryOf(static_cast<std::uint64_t>(n)), 1));
+    for (std::int64_t n = 0; n < state.range(0); ++n)
+      benchmark::DoNotOptimize(ledger.Merge(EntryOf(static_cast<std::uint64_t>(n)), 1));
   }
   state.SetItemsProcessed(state.range(0) * state.iterations());
 }
@@ -29,7 +30,8 @@ void LedgerJoinKnown(benchmark::State& state) {
   Ledger ledger(2, {});
   for (std::int64_t n = 0; n < state.range(0); ++n) ledger.Merge(EntryOf(static_cast<std::uint64_t>(n)), 1);
   std::uint64_t n = 0;
-  for (auto _ : state) benchmark::DoNotOptimize(ledger.Merge(EntryOf(n++ % static_cast<std::uint64_t>(state.range(0))), 1));
+  for (auto _ : state)
+    benchmark::DoNotOptimize(ledger.Merge(EntryOf(n++ % static_cast<std::uint64_t>(state.range(0))), 1));
   state.SetItemsProcessed(state.iterations());
 }
 BENCHMARK(LedgerJoinKnown)->Arg(1000)->Arg(100'000);

@@ -424,24 +424,15 @@ int ValidateScenarios(const std::vector<std::string>& files, std::ostream& out, 
 
 std::string UnitText(const Metric& metric) {
   switch (metric.unit) {
-    case MetricUnit::kSeconds:
-      return "time";
-    case MetricUnit::kBytes:
-      return "bytes";
-    case MetricUnit::kValue:
-      return "value";
-    case MetricUnit::kRatio:
-      return "ratio";
-    case MetricUnit::kCycles:
-      return "cycles";
-    case MetricUnit::kFactor:
-      return "factor";
-    case MetricUnit::kVariance:
-      return "VU squared";
-    case MetricUnit::kRate:
-      return "a second";
-    case MetricUnit::kCount:
-      break;
+    case MetricUnit::kSeconds: return "time";
+    case MetricUnit::kBytes: return "bytes";
+    case MetricUnit::kValue: return "value";
+    case MetricUnit::kRatio: return "ratio";
+    case MetricUnit::kCycles: return "cycles";
+    case MetricUnit::kFactor: return "factor";
+    case MetricUnit::kVariance: return "VU squared";
+    case MetricUnit::kRate: return "a second";
+    case MetricUnit::kCount: break;
   }
   return "count";
 }

@@ -117,7 +117,8 @@ std::vector<Metric> MakeMetrics() {
        [=](const S& s) { return as_double(s.drift().cycles_to_1ppm()); }, nullptr},
       {"drift.vector_variance", U::kVariance, "variance of the drift vector over honest replicas",
        [](const S& s) { return s.drift().vector_variance(); }, [](const R& r) { return r.drift_vector_variance(); }},
-      {"bandwidth.bytes_per_node_minute", U::kBytes, "what a micro-node sends a minute in the steady state (median of the time series)",
+      {"bandwidth.bytes_per_node_minute", U::kBytes,
+       "what a micro-node sends a minute in the steady state (median of the time series)",
        [](const S& s) { return s.bandwidth().bytes_per_node_minute(); },
        [](const R& r) { return r.bytes_per_node_minute(); }},
       {"bandwidth.average_bytes_per_node_minute", U::kBytes,
@@ -179,39 +180,25 @@ bool DimensionFits(const Metric& metric, Dimension dimension, double limit) {
   const bool bare = dimension == Dimension::kNone;
   if (bare && limit == 0) return true;
   switch (metric.unit) {
-    case MetricUnit::kSeconds:
-      return dimension == Dimension::kTime;
-    case MetricUnit::kBytes:
-      return dimension == Dimension::kBytes;
-    case MetricUnit::kValue:
-      return dimension == Dimension::kValue;
-    case MetricUnit::kRatio:
-      return bare || dimension == Dimension::kShare;
-    default:
-      return bare;
+    case MetricUnit::kSeconds: return dimension == Dimension::kTime;
+    case MetricUnit::kBytes: return dimension == Dimension::kBytes;
+    case MetricUnit::kValue: return dimension == Dimension::kValue;
+    case MetricUnit::kRatio: return bare || dimension == Dimension::kShare;
+    default: return bare;
   }
 }
 
 std::string LimitExamples(const Metric& metric) {
   switch (metric.unit) {
-    case MetricUnit::kSeconds:
-      return "5s or 200ms";
-    case MetricUnit::kBytes:
-      return "50KB or 1MB";
-    case MetricUnit::kValue:
-      return "0, 250uVU or 0.1VU";
-    case MetricUnit::kRatio:
-      return "1e-6 or 0.1%";
-    case MetricUnit::kFactor:
-      return "2.2";
-    case MetricUnit::kRate:
-      return "1e6";
-    case MetricUnit::kVariance:
-      return "0.01";
-    case MetricUnit::kCycles:
-      return "18";
-    case MetricUnit::kCount:
-      break;
+    case MetricUnit::kSeconds: return "5s or 200ms";
+    case MetricUnit::kBytes: return "50KB or 1MB";
+    case MetricUnit::kValue: return "0, 250uVU or 0.1VU";
+    case MetricUnit::kRatio: return "1e-6 or 0.1%";
+    case MetricUnit::kFactor: return "2.2";
+    case MetricUnit::kRate: return "1e6";
+    case MetricUnit::kVariance: return "0.01";
+    case MetricUnit::kCycles: return "18";
+    case MetricUnit::kCount: break;
   }
   return "100";
 }
@@ -220,8 +207,7 @@ std::string FormatMetric(const Metric& metric, double value) {
   if (std::isnan(value)) return "NaN";
   if (CanBeNever(metric.unit) && value == kNever) return "never";
   switch (metric.unit) {
-    case MetricUnit::kSeconds:
-      return Number(value) + "s";
+    case MetricUnit::kSeconds: return Number(value) + "s";
     case MetricUnit::kBytes:
       return std::abs(value) >= 1e6   ? Number(value / 1e6) + "MB"
              : std::abs(value) >= 1e3 ? Number(value / 1e3) + "KB"
@@ -229,8 +215,7 @@ std::string FormatMetric(const Metric& metric, double value) {
     case MetricUnit::kValue:
       // Exact where it matters: small differences in whole micro-VU, large sums in VU.
       return value == 0 ? "0" : std::abs(value) < 1e5 ? Number(value) + "uVU" : Number(value / 1e6) + "VU";
-    default:
-      return Number(value);
+    default: return Number(value);
   }
 }
 

@@ -60,22 +60,14 @@ Json ValueToJson(const Message& message, const FieldDescriptor* field, int index
   };
   using R = google::protobuf::Reflection;
   switch (field->cpp_type()) {
-    case FieldDescriptor::CPPTYPE_BOOL:
-      return pick(&R::GetBool, &R::GetRepeatedBool);
-    case FieldDescriptor::CPPTYPE_INT32:
-      return pick(&R::GetInt32, &R::GetRepeatedInt32);
-    case FieldDescriptor::CPPTYPE_INT64:
-      return pick(&R::GetInt64, &R::GetRepeatedInt64);
-    case FieldDescriptor::CPPTYPE_UINT32:
-      return pick(&R::GetUInt32, &R::GetRepeatedUInt32);
-    case FieldDescriptor::CPPTYPE_UINT64:
-      return pick(&R::GetUInt64, &R::GetRepeatedUInt64);
-    case FieldDescriptor::CPPTYPE_FLOAT:
-      return pick(&R::GetFloat, &R::GetRepeatedFloat);
-    case FieldDescriptor::CPPTYPE_DOUBLE:
-      return pick(&R::GetDouble, &R::GetRepeatedDouble);
-    case FieldDescriptor::CPPTYPE_STRING:
-      return pick(&R::GetString, &R::GetRepeatedString);
+    case FieldDescriptor::CPPTYPE_BOOL: return pick(&R::GetBool, &R::GetRepeatedBool);
+    case FieldDescriptor::CPPTYPE_INT32: return pick(&R::GetInt32, &R::GetRepeatedInt32);
+    case FieldDescriptor::CPPTYPE_INT64: return pick(&R::GetInt64, &R::GetRepeatedInt64);
+    case FieldDescriptor::CPPTYPE_UINT32: return pick(&R::GetUInt32, &R::GetRepeatedUInt32);
+    case FieldDescriptor::CPPTYPE_UINT64: return pick(&R::GetUInt64, &R::GetRepeatedUInt64);
+    case FieldDescriptor::CPPTYPE_FLOAT: return pick(&R::GetFloat, &R::GetRepeatedFloat);
+    case FieldDescriptor::CPPTYPE_DOUBLE: return pick(&R::GetDouble, &R::GetRepeatedDouble);
+    case FieldDescriptor::CPPTYPE_STRING: return pick(&R::GetString, &R::GetRepeatedString);
     case FieldDescriptor::CPPTYPE_ENUM:
       return (index < 0 ? reflection->GetEnum(message, field) : reflection->GetRepeatedEnum(message, field, index))
           ->name();
@@ -206,17 +198,10 @@ std::string PageData(const v1::RunReport& report) {
   safe.reserve(plain.size() + plain.size() / 16);
   for (const char c : plain) {
     switch (c) {
-      case '<':
-        safe += "\\u003c";
-        break;
-      case '>':
-        safe += "\\u003e";
-        break;
-      case '&':
-        safe += "\\u0026";
-        break;
-      default:
-        safe += c;
+      case '<': safe += "\\u003c"; break;
+      case '>': safe += "\\u003e"; break;
+      case '&': safe += "\\u0026"; break;
+      default: safe += c;
     }
   }
   return safe;
@@ -226,23 +211,12 @@ std::string EscapeHtml(std::string_view text) {
   std::string out;
   for (const char c : text) {
     switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
+      case '&': out += "&amp;"; break;
+      case '<': out += "&lt;"; break;
+      case '>': out += "&gt;"; break;
+      case '"': out += "&quot;"; break;
+      case '\'': out += "&#39;"; break;
+      default: out += c;
     }
   }
   return out;

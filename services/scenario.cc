@@ -275,12 +275,8 @@ class Checker {
         Require(event.churn().rate() > 0 && event.churn().rate() <= 1, what + ".rate",
                 "must be above 0%/s and at most 100%/s; write for example 2%/s");
         break;
-      case v1::Event::kAdversaries:
-        CheckAdversaries(event.adversaries(), what);
-        break;
-      case v1::Event::kPartition:
-        CheckPartition(event.partition(), what);
-        break;
+      case v1::Event::kAdversaries: CheckAdversaries(event.adversaries(), what); break;
+      case v1::Event::kPartition: CheckPartition(event.partition(), what); break;
       case v1::Event::kOutage:
         Region(event.outage().region(), what + ".region");
         Require(regions_.size() > 1, what + ".region",
@@ -294,18 +290,10 @@ class Checker {
       case v1::Event::kJoin:
         Between<std::uint32_t>(event.join().micro_nodes(), 1, kLimits.micro_nodes_max, what + ".micro_nodes");
         break;
-      case v1::Event::kLowPower:
-        PositiveShare(event.low_power().share(), what + ".share");
-        break;
-      case v1::Event::kCorrupt:
-        PositiveShare(event.corrupt().share(), what + ".share");
-        break;
-      case v1::Event::kDegrade:
-        PositiveShare(event.degrade().loss(), what + ".loss");
-        break;
-      case v1::Event::WHAT_NOT_SET:
-        Require(false, path, "needs one of " + JoinWords(EventKinds()));
-        break;
+      case v1::Event::kLowPower: PositiveShare(event.low_power().share(), what + ".share"); break;
+      case v1::Event::kCorrupt: PositiveShare(event.corrupt().share(), what + ".share"); break;
+      case v1::Event::kDegrade: PositiveShare(event.degrade().loss(), what + ".loss"); break;
+      case v1::Event::WHAT_NOT_SET: Require(false, path, "needs one of " + JoinWords(EventKinds())); break;
     }
   }
 
@@ -671,8 +659,7 @@ std::string EventKind(const v1::Event& event) {
 std::string DescribeEvent(const v1::Event& event) {
   std::string text = EventKind(event);
   switch (event.what_case()) {
-    case v1::Event::kChurn:
-      return text + " " + Percent(event.churn().rate()) + "/s";
+    case v1::Event::kChurn: return text + " " + Percent(event.churn().rate()) + "/s";
     case v1::Event::kAdversaries: {
       const v1::Adversaries& adversaries = event.adversaries();
       const std::string who =
@@ -685,20 +672,13 @@ std::string DescribeEvent(const v1::Event& event) {
         for (const std::string& region : event.partition().groups(g).regions()) text += " " + region;
       }
       return text;
-    case v1::Event::kOutage:
-      return text + " " + event.outage().region();
-    case v1::Event::kLeave:
-      return text + ", keeping " + std::to_string(event.leave().keep());
-    case v1::Event::kJoin:
-      return text + " of " + std::to_string(event.join().micro_nodes()) + " micro-nodes";
-    case v1::Event::kLowPower:
-      return text + " " + Percent(event.low_power().share());
-    case v1::Event::kCorrupt:
-      return text + " " + Percent(event.corrupt().share());
-    case v1::Event::kDegrade:
-      return text + ", " + Percent(event.degrade().loss()) + " more loss";
-    case v1::Event::WHAT_NOT_SET:
-      break;
+    case v1::Event::kOutage: return text + " " + event.outage().region();
+    case v1::Event::kLeave: return text + ", keeping " + std::to_string(event.leave().keep());
+    case v1::Event::kJoin: return text + " of " + std::to_string(event.join().micro_nodes()) + " micro-nodes";
+    case v1::Event::kLowPower: return text + " " + Percent(event.low_power().share());
+    case v1::Event::kCorrupt: return text + " " + Percent(event.corrupt().share());
+    case v1::Event::kDegrade: return text + ", " + Percent(event.degrade().loss()) + " more loss";
+    case v1::Event::WHAT_NOT_SET: break;
   }
   return text;
 }

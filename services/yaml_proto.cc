@@ -88,20 +88,13 @@ const UnitRule& RuleOf(v1::Unit unit) {
   static const UnitRule none{
       {{"", 1}}, "a plain number", "a number", std::numeric_limits<double>::max(), "a finite number"};
   switch (unit) {
-    case v1::UNIT_DURATION_US:
-      return duration;
-    case v1::UNIT_SHARE:
-      return share;
-    case v1::UNIT_SHARE_PER_SECOND:
-      return share_rate;
-    case v1::UNIT_VALUE_UVU:
-      return value;
-    case v1::UNIT_VALUE_UVU_PER_SECOND:
-      return value_rate;
-    case v1::UNIT_OF_METRIC:
-      return of_metric;
-    default:
-      return none;
+    case v1::UNIT_DURATION_US: return duration;
+    case v1::UNIT_SHARE: return share;
+    case v1::UNIT_SHARE_PER_SECOND: return share_rate;
+    case v1::UNIT_VALUE_UVU: return value;
+    case v1::UNIT_VALUE_UVU_PER_SECOND: return value_rate;
+    case v1::UNIT_OF_METRIC: return of_metric;
+    default: return none;
   }
 }
 
@@ -229,20 +222,15 @@ std::string Takes(const FieldDescriptor& field, v1::Unit unit) {
     return std::string(rule.word) + ": " + std::string(rule.examples);
   }
   switch (field.cpp_type()) {
-    case FieldDescriptor::CPPTYPE_ENUM:
-      return "one of " + JoinWords(EnumWords(*field.enum_type()));
-    case FieldDescriptor::CPPTYPE_BOOL:
-      return "true or false";
-    case FieldDescriptor::CPPTYPE_STRING:
-      return "a word";
+    case FieldDescriptor::CPPTYPE_ENUM: return "one of " + JoinWords(EnumWords(*field.enum_type()));
+    case FieldDescriptor::CPPTYPE_BOOL: return "true or false";
+    case FieldDescriptor::CPPTYPE_STRING: return "a word";
     case FieldDescriptor::CPPTYPE_DOUBLE:
-    case FieldDescriptor::CPPTYPE_FLOAT:
-      return "a number";
+    case FieldDescriptor::CPPTYPE_FLOAT: return "a number";
     case FieldDescriptor::CPPTYPE_MESSAGE:
       if (IsPlainList(*field.message_type())) return "a list of " + Several(*field.message_type()->field(0));
       return "a group of keys: " + JoinWords(YamlKeys(*field.message_type()));
-    default:
-      return "a whole number";
+    default: return "a whole number";
   }
 }
 
@@ -418,8 +406,7 @@ class Reader {
       case FieldDescriptor::CPPTYPE_BOOL:
         if (text != "true" && text != "false") return Invalid(Quoted(text) + " is neither true nor false");
         return store(&Reflection::SetBool, &Reflection::AddBool, text == "true");
-      case FieldDescriptor::CPPTYPE_ENUM:
-        return StoreEnum(text, message, field);
+      case FieldDescriptor::CPPTYPE_ENUM: return StoreEnum(text, message, field);
       case FieldDescriptor::CPPTYPE_DOUBLE:
       case FieldDescriptor::CPPTYPE_FLOAT: {
         const absl::StatusOr<Quantity> quantity = ParseQuantity(text, unit);
@@ -450,8 +437,7 @@ class Reader {
         if (!number.ok()) return number.status();
         return store(&Reflection::SetUInt32, &Reflection::AddUInt32, *number);
       }
-      case FieldDescriptor::CPPTYPE_MESSAGE:
-        break;
+      case FieldDescriptor::CPPTYPE_MESSAGE: break;
     }
     return absl::InternalError("a message is not a scalar");
   }

@@ -58,7 +58,8 @@ VU EntropyBytes(U u, VU word) {
   VU bytes = hn::Zero(u);
   for (int shift = 0; shift < 32; shift += 8) {
     const VU byte = hn::And(hn::ShiftRightSame(word, shift), hn::Set(u, 0xffu));
-    const VU scaled = hn::Sub(hn::ShiftRight<8>(hn::Mul(byte, hn::Set(u, 2 * kEntropyRange + 1))), hn::Set(u, kEntropyRange));
+    const VU scaled =
+        hn::Sub(hn::ShiftRight<8>(hn::Mul(byte, hn::Set(u, 2 * kEntropyRange + 1))), hn::Set(u, kEntropyRange));
     bytes = hn::Or(bytes, hn::ShiftLeftSame(hn::And(scaled, hn::Set(u, 0xffu)), shift));
   }
   return bytes;
@@ -145,7 +146,8 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
 
   std::uint64_t updated = 0, published = 0, packets = 0;
   // Lane by lane over the whole shard: at most 16 x 255 a row group, so 8 million rows fit.
-  VI n_heard = zero_i, n_lost = zero_i, n_stale = zero_i, n_not_finite = zero_i, n_saturated = zero_i, n_repeated = zero_i;
+  VI n_heard = zero_i, n_lost = zero_i, n_stale = zero_i, n_not_finite = zero_i, n_saturated = zero_i,
+     n_repeated = zero_i;
   VI n_up = zero_i, n_down = zero_i, n_trust = zero_i;
   std::uint64_t clamped[vaultguard::kClamps] = {};
 
@@ -153,9 +155,9 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
     const VU rows = hn::Iota(u, static_cast<std::uint32_t>(row));
     const VI flags = hn::PromoteTo(i, hn::LoadU(b8, col.flags + row));
     const auto alive = hn::TestBit(flags, hn::Set(i, kAlive));
-    const auto resting =
-        hn::And(hn::TestBit(flags, hn::Set(i, kLowPower)),
-                hn::Ne(hn::BitCast(i, hn::And(hn::Add(rows, hn::Set(u, cycle32)), hn::Set(u, kLowPowerPeriod - 1))), zero_i));
+    const auto resting = hn::And(
+        hn::TestBit(flags, hn::Set(i, kLowPower)),
+        hn::Ne(hn::BitCast(i, hn::And(hn::Add(rows, hn::Set(u, cycle32)), hn::Set(u, kLowPowerPeriod - 1))), zero_i));
     const auto active = hn::AndNot(resting, alive);
     if (hn::AllFalse(i, active)) {
       RepeatRows(col, row, lanes, dims);
@@ -194,9 +196,10 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
       const VU age = hn::And(hn::Sub(cycle16, meta), hn::Set(u, 0xffffu));
       const auto valid = hn::And(active, hn::RebindMask(i, hn::TestBit(meta, hn::Set(u, kMetaValid))));
       // A message is lost or not when it is sent: a receiver that missed it stays without it until the next one.
-      const VU draw = Mix32(u, hn::Add(hn::Mul(hn::Add(hn::Mul(rows, hn::Set(u, 16u)), hn::Set(u, static_cast<std::uint32_t>(s))),
-                                               hn::Set(u, 0x9e3779b1u)),
-                                       hn::Xor(loss_seed, hn::Mul(hn::And(meta, hn::Set(u, 0xffffu)), hn::Set(u, 0x85ebca77u)))));
+      const VU draw =
+          Mix32(u, hn::Add(hn::Mul(hn::Add(hn::Mul(rows, hn::Set(u, 16u)), hn::Set(u, static_cast<std::uint32_t>(s))),
+                                   hn::Set(u, 0x9e3779b1u)),
+                           hn::Xor(loss_seed, hn::Mul(hn::And(meta, hn::Set(u, 0xffffu)), hn::Set(u, 0x85ebca77u)))));
       const auto arrived = hn::Not(hn::Lt(hn::BitCast(i, hn::ShiftRight<1>(draw)), hn::Set(i, loss_below)));
       const auto fresh = hn::Not(hn::Gt(hn::BitCast(i, age), hn::Set(i, vaultguard::kSilenceCycles)));
       const VI first = hn::Mul(peer_i, hn::Set(i, dims));
@@ -224,7 +227,8 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
       dv = hn::IfThenElseZero(usable_f, dv);
       df = hn::IfThenElseZero(usable_f, df);
 
-      // Entropy health, link by link: rails, and the repetition count test (NIST SP 800-90B 4.4.1, H = 5, cutoff 7: alpha 2^-30).
+      // Entropy health, link by link: rails, and the repetition count test (NIST SP 800-90B 4.4.1, H = 5, cutoff 7:
+      // alpha 2^-30).
       const VU word = hn::GatherIndex(u, col.heard_entropy, peer_i);
       const auto at_rails = hn::RebindMask(i, AnyByteAtRails(u, word));
       const auto news = hn::And(usable, hn::And(hn::RebindMask(i, hn::Eq(age, hn::Set(u, 1u))),
@@ -250,9 +254,9 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
           bytes = EntropyBytes(u, mixed);
         }
         const VI component = hn::ShiftRight<24>(hn::BitCast(i, (c & 3) == 0   ? hn::ShiftLeft<24>(bytes)
-                                                                : (c & 3) == 1 ? hn::ShiftLeft<16>(bytes)
-                                                                : (c & 3) == 2 ? hn::ShiftLeft<8>(bytes)
-                                                                               : bytes));
+                                                               : (c & 3) == 1 ? hn::ShiftLeft<16>(bytes)
+                                                               : (c & 3) == 2 ? hn::ShiftLeft<8>(bytes)
+                                                                              : bytes));
         entropy[c] = hn::Add(entropy[c], hn::ConvertTo(f, hn::IfThenElseZero(noise_ok, component)));
       }
 
@@ -317,13 +321,14 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
       }
       spread_value = hn::Add(spread_value, hn::Mul(w, clipped_value));
       spread_free = hn::Add(spread_free, hn::Mul(w, clipped_free));
-      const auto outside = hn::RebindMask(i, hn::Or(hn::Gt(distance_value[s], strike_value), hn::Gt(distance_free[s], strike_free)));
+      const auto outside =
+          hn::RebindMask(i, hn::Or(hn::Gt(distance_value[s], strike_value), hn::Gt(distance_free[s], strike_free)));
       const auto struck = hn::Or(outside, hn::Gt(flooded[s], zero_i));
       const auto value_struck = hn::And(counts_here, hn::RebindMask(i, hn::Gt(distance_value[s], strike_value)));
       const auto downward = hn::RebindMask(i, hn::Lt(pull, zero));
       n_down = hn::Add(n_down, hn::IfThenElseZero(hn::And(value_struck, downward), one_i));
       n_up = hn::Add(n_up, hn::IfThenElseZero(hn::AndNot(downward, value_struck), one_i));
-      const VI less = hn::ShiftRight<8>(hn::Mul(trust[s], hn::Set(i, 205)));  // x 0.8
+      const VI less = hn::ShiftRight<8>(hn::Mul(trust[s], hn::Set(i, 205)));       // x 0.8
       const VI more = hn::Min(hn::Add(trust[s], hn::Set(i, 5)), hn::Set(i, 255));  // + 0.02
       const VI now = hn::IfThenElse(counts_here, hn::IfThenElse(struck, less, more), trust[s]);
       hn::StoreU(hn::DemoteTo(b8, now), b8, col.trust + s * col.stride + row);
@@ -337,7 +342,8 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
     const VF sigma_free = hn::Div(spread_free, voices_free);
     const VF noise = hn::Div(hn::Set(f, p.alpha / kEntropySteps),
                              hn::Sqrt(hn::Max(hn::ConvertTo(f, entropy_heard), hn::Set(f, 1.0f))));
-    const VF band = hn::Max(hn::Mul(hn::Load(f, col.band + row), hn::Set(f, p.band_decay)), hn::Set(f, vaultguard::kMinBandVu));
+    const VF band =
+        hn::Max(hn::Mul(hn::Load(f, col.band + row), hn::Set(f, p.band_decay)), hn::Set(f, vaultguard::kMinBandVu));
     auto none = hn::Ne(zero_i, zero_i);
     auto by_finite = none, by_shift = none, by_floor = none, by_band = none;
     VF moved_value = zero;
@@ -393,14 +399,16 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
     const auto says = hn::And(active, hn::Or(hn::Or(changed, silent), first_word));
     // A mere sign of life brings no new entropy: there is no disagreement for it to feed.
     const VU phase = hn::Add(rows, hn::Set(u, cycle32));
-    const auto turn = hn::Eq(hn::BitCast(i, hn::And(hn::Add(phase, hn::ShiftRight<2>(phase)), hn::Set(u, kEntropyPeriod - 1))), zero_i);
+    const auto turn = hn::Eq(
+        hn::BitCast(i, hn::And(hn::Add(phase, hn::ShiftRight<2>(phase)), hn::Set(u, kEntropyPeriod - 1))), zero_i);
     const auto packet = hn::And(active, hn::Or(hn::And(changed, turn), first_word));
     const VU meta_now = hn::IfThenElse(hn::RebindMask(u, packet), hn::Set(u, Meta(in.cycle, 255) | kMetaPacket),
                                        hn::Set(u, Meta(in.cycle, 255)));
     const VU meta_next = hn::IfThenElse(hn::RebindMask(u, says), meta_now, own_meta);
     hn::Store(meta_next, u, col.said_meta + row);
     const VU word = EntropyBytes(u, WordOf(u, seed32, cycle32, rows));
-    hn::Store(hn::IfThenElse(hn::RebindMask(u, packet), word, hn::Load(u, col.heard_entropy + row)), u, col.said_entropy + row);
+    hn::Store(hn::IfThenElse(hn::RebindMask(u, packet), word, hn::Load(u, col.heard_entropy + row)), u,
+              col.said_entropy + row);
     const MF says_f = hn::RebindMask(f, says);
     for (int c = 0; c < dims; ++c) {
       const VF before = hn::GatherIndex(f, col.heard_state + c, own_first);
@@ -437,7 +445,8 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
   for (std::size_t n = 0; n < vaultguard::kClamps; ++n) counts->clamped[n] += clamped[n];
 }
 
-void SafeStep(const Shape& shape, const DriftParameters& p, const StepInput& in, const Columns& col, StepCounts* counts) {
+void SafeStep(const Shape& shape, const DriftParameters& p, const StepInput& in, const Columns& col,
+              StepCounts* counts) {
   if (shape.peers > 8) {
     Step<0, 0, 16>(shape, p, in, col, counts);
   } else if (shape.value_slots == 2 && shape.free_coordinates == 2) {
@@ -459,7 +468,8 @@ HWY_EXPORT(SafeStep);
 
 // The paper's equation taken literally, with constant-variance entropy and nothing that guards it (drift.md, "What
 // fails"). It is here to be compared with, not to be used.
-void PlainStep(const Shape& shape, const DriftParameters& p, const StepInput& in, const Columns& col, StepCounts* counts) {
+void PlainStep(const Shape& shape, const DriftParameters& p, const StepInput& in, const Columns& col,
+               StepCounts* counts) {
   const int dims = shape.dimensions();
   const auto loss_below = in.loss < 1.0 ? static_cast<std::uint64_t>(in.loss * 0x1p64) : ~std::uint64_t{0};
   for (std::size_t row = col.first_local; row < col.end; ++row) {
@@ -529,7 +539,8 @@ absl::Status SelectSimdTarget(std::string_view name) {
       if (name == hwy::TargetName(target)) chosen = target;
     }
     if (chosen == 0) {
-      return absl::InvalidArgumentError("SIMD target \"" + std::string(name) + "\" is not one of this machine's: auto, " + known);
+      return absl::InvalidArgumentError("SIMD target \"" + std::string(name) +
+                                        "\" is not one of this machine's: auto, " + known);
     }
     hwy::SetSupportedTargetsForTest(chosen);
   }

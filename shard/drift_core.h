@@ -1,6 +1,7 @@
 // The drift core (SPEC-7.1, PAPER-4.3): one cycle's correction of every replica of a shard,
 //
-//   V(t+1) = guard( V(t) + alpha * sigma * e + beta * ( sum_j w_j clip(D_j, tau) + w0 clip(-V, tau) ) / ( sum_j w_j + w0 ) )
+//   V(t+1) = guard( V(t) + alpha * sigma * e + beta * ( sum_j w_j clip(D_j, tau) + w0 clip(-V, tau) ) / ( sum_j w_j +
+//   w0 ) )
 //
 // V is the drift vector: the state relative to the replica's own ledger total, so that a replica is worth S = T + V.
 // D_j = V_j - V is formed by the receiver. docs/protocol.md derives each rule and names the code below for it.
@@ -8,9 +9,9 @@
 // The kernel is SIMD (Google Highway, one lane a replica) and picks its target at run time. Every lane computes what it
 // would compute alone, without fused multiply-add, so that every target gives the same bits.
 //
-// Layout ("columns"): rows [0, halo_rows) are remote neighbours' newest state diffs, rows from there on are local replicas.
-// Columns of local replicas are indexed by row as well; the halo part of them is unused. `stride` is the allocated
-// number of rows, a multiple of kRowAlign.
+// Layout ("columns"): rows [0, halo_rows) are remote neighbours' newest state diffs, rows from there on are local
+// replicas. Columns of local replicas are indexed by row as well; the halo part of them is unused. `stride` is the
+// allocated number of rows, a multiple of kRowAlign.
 #pragma once
 
 #include <array>
@@ -39,17 +40,17 @@ struct Shape {
 
 // The parameters of the drift step. Defaults are the measured ones (docs/protocol.md).
 struct DriftParameters {
-  float alpha = 0.02f;          // weight of entropy
-  float beta = 0.9f;            // weight of the peers
-  float ledger_weight = 8.0f;   // w0, in fully trusted peers
-  float bound_factor = 3.0f;    // c: tau = c * weighted median distance
-  float bound_shrink = 0.3f;    // tau(t) >= 0.3 tau(t-1)
-  float bound_grow = 1.05f;     // tau(t) <= 1.05 tau(t-1)
-  float strike_factor = 1.5f;   // a diff beyond 1.5 tau costs its link trust
-  float band_decay = 0.9f;      // of b, a cycle
-  float publish_factor = 0.05f; // publish when the state moved by more than 0.05 tau
-  bool plain = false;           // the paper's bare equation: no bound, trust, ledger voice, band
-  float plain_entropy = 1.0f;   // plain only: standard deviation of the constant-variance entropy
+  float alpha = 0.02f;           // weight of entropy
+  float beta = 0.9f;             // weight of the peers
+  float ledger_weight = 8.0f;    // w0, in fully trusted peers
+  float bound_factor = 3.0f;     // c: tau = c * weighted median distance
+  float bound_shrink = 0.3f;     // tau(t) >= 0.3 tau(t-1)
+  float bound_grow = 1.05f;      // tau(t) <= 1.05 tau(t-1)
+  float strike_factor = 1.5f;    // a diff beyond 1.5 tau costs its link trust
+  float band_decay = 0.9f;       // of b, a cycle
+  float publish_factor = 0.05f;  // publish when the state moved by more than 0.05 tau
+  bool plain = false;            // the paper's bare equation: no bound, trust, ledger voice, band
+  float plain_entropy = 1.0f;    // plain only: standard deviation of the constant-variance entropy
 };
 
 // Bits of a replica's flags.
@@ -58,16 +59,16 @@ inline constexpr std::uint8_t kLowPower = 2;   // drifts every fourth cycle (SPE
 inline constexpr std::uint8_t kFresh = 4;      // joined this cycle: publishes at once
 inline constexpr std::uint8_t kAdversary = 8;  // what it publishes is decided elsewhere; its own state drifts on
 inline constexpr std::uint32_t kLowPowerPeriod = 4;
-// A micro-node sends one entropy packet a cycle, and holds about this many shards: each replica's turn comes as often, in low
-// power too.
+// A micro-node sends one entropy packet a cycle, and holds about this many shards: each replica's turn comes as often,
+// in low power too.
 inline constexpr std::uint32_t kEntropyPeriod = 4;
 constexpr bool EntropyTurn(std::uint32_t row, std::uint32_t cycle) {
   const std::uint32_t phase = row + cycle;
   return (phase + (phase >> 2)) % kEntropyPeriod == 0;
 }
 
-// A published row's meta word: cycle of publication (16 bit), valid bit, whether an entropy packet came along, drift weight
-// in 1/255.
+// A published row's meta word: cycle of publication (16 bit), valid bit, whether an entropy packet came along, drift
+// weight in 1/255.
 inline constexpr std::uint32_t kMetaValid = 1u << 16;
 inline constexpr std::uint32_t kMetaPacket = 1u << 17;
 constexpr std::uint32_t Meta(std::uint64_t cycle, std::uint8_t drift_weight) {
@@ -81,12 +82,12 @@ constexpr std::uint32_t Age(std::uint32_t meta, std::uint64_t cycle) {
 // Pointers into a state shard's memory; every column is kRowAlign-aligned by element.
 struct Columns {
   std::size_t stride = 0;
-  std::size_t first_local = 0;  // halo_rows rounded up to kRowAlign
-  std::size_t end = 0;          // rows in use, rounded up to kRowAlign
-  float* state = nullptr;       // [dimension][stride]
-  float* bound_value = nullptr; // tau of the value slots, VU
-  float* bound_free = nullptr;  // tau of the free coordinates
-  float* band = nullptr;        // b, VU
+  std::size_t first_local = 0;   // halo_rows rounded up to kRowAlign
+  std::size_t end = 0;           // rows in use, rounded up to kRowAlign
+  float* state = nullptr;        // [dimension][stride]
+  float* bound_value = nullptr;  // tau of the value slots, VU
+  float* bound_free = nullptr;   // tau of the free coordinates
+  float* band = nullptr;         // b, VU
   std::uint8_t* flags = nullptr;
   std::uint8_t* trust = nullptr;         // TC by link, 1/255: [peer][stride]
   std::uint8_t* link_entropy = nullptr;  // repetition count test a link: 5 bit hash, 3 bit run: [peer][stride]
@@ -104,20 +105,21 @@ struct Columns {
 struct StepCounts {
   std::uint64_t updated = 0;    // replica cycles
   std::uint64_t published = 0;  // state diffs of honest replicas
-  std::uint64_t packets = 0;    // entropy packets of honest replicas: with state diffs that are no mere sign of life, in turn
-  std::uint64_t heard = 0;      // state diffs that had a voice
-  std::uint64_t lost = 0;       // state diffs that the network lost
-  std::uint64_t strikes_up = 0;    // diffs well outside the bound, upwards and downwards in value
+  std::uint64_t packets =
+      0;  // entropy packets of honest replicas: with state diffs that are no mere sign of life, in turn
+  std::uint64_t heard = 0;       // state diffs that had a voice
+  std::uint64_t lost = 0;        // state diffs that the network lost
+  std::uint64_t strikes_up = 0;  // diffs well outside the bound, upwards and downwards in value
   std::uint64_t strikes_down = 0;
-  std::uint64_t trust = 0;      // sum of TC over heard links, 1/255
+  std::uint64_t trust = 0;  // sum of TC over heard links, 1/255
   vaultguard::RefusalCounts refused;
   std::array<std::uint64_t, vaultguard::kClamps> clamped{};
 };
 
 struct StepInput {
   std::uint64_t cycle = 0;
-  std::uint64_t seed = 0;            // of this shard on this server node
-  double loss = 0;                   // of a message between two micro-nodes
+  std::uint64_t seed = 0;  // of this shard on this server node
+  double loss = 0;         // of a message between two micro-nodes
   // Minus the ledger total that every replica here knows, a slot: the floor of V (SPEC-8.1). VU.
   std::array<float, vaultguard::kMaxValueSlots> floor{};
 };
@@ -126,7 +128,8 @@ struct StepInput {
 void DriftStep(const Shape& shape, const DriftParameters& parameters, const StepInput& input, const Columns& columns,
                StepCounts* counts);
 
-// Picks the SIMD target of all kernels: "" or "auto" for the best, or one of SimdTargets(). INVALID_ARGUMENT names those.
+// Picks the SIMD target of all kernels: "" or "auto" for the best, or one of SimdTargets(). INVALID_ARGUMENT names
+// those.
 absl::Status SelectSimdTarget(std::string_view name);
 std::vector<std::string> SimdTargets();
 std::string SimdTargetInUse();

@@ -1,5 +1,5 @@
-// The entropy engine (SPEC-6.1, SPEC-13): where a replica's entropy packets come from, and whether those of others may be
-// used.
+// The entropy engine (SPEC-6.1, SPEC-13): where a replica's entropy packets come from, and whether those of others may
+// be used.
 //
 // A packet's vector is one 32-bit word: four signed bytes, uniform on +-kEntropyRange in steps of 1/64, so of unit
 // variance; components past the fourth are made by mixing the word again. It is a function of (seed, row, cycle), so
@@ -12,14 +12,14 @@
 
 namespace lvs::shard {
 
-inline constexpr std::uint32_t kEntropyRange = 111;   // of a component, in steps: standard deviation 64.4
-inline constexpr float kEntropySteps = 64.0f;         // a standard deviation
+inline constexpr std::uint32_t kEntropyRange = 111;  // of a component, in steps: standard deviation 64.4
+inline constexpr float kEntropySteps = 64.0f;        // a standard deviation
 
 std::uint32_t EntropyWord(std::uint64_t seed, std::uint32_t row, std::uint64_t cycle);
 float EntropyComponent(std::uint32_t word, int component);
 
-// The packets of one peer link: biased or stuck ones lose their voice until as many good ones have come as at a start-up
-// (SPEC-8.3, SPEC-10 entropy oversaturation).
+// The packets of one peer link: biased or stuck ones lose their voice until as many good ones have come as at a
+// start-up (SPEC-8.3, SPEC-10 entropy oversaturation).
 class EntropyLink {
  public:
   // A new packet. False: it must not be used.

@@ -120,7 +120,8 @@ std::size_t EncodedEntry(const LedgerEntry& entry, int value_slots) {
   for (int s = 0; s < value_slots; ++s) {
     amounts += Varint(static_cast<std::uint64_t>(entry.amount_uvu[static_cast<std::size_t>(s)]));
   }
-  return Fixed64Field(entry.session.high) + Fixed64Field(entry.session.low) + VarintField(entry.opened_cycle) + Delimited(amounts);
+  return Fixed64Field(entry.session.high) + Fixed64Field(entry.session.low) + VarintField(entry.opened_cycle) +
+         Delimited(amounts);
 }
 
 }  // namespace
@@ -154,7 +155,8 @@ std::optional<Refusal> CheckFrame(const Frame& frame, const Shape& shape, std::u
   if (frame.value_slots != shape.value_slots) return Refusal::kWrongDimension;
   if (frame.cycle > cycle + vaultguard::kMaxCyclesAhead) return Refusal::kFutureCycle;
   const std::size_t rows = frame.halo_row.size();
-  if (rows > vaultguard::kMaxFrameRows || frame.entries.size() > vaultguard::kMaxFrameEntries) return Refusal::kTooLarge;
+  if (rows > vaultguard::kMaxFrameRows || frame.entries.size() > vaultguard::kMaxFrameEntries)
+    return Refusal::kTooLarge;
   if (frame.published_cycle.size() != rows || frame.drift_weight.size() != rows || frame.entropy.size() != rows) {
     return Refusal::kColumnLengths;
   }
@@ -174,7 +176,8 @@ std::optional<Refusal> CheckFrame(const Frame& frame, const Shape& shape, std::u
 }
 
 MessageSizes::MessageSizes(const Shape& shape) {
-  // Typical values: a cycle of some hours, a shard of three digits, a timestamp of today, a load that is no round number.
+  // Typical values: a cycle of some hours, a shard of three digits, a timestamp of today, a load that is no round
+  // number.
   v1::StateDiff diff;
   diff.set_shard_id(200);
   diff.set_cycle_id(100'000);

@@ -23,15 +23,15 @@ enum class Correction : std::uint8_t { kNone, kSyncAll, kSyncBuckets };
 struct Frame {
   std::uint32_t shard = 0;
   std::uint64_t cycle = 0;
-  SessionId sender;                  // ephemeral session of the server node
-  SlotAmounts total_uvu{};           // the sender's ledger total
-  int value_slots = 0;               // how many of them count
+  SessionId sender;         // ephemeral session of the server node
+  SlotAmounts total_uvu{};  // the sender's ledger total
+  int value_slots = 0;      // how many of them count
   std::uint64_t ledger_digest = 0;
   // Ledger news: entries is all that changed in (news_from, news_to].
   std::uint64_t news_from = 0;
   std::uint64_t news_to = 0;
-  std::uint64_t acknowledged = 0;    // newest change of the receiver's ledger that the sender has merged
-  std::uint64_t acknowledged_of = 0; // low half of the receiver's session that this refers to
+  std::uint64_t acknowledged = 0;     // newest change of the receiver's ledger that the sender has merged
+  std::uint64_t acknowledged_of = 0;  // low half of the receiver's session that this refers to
   std::vector<LedgerEntry> entries;
   // State diffs and entropy of sampled replicas; all columns have one element a row, diff has `dimensions`.
   std::vector<std::uint32_t> halo_row;

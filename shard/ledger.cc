@@ -18,7 +18,8 @@ Ledger::Outcome Ledger::Merge(const LedgerEntry& entry, std::uint64_t cycle, std
   std::int64_t largest = 0;
   for (int s = 0; s < vaultguard::kMaxValueSlots; ++s) {
     const std::int64_t amount = entry.amount_uvu[static_cast<std::size_t>(s)];
-    if (amount < 0 || amount > vaultguard::kMaxEntryUvu || (s >= slots_ && amount != 0)) return refuse(Refusal::kBadEntry);
+    if (amount < 0 || amount > vaultguard::kMaxEntryUvu || (s >= slots_ && amount != 0))
+      return refuse(Refusal::kBadEntry);
     largest = std::max(largest, amount);
   }
   if (largest == 0) return outcome;  // nothing was contributed: the bottom of the lattice, and no session of its own

@@ -1,4 +1,5 @@
-// The VU ledger of one shard: a join-semilattice of what each contributing session has earned (drift.md rule 2, SPEC-5.1).
+// The VU ledger of one shard: a join-semilattice of what each contributing session has earned (drift.md rule 2,
+// SPEC-5.1).
 //
 //   Ledger ledger(2, policy);
 //   Ledger::Outcome o = ledger.Merge(entry, cycle);   // any order, any number of times, from anybody
@@ -60,7 +61,8 @@ class Ledger {
 
   // Appends entries changed after change `from`, oldest first and each once, at most `max`; returns the change that
   // they reach up to: what to pass as `from` next time. What `listener` itself told is left out.
-  std::uint64_t Changes(std::uint64_t from, std::size_t max, std::vector<LedgerEntry>* out, std::uint8_t listener = kHere) const;
+  std::uint64_t Changes(std::uint64_t from, std::size_t max, std::vector<LedgerEntry>* out,
+                        std::uint8_t listener = kHere) const;
   // Appends at most `max` entries of the buckets in `mask`, beginning at position *cursor, which moves on and wraps.
   void Bucket(std::uint32_t mask, std::size_t max, std::size_t* cursor, std::vector<LedgerEntry>* out) const;
 
@@ -97,9 +99,9 @@ class Ledger {
   // Entries as columns.
   std::vector<SessionId> session_;
   std::vector<std::uint64_t> opened_cycle_;
-  std::vector<std::int64_t> amount_uvu_;   // slots_ an entry
+  std::vector<std::int64_t> amount_uvu_;  // slots_ an entry
   std::vector<std::uint64_t> changed_at_;
-  std::vector<Change> log_;                // ascending; a change that a later one of its entry overtook is skipped
+  std::vector<Change> log_;  // ascending; a change that a later one of its entry overtook is skipped
   absl::flat_hash_map<SessionId, std::uint32_t, Hash> index_;
   SlotAmounts total_{};
   std::array<std::uint64_t, kBuckets> bucket_digest_{};

@@ -25,7 +25,8 @@ void Overlay::Set(const Columns& col, int slot, std::uint32_t row, std::uint32_t
   col.link_entropy[at] = 0;
 }
 
-void Overlay::Draw(const Columns& col, const std::vector<std::uint32_t>& rows, std::uint32_t halo, double remote_share) {
+void Overlay::Draw(const Columns& col, const std::vector<std::uint32_t>& rows, std::uint32_t halo,
+                   double remote_share) {
   const auto n = static_cast<std::uint32_t>(rows.size());
   std::vector<std::uint32_t> order(rows);
   for (int s = 0; s < shape_.peers; ++s) {
@@ -38,7 +39,8 @@ void Overlay::Draw(const Columns& col, const std::vector<std::uint32_t>& rows, s
       if (order[i] == rows[i] && n > 1) std::swap(order[i], order[(i + 1) % n]);
     }
     for (std::uint32_t i = 0; i < n; ++i) {
-      const std::uint64_t draw = shard::Draw(seed_, Stream::kNeighbour, rows[i] * 16ull + static_cast<std::uint64_t>(s), ~0ull);
+      const std::uint64_t draw =
+          shard::Draw(seed_, Stream::kNeighbour, rows[i] * 16ull + static_cast<std::uint64_t>(s), ~0ull);
       const bool remote = halo > 0 && Unit(draw) < remote_share;
       Set(col, s, rows[i], remote ? Below(Mix(draw), halo) : order[i], kTrustNew);
     }
@@ -60,9 +62,11 @@ std::uint32_t Overlay::Candidate(const Columns& col, std::uint32_t row, std::uin
   return row;
 }
 
-void Overlay::Join(const Columns& col, std::uint32_t row, std::uint32_t halo, double remote_share, std::uint64_t cycle) {
+void Overlay::Join(const Columns& col, std::uint32_t row, std::uint32_t halo, double remote_share,
+                   std::uint64_t cycle) {
   for (int s = 0; s < shape_.peers; ++s) {
-    const std::uint64_t draw = shard::Draw(seed_, Stream::kFallback, row * 16ull + static_cast<std::uint64_t>(s), cycle);
+    const std::uint64_t draw =
+        shard::Draw(seed_, Stream::kFallback, row * 16ull + static_cast<std::uint64_t>(s), cycle);
     const std::uint32_t host = Candidate(col, row, halo, 0.0, draw, cycle);
     if (host == row) {
       Set(col, s, row, Candidate(col, row, halo, 1.0, Mix(draw), cycle), kTrustNew);
@@ -101,7 +105,8 @@ std::uint64_t Overlay::Maintain(const Columns& col, double shuffle, std::uint32_
       const std::uint32_t peer = col.neighbour[at];
       const bool silent = cycle > kSilenceCycles && !Heard(col, peer, cycle);
       const bool drop = peer == row || silent || col.trust[at] <= kTrustDropped;
-      const std::uint64_t draw = shard::Draw(seed_, Stream::kFallback, row * 16ull + static_cast<std::uint64_t>(s), ~cycle);
+      const std::uint64_t draw =
+          shard::Draw(seed_, Stream::kFallback, row * 16ull + static_cast<std::uint64_t>(s), ~cycle);
       // Every eighth cycle a slot may also trade a near peer for a far one, or back: after a partition, that is how the
       // share of far peers returns.
       if (!drop && (halo == 0 || Unit(Mix(draw + 11)) >= 8 * shuffle)) continue;

@@ -1,9 +1,9 @@
 // The overlay of one shard: who hears whom. Each replica has d neighbour slots; a slot names a row, local or halo.
 //
-// It starts as d random permutations, so that every replica is heard by exactly d others and a plain average keeps the mean.
-// It shuffles slowly by exchange, as Cyclon does: two replicas swap what they have in one slot, which keeps that balance.
-// A joiner takes over slots in the same way. A slot whose peer fell silent, or lost all trust, is replaced by a random
-// fallback connection (SPEC-10, rule 7 of drift.md: it is what frees a replica that is surrounded by liars).
+// It starts as d random permutations, so that every replica is heard by exactly d others and a plain average keeps the
+// mean. It shuffles slowly by exchange, as Cyclon does: two replicas swap what they have in one slot, which keeps that
+// balance. A joiner takes over slots in the same way. A slot whose peer fell silent, or lost all trust, is replaced by
+// a random fallback connection (SPEC-10, rule 7 of drift.md: it is what frees a replica that is surrounded by liars).
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,8 @@ class Overlay {
   void Join(const Columns& columns, std::uint32_t row, std::uint32_t halo, double remote_share, std::uint64_t cycle);
   // One cycle's upkeep: exchanges `shuffle` of all slots and, in an eighth of the rows, replaces silent and distrusted
   // links. Returns how many fallback connections it made.
-  std::uint64_t Maintain(const Columns& columns, double shuffle, std::uint32_t halo, double remote_share, std::uint64_t cycle);
+  std::uint64_t Maintain(const Columns& columns, double shuffle, std::uint32_t halo, double remote_share,
+                         std::uint64_t cycle);
 
  private:
   // A random live local row other than `row`, or a heard halo row; `row` itself where there is none.

@@ -1,6 +1,6 @@
 // Placement (SPEC-5.4, SPEC-14 "partial shard storage"): which micro-nodes hold which shards, by rendezvous hashing
-// (Thaler, Ravishankar 1998). Every party computes the same answer from a session and a shard number: no coordinator, and
-// a departure moves only what it must.
+// (Thaler, Ravishankar 1998). Every party computes the same answer from a session and a shard number: no coordinator,
+// and a departure moves only what it must.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Counter-based randomness: a draw is a pure function of (seed, stream, id, cycle). No generator is shared or advanced, so
-// any thread may draw in any order and a run repeats bit for bit (docs/architecture.md, "Deterministic").
+// Counter-based randomness: a draw is a pure function of (seed, stream, id, cycle). No generator is shared or advanced,
+// so any thread may draw in any order and a run repeats bit for bit (docs/architecture.md, "Deterministic").
 //
 //   const std::uint64_t r = Draw(seed, Stream::kShuffle, row, cycle);
 //   const std::uint32_t peer = Below(r, rows);

@@ -25,7 +25,8 @@ double Vu(std::int64_t uvu) { return static_cast<double>(uvu) / static_cast<doub
 
 // Moves `parts` runs of `used` elements into a new column with a longer stride; the rest is zero.
 template <class T>
-void Restride(hwy::AlignedFreeUniquePtr<T[]>* column, std::size_t parts, std::size_t used, std::size_t from, std::size_t to) {
+void Restride(hwy::AlignedFreeUniquePtr<T[]>* column, std::size_t parts, std::size_t used, std::size_t from,
+              std::size_t to) {
   auto longer = hwy::AllocateAligned<T>(parts * to);
   std::fill_n(longer.get(), parts * to, T{});
   for (std::size_t part = 0; part < parts && used > 0; ++part) {
@@ -80,7 +81,8 @@ void StateShard::Grow(std::size_t rows) {
   Restride(&flags_, 1, used, old, stride);
   for (auto* column : {&trust_, &link_entropy_}) Restride(column, peers, used, old, stride);
   Restride(&neighbour_, peers, used, old, stride);
-  for (auto* column : {&heard_meta_, &said_meta_, &heard_entropy_, &said_entropy_}) Restride(column, 1, used, old, stride);
+  for (auto* column : {&heard_meta_, &said_meta_, &heard_entropy_, &said_entropy_})
+    Restride(column, 1, used, old, stride);
   for (auto* column : {&known_, &known_next_}) Restride(column, 1, used, old, stride);
   for (std::size_t s = 0; s < peers; ++s) {
     for (std::size_t row = used; row < stride; ++row) neighbour_[s * stride + row] = static_cast<std::uint32_t>(row);
@@ -112,7 +114,8 @@ void StateShard::Start(std::uint32_t n, std::int64_t opening_balance_uvu) {
     std::int64_t left = opening_balance_uvu;
     for (std::uint64_t part = 0; left > 0; ++part) {
       LedgerEntry entry;
-      const std::uint64_t id = (static_cast<std::uint64_t>(config_.shard) << 32) | static_cast<std::uint64_t>(slot) << 28 | part;
+      const std::uint64_t id =
+          (static_cast<std::uint64_t>(config_.shard) << 32) | static_cast<std::uint64_t>(slot) << 28 | part;
       entry.session = {Mix(id + 1), Mix(~id)};
       entry.amount_uvu[static_cast<std::size_t>(slot)] = std::min(left, config_.policy.burst_uvu);
       left -= entry.amount_uvu[static_cast<std::size_t>(slot)];
@@ -128,7 +131,8 @@ void StateShard::Start(std::uint32_t n, std::int64_t opening_balance_uvu) {
     flags_[row] = kAlive;
     for (int c = 0; c < dims_; ++c) {
       const double draw = Unit(Draw(config_.seed, Stream::kInitialState, row * 16 + static_cast<std::uint64_t>(c), 0));
-      const double start = c < config_.shape.value_slots ? (2 * draw - 1) * config_.value_spread : draw * config_.coordinate_range;
+      const double start =
+          c < config_.shape.value_slots ? (2 * draw - 1) * config_.value_spread : draw * config_.coordinate_range;
       const auto value = static_cast<float>(start);
       state_[static_cast<std::size_t>(c) * columns_.stride + row] = value;
       heard_state_[row * static_cast<std::size_t>(dims_) + static_cast<std::size_t>(c)] = value;
@@ -171,7 +175,9 @@ void StateShard::FirstState(std::uint32_t row, std::uint64_t cycle) {
   std::uint32_t asked[vaultguard::kMaxPeers + 2 * kJoinSample];
   int n = 0;
   const auto ask = [&](std::uint32_t peer) {
-    if (peer == row || (heard_meta_[peer] & kMetaValid) == 0 || Age(heard_meta_[peer], cycle) > vaultguard::kSilenceCycles) return;
+    if (peer == row || (heard_meta_[peer] & kMetaValid) == 0 ||
+        Age(heard_meta_[peer], cycle) > vaultguard::kSilenceCycles)
+      return;
     asked[n++] = peer;
   };
   for (int s = 0; s < config_.shape.peers; ++s) ask(neighbour_[static_cast<std::size_t>(s) * columns_.stride + row]);
@@ -201,8 +207,9 @@ void StateShard::FirstState(std::uint32_t row, std::uint64_t cycle) {
     const bool value_slot = c < config_.shape.value_slots;
     float state = heard > 0 ? said_by[heard / 2] : 0.0f;
     if (heard == 0 && !value_slot) {
-      state = static_cast<float>(Unit(Draw(config_.seed, Stream::kInitialState, row * 16ull + static_cast<std::uint64_t>(c), cycle)) *
-                                 config_.coordinate_range);
+      state = static_cast<float>(
+          Unit(Draw(config_.seed, Stream::kInitialState, row * 16ull + static_cast<std::uint64_t>(c), cycle)) *
+          config_.coordinate_range);
     }
     // A joiner has just verified the ledger: its value starts on it.
     if (value_slot && !config_.drift.plain) state = 0.0f;
@@ -245,15 +252,16 @@ Ledger::Outcome StateShard::Contribute(const LedgerEntry& entry, std::uint64_t c
   return outcome;
 }
 
-bool StateShard::SetHalo(std::uint32_t halo_row, std::uint64_t published_cycle, std::uint8_t drift_weight, const float* diff,
-                         std::uint32_t entropy) {
+bool StateShard::SetHalo(std::uint32_t halo_row, std::uint64_t published_cycle, std::uint8_t drift_weight,
+                         const float* diff, std::uint32_t entropy) {
   if (halo_row >= config_.halo_rows) return false;
   // An entropy packet that says the same word again is no news.
   const std::uint32_t meta =
       Meta(published_cycle, drift_weight) | (entropy != heard_entropy_[halo_row] ? kMetaPacket : 0);
   const std::uint32_t before = heard_meta_[halo_row];
   // Newer by less than half of the 16 bit circle.
-  if ((before & kMetaValid) != 0 && static_cast<std::int16_t>(static_cast<std::uint16_t>(meta - before)) <= 0) return false;
+  if ((before & kMetaValid) != 0 && static_cast<std::int16_t>(static_cast<std::uint16_t>(meta - before)) <= 0)
+    return false;
   std::copy_n(diff, dims_, heard_state_.get() + std::size_t{halo_row} * static_cast<std::size_t>(dims_));
   heard_meta_[halo_row] = meta;
   heard_entropy_[halo_row] = entropy;
@@ -274,7 +282,8 @@ void StateShard::OpenBatch(std::uint64_t cycle, CycleCounts* counts) {
   if (outstanding_ == ~std::uint64_t{0}) {
     int oldest = 0;
     for (int bit = 1; bit < kBatchWindow; ++bit) {
-      if (batch_[static_cast<std::size_t>(bit)].opened_cycle < batch_[static_cast<std::size_t>(oldest)].opened_cycle) oldest = bit;
+      if (batch_[static_cast<std::size_t>(bit)].opened_cycle < batch_[static_cast<std::size_t>(oldest)].opened_cycle)
+        oldest = bit;
     }
     SyncStragglers(oldest, counts);
   }
@@ -310,11 +319,14 @@ void StateShard::OfferNews(std::uint64_t cycle, double loss, CycleCounts* counts
   for (std::uint64_t bits = outstanding_; bits != 0; bits &= bits - 1) {
     const int bit = std::countr_zero(bits);
     for (std::uint32_t n = 0; n < offers; ++n) {
-      const std::uint64_t draw = Draw(config_.seed, Stream::kBatchSeed, static_cast<std::uint64_t>(bit) << 32 | n, ~cycle);
+      const std::uint64_t draw =
+          Draw(config_.seed, Stream::kBatchSeed, static_cast<std::uint64_t>(bit) << 32 | n, ~cycle);
       // From a random replica on, the first that lacks it.
       const std::uint64_t mask = std::uint64_t{1} << bit;
       std::uint32_t row = RandomLive(draw);
-      for (int passed = 0; passed < kOfferSearch && row + 1 < columns_.end && (!Alive(row) || (known_[row] & mask) != 0); ++passed) ++row;
+      for (int passed = 0;
+           passed < kOfferSearch && row + 1 < columns_.end && (!Alive(row) || (known_[row] & mask) != 0); ++passed)
+        ++row;
       if (!Alive(row) || (known_[row] & mask) != 0 || Unit(Mix(draw)) < loss) continue;
       known_[row] |= mask;
       counts->sent.ledger += batch_[static_cast<std::size_t>(bit)].bytes;
@@ -327,7 +339,9 @@ void StateShard::PullNews(std::uint64_t cycle, double loss, CycleCounts* counts)
   // A pull that stays without an answer is tried again in the next cycle, at most until the next one is due.
   const double lost_pull = 1 - (1 - loss) * (1 - loss);
   const double pulls = (replicas_ - low_power_ + low_power_ / static_cast<double>(kLowPowerPeriod)) / kPullPeriod;
-  counts->sent.beacon += static_cast<std::uint64_t>(static_cast<double>(sizes_.ledger_pull) * pulls * (1 + lost_pull + lost_pull * lost_pull + lost_pull * lost_pull * lost_pull));
+  counts->sent.beacon +=
+      static_cast<std::uint64_t>(static_cast<double>(sizes_.ledger_pull) * pulls *
+                                 (1 + lost_pull + lost_pull * lost_pull + lost_pull * lost_pull * lost_pull));
   counts->sent.ledger += joined_bytes_;
   joined_bytes_ = 0;
   if (outstanding_ == 0) return;
@@ -338,7 +352,8 @@ void StateShard::PullNews(std::uint64_t cycle, double loss, CycleCounts* counts)
   const auto learn = [&](std::uint32_t row, std::uint64_t from) {
     const std::uint64_t fresh = known_[from] & outstanding_ & ~known_next_[row];
     known_next_[row] |= fresh;
-    for (std::uint64_t bits = fresh; bits != 0; bits &= bits - 1) ++learned[static_cast<std::size_t>(std::countr_zero(bits))];
+    for (std::uint64_t bits = fresh; bits != 0; bits &= bits - 1)
+      ++learned[static_cast<std::size_t>(std::countr_zero(bits))];
   };
   for (std::uint32_t row = first; row < end; ++row) known_next_[row] = known_[row] & outstanding_;
   for (std::uint32_t row = first; row < end; ++row) {
@@ -398,11 +413,14 @@ void StateShard::Advance(std::uint64_t cycle, double loss, CycleCounts* counts) 
     input.floor[slot] = std::nextafter(-static_cast<float>(Vu(settled)), 0.0f);
   }
   DriftStep(config_.shape, config_.drift, input, columns_, &counts->step);
-  // Each replica is heard by as many others as it hears: d, or all there are. Those on other server nodes hear it through the
-  // frames, which are counted there.
-  const double heard_by = std::min<double>(config_.shape.peers, replicas_ > 1 ? replicas_ - 1 : 0) * (1 - config_.remote_share);
-  counts->sent.state_diff += static_cast<std::uint64_t>(static_cast<double>(counts->step.published * sizes_.state_diff) * heard_by);
-  counts->sent.entropy += static_cast<std::uint64_t>(static_cast<double>(counts->step.packets * sizes_.entropy_packet) * heard_by);
+  // Each replica is heard by as many others as it hears: d, or all there are. Those on other server nodes hear it
+  // through the frames, which are counted there.
+  const double heard_by =
+      std::min<double>(config_.shape.peers, replicas_ > 1 ? replicas_ - 1 : 0) * (1 - config_.remote_share);
+  counts->sent.state_diff +=
+      static_cast<std::uint64_t>(static_cast<double>(counts->step.published * sizes_.state_diff) * heard_by);
+  counts->sent.entropy +=
+      static_cast<std::uint64_t>(static_cast<double>(counts->step.packets * sizes_.entropy_packet) * heard_by);
 
   if (!config_.drift.plain) {
     OfferNews(cycle, loss, counts);
@@ -432,7 +450,8 @@ void StateShard::Advance(std::uint64_t cycle, double loss, CycleCounts* counts) 
   }
 
   if (!config_.drift.plain) {
-    counts->fallback_links += overlay_.Maintain(columns_, config_.shuffle, config_.halo_rows, config_.remote_share, cycle);
+    counts->fallback_links +=
+        overlay_.Maintain(columns_, config_.shuffle, config_.halo_rows, config_.remote_share, cycle);
   }
 }
 
@@ -452,7 +471,8 @@ double StateShard::MeanDriftVu(int slot) const {
 void StateShard::Repin() {
   for (std::size_t row = columns_.first_local; row < columns_.end; ++row) {
     if (!Alive(row)) continue;
-    for (int c = 0; c < config_.shape.value_slots; ++c) state_[static_cast<std::size_t>(c) * columns_.stride + row] = 0.0f;
+    for (int c = 0; c < config_.shape.value_slots; ++c)
+      state_[static_cast<std::size_t>(c) * columns_.stride + row] = 0.0f;
     bound_value_[row] = vaultguard::kMinBoundVu;
     band_[row] = vaultguard::kMinBandVu;
   }
@@ -534,8 +554,10 @@ std::uint64_t StateShard::StateHash() const {
   for (std::size_t row = columns_.first_local; row < columns_.end; ++row) {
     if (!Alive(row)) continue;
     hash = Mix(hash ^ (row << 8 | flags_[row]));
-    for (int c = 0; c < dims_; ++c) hash = Mix(hash ^ std::bit_cast<std::uint32_t>(state_[static_cast<std::size_t>(c) * columns_.stride + row]));
-    hash = Mix(hash ^ std::bit_cast<std::uint32_t>(bound_value_[row]) ^ (std::uint64_t{std::bit_cast<std::uint32_t>(bound_free_[row])} << 32));
+    for (int c = 0; c < dims_; ++c)
+      hash = Mix(hash ^ std::bit_cast<std::uint32_t>(state_[static_cast<std::size_t>(c) * columns_.stride + row]));
+    hash = Mix(hash ^ std::bit_cast<std::uint32_t>(bound_value_[row]) ^
+               (std::uint64_t{std::bit_cast<std::uint32_t>(bound_free_[row])} << 32));
   }
   return hash;
 }

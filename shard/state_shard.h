@@ -7,8 +7,9 @@
 //   shard.Advance(cycle, /*loss=*/0.01, &counts);    // SPEC-7.2
 //   shard.Measure(cycle, &measure);
 //
-// What a replica knows of the ledger is a bitmask of recent batches: the ledger's entries are held once, and each replica
-// spreads batch by batch as it learns of them (anti-entropy pulls). A batch that all know is settled and its bit is free.
+// What a replica knows of the ledger is a bitmask of recent batches: the ledger's entries are held once, and each
+// replica spreads batch by batch as it learns of them (anti-entropy pulls). A batch that all know is settled and its
+// bit is free.
 #pragma once
 
 #include <hwy/aligned_allocator.h>
@@ -35,12 +36,12 @@ struct StateShardConfig {
   Shape shape;
   DriftParameters drift;
   ContributionPolicy policy;
-  double shuffle = 0.01;           // share of neighbour slots exchanged a cycle
-  std::uint64_t seed = 0;          // of this shard on this server node
-  std::uint32_t halo_rows = 0;     // rows for remote neighbours
-  double remote_share = 0;         // share of neighbour slots that point into the halo
-  float value_spread = 100;        // VU; replicas start within it of the ledger total
-  float coordinate_range = 200;    // free coordinates start on 0..range
+  double shuffle = 0.01;         // share of neighbour slots exchanged a cycle
+  std::uint64_t seed = 0;        // of this shard on this server node
+  std::uint32_t halo_rows = 0;   // rows for remote neighbours
+  double remote_share = 0;       // share of neighbour slots that point into the halo
+  float value_spread = 100;      // VU; replicas start within it of the ledger total
+  float coordinate_range = 200;  // free coordinates start on 0..range
 };
 
 // Bytes that micro-nodes sent, by purpose (SPEC-12).
@@ -71,9 +72,9 @@ struct Moments {
 
 struct Measure {
   std::array<Moments, vaultguard::kMaxDimensions> moments{};
-  std::uint64_t replicas = 0;          // alive
-  double worst_value_vu = 0;           // max |S - T| over honest replicas and slots, T the ledger here
-  SlotAmounts behind_uvu{};            // the most that a live replica lacks of the ledger here
+  std::uint64_t replicas = 0;  // alive
+  double worst_value_vu = 0;   // max |S - T| over honest replicas and slots, T the ledger here
+  SlotAmounts behind_uvu{};    // the most that a live replica lacks of the ledger here
 };
 
 class StateShard {
@@ -87,8 +88,8 @@ class StateShard {
   void Start(std::uint32_t n, std::int64_t opening_balance_uvu);
   std::uint32_t first_row() const { return static_cast<std::uint32_t>(columns_.first_local); }
 
-  // A replica joins in an unused local row (SPEC-9.1): d neighbours, the ledger of a live peer, and the median of what its
-  // neighbours say as its first state.
+  // A replica joins in an unused local row (SPEC-9.1): d neighbours, the ledger of a live peer, and the median of what
+  // its neighbours say as its first state.
   void Join(std::uint32_t row, std::uint64_t cycle);
   // It leaves without a word (SPEC-9.4). Its row may be used again after kSilenceCycles.
   void Leave(std::uint32_t row);
@@ -169,10 +170,10 @@ class StateShard {
   Column<std::uint64_t> known_, known_next_;
 
   std::array<Batch, kBatchWindow> batch_{};
-  std::uint64_t outstanding_ = 0;  // bits of batches that not everybody knows
-  Batch pending_;                  // gained since the last batch was opened
-  std::uint64_t joined_bytes_ = 0; // ledger copies that joiners fetched since the last cycle
-  SlotAmounts opening_uvu_{};      // plain rule: states are relative to this
+  std::uint64_t outstanding_ = 0;   // bits of batches that not everybody knows
+  Batch pending_;                   // gained since the last batch was opened
+  std::uint64_t joined_bytes_ = 0;  // ledger copies that joiners fetched since the last cycle
+  SlotAmounts opening_uvu_{};       // plain rule: states are relative to this
 };
 
 }  // namespace lvs::shard

@@ -73,14 +73,10 @@ bool AdaptiveProportionTest::Add(std::uint8_t sample) {
 
 std::string_view Name(EntropyVerdict verdict) {
   switch (verdict) {
-    case EntropyVerdict::kStartingUp:
-      return "starting_up";
-    case EntropyVerdict::kHealthy:
-      return "healthy";
-    case EntropyVerdict::kRepetition:
-      return "repetition";
-    case EntropyVerdict::kProportion:
-      return "proportion";
+    case EntropyVerdict::kStartingUp: return "starting_up";
+    case EntropyVerdict::kHealthy: return "healthy";
+    case EntropyVerdict::kRepetition: return "repetition";
+    case EntropyVerdict::kProportion: return "proportion";
   }
   return "unknown";
 }

@@ -1,5 +1,6 @@
 // Every hard limit of the protocol, once. They are compiled in: a configuration may ask for less, never for more
-// (ARCH-2.5: VaultGuard cannot be bypassed; `rule: plain` of the emulator is the unguarded equation, to be compared with). Value is in VU where it is a float and in micro-VU where it is an integer.
+// (ARCH-2.5: VaultGuard cannot be bypassed; `rule: plain` of the emulator is the unguarded equation, to be compared
+// with). Value is in VU where it is a float and in micro-VU where it is an integer.
 #pragma once
 
 #include <cstddef>
@@ -23,15 +24,15 @@ inline constexpr float kMaxDistance = 1e12f;
 // hundred.
 inline constexpr float kMinBoundVu = 1e-4f;
 inline constexpr float kMinBoundFree = 1e-4f;
-// A replica does not publish for less than this: a ten-thousandth of a VU (its own ledger leads it the rest of the way), and
-// two steps of a float32 coordinate near 200.
+// A replica does not publish for less than this: a ten-thousandth of a VU (its own ledger leads it the rest of the
+// way), and two steps of a float32 coordinate near 200.
 inline constexpr float kMinNewsVu = 1e-4f;
 inline constexpr float kMinNewsFree = 3.2e-5f;
 // The band around the ledger never falls below a micro-VU.
 inline constexpr float kMinBandVu = 1e-6f;
 
-// A replica speaks at least this often. One that has not been heard for twice as long and some is silent: its last state has
-// no voice any more.
+// A replica speaks at least this often. One that has not been heard for twice as long and some is silent: its last
+// state has no voice any more.
 inline constexpr std::uint32_t kHeartbeatCycles = 60;
 inline constexpr std::uint32_t kSilenceCycles = 130;
 

@@ -1,5 +1,6 @@
-// Why a message, an entry or a contribution was refused. What is refused changes nothing and is counted here, so that an
-// operator can tell a broken peer from a hostile one (SPEC-10, TEST-7). Also the invariants that cut a correction down.
+// Why a message, an entry or a contribution was refused. What is refused changes nothing and is counted here, so that
+// an operator can tell a broken peer from a hostile one (SPEC-10, TEST-7). Also the invariants that cut a correction
+// down.
 #pragma once
 
 #include <array>

@@ -183,14 +183,14 @@ TEST_F(MeasurementTest, Test10_RecoveryIsUntilAllIsHeldAndStatesAgree) {
   const auto node = [](double spread, std::int64_t held) { return Node{{-spread, spread}, {-spread, spread}, held}; };
   Add(0, {node(100, 10), node(100, 10)}, 10);
   Add(5, {node(0, 10), node(0, 10)}, 12, {{"partition", 5}});
-  Add(6, {node(0, 12), node(0, 11)}, 14);          // not all of what was accepted by then
-  Add(7, {node(1, 12), node(1, 12)}, 14);          // held, but the states are 1e-2 apart
+  Add(6, {node(0, 12), node(0, 11)}, 14);  // not all of what was accepted by then
+  Add(7, {node(1, 12), node(1, 12)}, 14);  // held, but the states are 1e-2 apart
   EXPECT_EQ(Finish().recoveries(0).seconds(), -1);
   report_.mutable_summary()->Clear();
   Node out = node(0, 0);
   out.up = false;
-  Add(8, {node(0.05, 12), out}, 14);               // a server node is out: nobody has recovered
-  Add(9, {node(0.05, 12), node(0.05, 12)}, 14);    // what came later does not count
+  Add(8, {node(0.05, 12), out}, 14);             // a server node is out: nobody has recovered
+  Add(9, {node(0.05, 12), node(0.05, 12)}, 14);  // what came later does not count
   const v1::Summary& summary = Finish();
   ASSERT_EQ(summary.recoveries_size(), 1);
   EXPECT_EQ(summary.recoveries(0).after(), "partition");

@@ -1,5 +1,3 @@
-#include "actors/peer_link_actor.h"
-
 #include <gtest/gtest.h>
 
 #include <map>
@@ -7,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "actors/peer_link_actor.h"
 #include "shard/frame.h"
 #include "shard/ledger.h"
 #include "tests/actors/fake_actors.h"
@@ -46,9 +45,10 @@ Frame Good(std::uint32_t rows) {
 std::optional<Refusal> Check(const Frame& frame) { return CheckFrame(frame, kShape, 3, kHaloRows, kCycle + 1); }
 
 TEST(Nonsense, EveryKindIsRefusedForItsReason) {
-  const std::map<int, Refusal> frames = {{0, Refusal::kNotFinite},     {1, Refusal::kNotFinite},      {2, Refusal::kWrongDimension},
-                                         {3, Refusal::kColumnLengths}, {4, Refusal::kUnknownShard},   {5, Refusal::kFutureCycle},
-                                         {6, Refusal::kUnknownHaloRow}, {7, Refusal::kWrongDimension}, {9, Refusal::kTooLarge}};
+  const std::map<int, Refusal> frames = {
+      {0, Refusal::kNotFinite},      {1, Refusal::kNotFinite},      {2, Refusal::kWrongDimension},
+      {3, Refusal::kColumnLengths},  {4, Refusal::kUnknownShard},   {5, Refusal::kFutureCycle},
+      {6, Refusal::kUnknownHaloRow}, {7, Refusal::kWrongDimension}, {9, Refusal::kTooLarge}};
   const std::map<int, Refusal> entries = {{10, Refusal::kRateExceeded}, {11, Refusal::kBadEntry}};
   for (const std::uint32_t rows : {0u, 1u, 16u}) {
     const Frame good = Good(rows);

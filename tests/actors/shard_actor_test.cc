@@ -148,8 +148,8 @@ TEST_F(ShardActorTest, WithoutReplicasItTakesNoContribution) {
   EXPECT_EQ(report->counts.step.refused.Of(vaultguard::Refusal::kUnknownShard), 1u);
 }
 
-// The server nodes of one cycle run side by side, so a peer's frame of the cycle in which this one starts again may reach
-// the mailbox before the tick that restarts it, or after.
+// The server nodes of one cycle run side by side, so a peer's frame of the cycle in which this one starts again may
+// reach the mailbox before the tick that restarts it, or after.
 TEST_F(ShardActorTest, Deterministic_ARestartKeepsWhatItsOwnCycleBrought) {
   std::vector<std::uint64_t> hashes;
   std::vector<std::int64_t> totals;

@@ -1,5 +1,5 @@
-// The swarm's bookkeeping, watched through the commands that it gives: a model of the rows obeys them and objects when one
-// cannot be obeyed.
+// The swarm's bookkeeping, watched through the commands that it gives: a model of the rows obeys them and objects when
+// one cannot be obeyed.
 #include "actors/swarm.h"
 
 #include <gtest/gtest.h>
@@ -34,7 +34,8 @@ class Rows {
           case Kind::kJoin:
             EXPECT_TRUE(live_[s].insert(command.row).second) << "row " << command.row << " joins twice";
             if (left_.contains(key)) {
-              EXPECT_GE(cycle, left_[key] + vaultguard::kSilenceCycles) << "a newcomer could be taken for the one who left";
+              EXPECT_GE(cycle, left_[key] + vaultguard::kSilenceCycles)
+                  << "a newcomer could be taken for the one who left";
               ++reused_;
             }
             break;

@@ -50,7 +50,8 @@ class TimelineTest : public ::testing::Test {
 TEST_F(TimelineTest, AnEventLastsFromItsFirstCycleToTheOneBeforeItsEnd) {
   AddEvent(2, 3)->mutable_churn()->set_rate(0.5);
   for (const auto& [cycle, share] : {std::pair(19, 0.0), {20, 0.05}, {35, 0.05}, {49, 0.05}, {50, 0.0}}) {
-    for (const NodeTick& tick : Ask(static_cast<std::uint64_t>(cycle))) EXPECT_DOUBLE_EQ(tick.churn_share, share) << cycle;
+    for (const NodeTick& tick : Ask(static_cast<std::uint64_t>(cycle)))
+      EXPECT_DOUBLE_EQ(tick.churn_share, share) << cycle;
   }
 }
 
@@ -91,7 +92,8 @@ TEST_F(TimelineTest, Paper8_APartitionSeversExactlyThePairsAcrossItsGroups) {
   for (const std::uint64_t cycle : {9u, 10u, 19u, 20u}) {
     const std::vector<NodeTick> ticks = Ask(cycle);
     const bool cut = cycle == 10 || cycle == 19;
-    for (const auto& [a, b, across] : {std::tuple(0, 1, true), {1, 0, true}, {1, 2, true}, {2, 1, true}, {0, 2, false}, {2, 0, false}}) {
+    for (const auto& [a, b, across] :
+         {std::tuple(0, 1, true), {1, 0, true}, {1, 2, true}, {2, 1, true}, {0, 2, false}, {2, 0, false}}) {
       EXPECT_EQ(ticks[static_cast<std::size_t>(a)].links[static_cast<std::size_t>(b)].severed, cut && across)
           << cycle << ": " << a << "-" << b;
     }

@@ -166,7 +166,8 @@ TEST(Workload, Spec5_1_ForgersClaimWithinThePolicyAndBeyond) {
   EXPECT_EQ(claimed, ledgers[0].total_uvu(0) + ledgers[1].total_uvu(0));
 }
 
-// Answers are lost, come twice, come from a server node that died afterwards: what is accepted is what the ledgers hold.
+// Answers are lost, come twice, come from a server node that died afterwards: what is accepted is what the ledgers
+// hold.
 TEST(Workload, Paper4_4_AcceptedTotalsAreExact) {
   constexpr std::uint32_t kNodes = 3;
   const v1::Scenario scenario = Scenario(200);

@@ -43,7 +43,9 @@ std::string ReadFile(const fs::path& path) {
 
 class Binary : public ::testing::Test {
  protected:
-  Binary() : folder_(fs::temp_directory_path() / ("lvs_binary_" + std::to_string(getpid()))) { fs::create_directories(folder_); }
+  Binary() : folder_(fs::temp_directory_path() / ("lvs_binary_" + std::to_string(getpid()))) {
+    fs::create_directories(folder_);
+  }
   ~Binary() override {
     std::error_code ignored;
     fs::remove_all(folder_, ignored);
@@ -64,7 +66,8 @@ class Binary : public ::testing::Test {
     const std::string out = Path("stdout"), err = Path("stderr");
     const pid_t child = fork();
     if (child == 0) {
-      if (std::freopen(out.c_str(), "w", stdout) == nullptr || std::freopen(err.c_str(), "w", stderr) == nullptr) _exit(126);
+      if (std::freopen(out.c_str(), "w", stdout) == nullptr || std::freopen(err.c_str(), "w", stderr) == nullptr)
+        _exit(126);
       execv(argv[0], argv.data());
       _exit(127);
     }
@@ -87,7 +90,9 @@ class Binary : public ::testing::Test {
     std::ofstream(folder_ / name) << text;
     return Path(name);
   }
-  nlohmann::json Summary(const std::string& run) const { return nlohmann::json::parse(ReadFile(folder_ / run / "summary.json")); }
+  nlohmann::json Summary(const std::string& run) const {
+    return nlohmann::json::parse(ReadFile(folder_ / run / "summary.json"));
+  }
 
   const fs::path folder_;
 };
@@ -100,18 +105,21 @@ TEST_F(Binary, ARunThatPassesExitsWith0AndLeavesItsReport) {
   const nlohmann::json summary = Summary("run");
   EXPECT_EQ(summary["passed"], true);
   EXPECT_EQ(summary["complete"], true);
-  for (const char* key : {"seed", "build", "state_hash", "micro_nodes", "cycles", "wall_seconds", "replica_cycles_per_second",
-                          "micro_node_cycles_per_second", "resident_bytes_per_micro_node"}) {
+  for (const char* key :
+       {"seed", "build", "state_hash", "micro_nodes", "cycles", "wall_seconds", "replica_cycles_per_second",
+        "micro_node_cycles_per_second", "resident_bytes_per_micro_node"}) {
     EXPECT_TRUE(summary.contains(key)) << key;
   }
-  for (const char* key : {"accepted_uvu", "missing_uvu", "effective_error_relative"}) EXPECT_TRUE(summary["ledger"].contains(key));
+  for (const char* key : {"accepted_uvu", "missing_uvu", "effective_error_relative"})
+    EXPECT_TRUE(summary["ledger"].contains(key));
   for (const char* key : {"relative_spread", "honest_bias_relative"}) EXPECT_TRUE(summary["drift"].contains(key));
   EXPECT_TRUE(summary["bandwidth"].contains("bytes_per_node_minute"));
   EXPECT_TRUE(summary["vaultguard"].contains("refused"));
   EXPECT_TRUE(summary["vaultguard"].contains("recoveries"));
   ASSERT_GT(summary["thresholds"].size(), 3u);
   for (const auto& threshold : summary["thresholds"]) {
-    for (const char* key : {"metric", "limit", "value", "passed", "requirement"}) EXPECT_TRUE(threshold.contains(key)) << key;
+    for (const char* key : {"metric", "limit", "value", "passed", "requirement"})
+      EXPECT_TRUE(threshold.contains(key)) << key;
   }
   const std::string rows = ReadFile(folder_ / "run/timeseries.csv");
   EXPECT_EQ(std::count(rows.begin(), rows.end(), '\n'), 302) << "a header and 301 rows";
@@ -122,10 +130,11 @@ TEST_F(Binary, ARunThatPassesExitsWith0AndLeavesItsReport) {
 }
 
 TEST_F(Binary, ABreachExitsWith99AndItsReplayIsTheSameRun) {
-  const std::string file = Write("breach.yaml",
-                                 "name: breach\nseed: 4\npopulation: {micro_nodes: 40}\nstate: {shards: 4}\ncycle: {count: 120}\n"
-                                 "workload: {contributions_per_second: 20, amount: {min: 1VU, max: 2VU}}\n"
-                                 "thresholds:\n  - {metric: drift.cycles_to_1ppm, max: 1}\n");
+  const std::string file =
+      Write("breach.yaml",
+            "name: breach\nseed: 4\npopulation: {micro_nodes: 40}\nstate: {shards: 4}\ncycle: {count: 120}\n"
+            "workload: {contributions_per_second: 20, amount: {min: 1VU, max: 2VU}}\n"
+            "thresholds:\n  - {metric: drift.cycles_to_1ppm, max: 1}\n");
   const Ended run = Lvs({"run", file, "--out", Path("first"), "--seed", "77"});
   EXPECT_EQ(run.exit_code, services::kExitBreached) << run.err;
   EXPECT_THAT(run.out, HasSubstr("BREACHED"));
@@ -137,7 +146,8 @@ TEST_F(Binary, ABreachExitsWith99AndItsReplayIsTheSameRun) {
   ASSERT_NE(at, std::string::npos) << run.out;
   std::string command = run.out.substr(run.out.find("lvs run", at));
   command = command.substr(0, command.find('\n'));
-  const std::string shell = std::string(LVS_BINARY) + command.substr(3) + " --out " + Path("again") + " > /dev/null 2>&1";
+  const std::string shell =
+      std::string(LVS_BINARY) + command.substr(3) + " --out " + Path("again") + " > /dev/null 2>&1";
   const int status = std::system(shell.c_str());
   ASSERT_TRUE(WIFEXITED(status));
   EXPECT_EQ(WEXITSTATUS(status), services::kExitBreached) << shell;
@@ -149,7 +159,8 @@ TEST_F(Binary, ABreachExitsWith99AndItsReplayIsTheSameRun) {
 TEST_F(Binary, TheInterruptedRunLeavesAPartialReport) {
   for (const int signal : {SIGINT, SIGTERM}) {
     const std::string out = signal == SIGINT ? "int" : "term";
-    const pid_t child = Start({"run", std::string(LVS_SCENARIO_DIR) + "/phase1.yaml", "--realtime", "--out", Path(out)});
+    const pid_t child =
+        Start({"run", std::string(LVS_SCENARIO_DIR) + "/phase1.yaml", "--realtime", "--out", Path(out)});
     // Once it tells its progress it is in the middle of it.
     bool running = false;
     for (int n = 0; n < 1200 && !running; ++n) {
@@ -180,9 +191,14 @@ TEST_F(Binary, JsonIsTheSummaryAndNothingElse) {
 }
 
 TEST_F(Binary, WrongArgumentsExitWith2) {
-  for (const std::vector<std::string>& arguments :
-       {std::vector<std::string>{}, {"fly"}, {"run"}, {"run", "pair", "--speed", "9"}, {"run", "pair", "--seed", "x"},
-        {"run", "pair", "--threads", "0"}, {"run", "pair", "--format", "xml"}, {"run", "pair", "--simd", "abacus"}}) {
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{},
+                                                    {"fly"},
+                                                    {"run"},
+                                                    {"run", "pair", "--speed", "9"},
+                                                    {"run", "pair", "--seed", "x"},
+                                                    {"run", "pair", "--threads", "0"},
+                                                    {"run", "pair", "--format", "xml"},
+                                                    {"run", "pair", "--simd", "abacus"}}) {
     const Ended run = Lvs(arguments);
     EXPECT_EQ(run.exit_code, services::kExitUsage) << ::testing::PrintToString(arguments);
     EXPECT_FALSE(run.err.empty());
@@ -192,7 +208,8 @@ TEST_F(Binary, WrongArgumentsExitWith2) {
 }
 
 TEST_F(Binary, BadScenariosExitWith2AndNameFileLineAndMend) {
-  const std::string head = "name: bad\npopulation: {micro_nodes: 100, regions: {eu: 50%, us: 50%}}\ncycle: {count: 100}\n";
+  const std::string head =
+      "name: bad\npopulation: {micro_nodes: 100, regions: {eu: 50%, us: 50%}}\ncycle: {count: 100}\n";
   struct Bad {
     std::string line;  // line 4 of the file
     std::string says;
@@ -214,7 +231,8 @@ TEST_F(Binary, BadScenariosExitWith2AndNameFileLineAndMend) {
                          {"state: [1, 2", ""}}) {
     const std::string file = Write("bad.yaml", head + bad.line + "\n");
     for (const std::string command : {"run", "validate"}) {
-      const Ended run = command == "run" ? Lvs({"run", file, "--out", Path("never")}) : Lvs({"scenario", "validate", file});
+      const Ended run =
+          command == "run" ? Lvs({"run", file, "--out", Path("never")}) : Lvs({"scenario", "validate", file});
       EXPECT_EQ(run.exit_code, services::kExitUsage) << bad.line;
       EXPECT_THAT(run.err, ContainsRegex("bad\\.yaml:[45]: ")) << bad.line;
       EXPECT_THAT(run.err, HasSubstr(bad.says)) << bad.line;
@@ -277,10 +295,11 @@ TEST_F(Binary, ComparesTwoRuns) {
 
 TEST_F(Binary, Spec3_1_TheBudgetIsNearWhatTheProcessTakes) {
   if (kSanitized) GTEST_SKIP() << "a sanitizer's memory is not the program's";
-  const std::string file = Write("budget.yaml",
-                                 "name: budget\nseed: 4\npopulation: {micro_nodes: 20000, regions: {eu: 60%, us: 40%}}\n"
-                                 "state: {shards: 16}\ncycle: {count: 60}\nlinks: {within: {latency: 20ms, loss: 1%}}\n"
-                                 "workload: {contributions_per_second: 20, amount: {min: 1VU, max: 2VU}}\n");
+  const std::string file =
+      Write("budget.yaml",
+            "name: budget\nseed: 4\npopulation: {micro_nodes: 20000, regions: {eu: 60%, us: 40%}}\n"
+            "state: {shards: 16}\ncycle: {count: 60}\nlinks: {within: {latency: 20ms, loss: 1%}}\n"
+            "workload: {contributions_per_second: 20, amount: {min: 1VU, max: 2VU}}\n");
   const Ended run = Lvs({"run", file, "--out", Path("run")});
   ASSERT_EQ(run.exit_code, 0) << run.err;
   const auto estimate = static_cast<double>(actors::EstimateBudget(Parse(ReadFile(file))).resident_bytes);

@@ -22,11 +22,12 @@ std::string Hash(const v1::Scenario& scenario, unsigned threads = 0) {
 
 // Every kind of event at once.
 v1::Scenario Turbulent() {
-  return Network({"{at: 2s, for: 15s, churn: {rate: 5%/s}}", "{at: 3s, for: 5s, partition: {groups: [[eu], [us, asia]]}}",
-                  "{at: 9s, for: 3s, outage: {region: us}}", "{at: 5s, for: 6s, adversaries: {share: 20%, attack: noise}}",
-                  "{at: 8s, for: 5s, corrupt: {share: 20%}}", "{at: 12s, for: 3s, low_power: {share: 50%}}",
-                  "{at: 14s, for: 3s, degrade: {loss: 20%}}", "{at: 16s, for: 2s, leave: {keep: 40}}",
-                  "{at: 19s, for: 2s, join: {micro_nodes: 60}}"});
+  return Network(
+      {"{at: 2s, for: 15s, churn: {rate: 5%/s}}", "{at: 3s, for: 5s, partition: {groups: [[eu], [us, asia]]}}",
+       "{at: 9s, for: 3s, outage: {region: us}}", "{at: 5s, for: 6s, adversaries: {share: 20%, attack: noise}}",
+       "{at: 8s, for: 5s, corrupt: {share: 20%}}", "{at: 12s, for: 3s, low_power: {share: 50%}}",
+       "{at: 14s, for: 3s, degrade: {loss: 20%}}", "{at: 16s, for: 2s, leave: {keep: 40}}",
+       "{at: 19s, for: 2s, join: {micro_nodes: 60}}"});
 }
 
 TEST(Deterministic, ForAnyNumberOfThreads) {
@@ -116,8 +117,9 @@ TEST(Deterministic, TwiceTheSameReportButForClockAndMemory) {
 // Server nodes that start again in the same cycle hear each other at once: whose frame is there before whose tick is a
 // race, which must not show.
 TEST(Deterministic, WhenEverybodyStartsAgainAtOnce) {
-  const v1::Scenario scenario = Network({"{at: 5s, for: 1s, outage: {region: us}}", "{at: 5s, for: 1s, outage: {region: eu}}",
-                                         "{at: 5s, for: 1s, outage: {region: asia}}"});
+  const v1::Scenario scenario =
+      Network({"{at: 5s, for: 1s, outage: {region: us}}", "{at: 5s, for: 1s, outage: {region: eu}}",
+               "{at: 5s, for: 1s, outage: {region: asia}}"});
   const std::string hash = Hash(scenario, 2);
   for (int n = 0; n < 40; ++n) ASSERT_EQ(Hash(scenario, 2), hash) << "run " << n;
 }
@@ -129,7 +131,8 @@ TEST(DeterministicFull, WhenMoreIsInFlightThanAShardKeeps) {
   const v1::Scenario scenario = Parse(R"(name: flood
 seed: 3
 state: {shards: 1}
-population: {micro_nodes: 60, shards_per_node: 1, regions: {)" + regions + R"(}}
+population: {micro_nodes: 60, shards_per_node: 1, regions: {)" +
+                                      regions + R"(}}
 cycle: {period: 10ms, count: 700}
 links: {within: {latency: 2ms}, between: [{latency: 6s, jitter: 100ms, duplicate: 100%}]}
 workload: {contributions_per_second: 200, amount: {min: 0.1VU, max: 10VU}}
@@ -138,7 +141,8 @@ events:
 )");
   const v1::RunReport first = Emulated(scenario);
   ASSERT_GT(Refused(first, "too_large"), 1000u) << "the scenario does not reach the limit";
-  for (int n = 0; n < 5; ++n) ASSERT_EQ(Emulated(scenario).summary().state_hash(), first.summary().state_hash()) << "run " << n;
+  for (int n = 0; n < 5; ++n)
+    ASSERT_EQ(Emulated(scenario).summary().state_hash(), first.summary().state_hash()) << "run " << n;
 }
 
 TEST(DeterministicFull, TenThousandMicroNodes) {

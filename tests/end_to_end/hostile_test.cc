@@ -36,9 +36,9 @@ TEST_P(Hostile, Spec8_1_EveryHonestReplicaKeepsToItsLedger) {
 
 INSTANTIATE_TEST_SUITE_P(Arch6_5, Hostile,
                          ::testing::Combine(::testing::Values("hostile-30", "hostile-45"),
-                                            ::testing::Values(v1::STUBBORN, v1::DRAIN, v1::NOISE, v1::STEALTH, v1::ALTERNATE,
-                                                              v1::A_LITTLE_IS_ENOUGH, v1::ENTROPY_FLOOD, v1::REPLAY,
-                                                              v1::FORGED_LEDGER)),
+                                            ::testing::Values(v1::STUBBORN, v1::DRAIN, v1::NOISE, v1::STEALTH,
+                                                              v1::ALTERNATE, v1::A_LITTLE_IS_ENOUGH, v1::ENTROPY_FLOOD,
+                                                              v1::REPLAY, v1::FORGED_LEDGER)),
                          [](const auto& test) {
                            return TestName(std::get<0>(test.param) + "_" + v1::Attack_Name(std::get<1>(test.param)));
                          });
@@ -57,7 +57,8 @@ TEST(HostileSigns, Spec8_3_AttacksAreSeenForWhatTheyAre) {
   honest.clear_events();
   const v1::RunReport quiet = Emulated(honest);
   EXPECT_EQ(Anomalies(quiet), 0u);
-  EXPECT_EQ(Refused(quiet, "not_finite") + Refused(quiet, "entropy_saturated") + Refused(quiet, "entropy_repeated"), 0u);
+  EXPECT_EQ(Refused(quiet, "not_finite") + Refused(quiet, "entropy_saturated") + Refused(quiet, "entropy_repeated"),
+            0u);
 }
 
 TEST(Test10, StubbornOneMovesTheMeanByLessThanAThousandth) {
@@ -71,8 +72,8 @@ TEST(Test10, StubbornOneMovesTheMeanByLessThanAThousandth) {
 TEST(Test7, CorruptFramesAreRefusedByReasonAndChangeNothing) {
   v1::Scenario scenario = Shipped("corrupt");
   const v1::RunReport report = Emulated(scenario);
-  for (const char* reason : {"not_finite", "wrong_dimension", "column_lengths", "unknown_shard", "future_cycle", "unknown_halo_row",
-                             "too_large", "replayed", "rate_exceeded", "bad_entry"}) {
+  for (const char* reason : {"not_finite", "wrong_dimension", "column_lengths", "unknown_shard", "future_cycle",
+                             "unknown_halo_row", "too_large", "replayed", "rate_exceeded", "bad_entry"}) {
     EXPECT_GT(Refused(report, reason), 10u) << reason;
   }
   scenario.clear_events();
@@ -80,7 +81,8 @@ TEST(Test7, CorruptFramesAreRefusedByReasonAndChangeNothing) {
   const v1::RunReport clean = Emulated(scenario);
   EXPECT_EQ(Refused(clean, "not_finite") + Refused(clean, "too_large") + Refused(clean, "bad_entry"), 0u);
   EXPECT_EQ(report.summary().ledger().accepted_uvu(), clean.summary().ledger().accepted_uvu());
-  EXPECT_EQ(report.summary().state_hash(), clean.summary().state_hash()) << "bit for bit the state without the nonsense";
+  EXPECT_EQ(report.summary().state_hash(), clean.summary().state_hash())
+      << "bit for bit the state without the nonsense";
   EXPECT_EQ(report.summary().drift().cycles_to_1ppm(), clean.summary().drift().cycles_to_1ppm());
 }
 
@@ -130,20 +132,20 @@ TEST(Adversaries, WithoutAnEndAreThereInTheLastCycle) {
 
 TEST(Adversaries, OneEventsEndLeavesTheOthers) {
   // The first lasts to the end of the run, the second is over at 6 s; the picture of the first is at 16 s.
-  const v1::RunReport report = Emulated(Network(
-      {"{at: 2s, adversaries: {share: 30%, attack: stubborn}}", "{at: 4s, for: 2s, adversaries: {share: 10%, attack: noise}}"}));
+  const v1::RunReport report = Emulated(Network({"{at: 2s, adversaries: {share: 30%, attack: stubborn}}",
+                                                 "{at: 4s, for: 2s, adversaries: {share: 10%, attack: noise}}"}));
   EXPECT_NEAR(HostileShare(report, 16), 0.3, 0.05);
 }
 
 TEST(Adversaries, AnAttackThatEndsWhileARegionIsOutIsOver) {
-  const v1::RunReport report =
-      Emulated(Network({"{at: 2s, for: 6s, adversaries: {share: 30%, attack: stubborn}}", "{at: 5s, for: 6s, outage: {region: us}}"}));
+  const v1::RunReport report = Emulated(Network(
+      {"{at: 2s, for: 6s, adversaries: {share: 30%, attack: stubborn}}", "{at: 5s, for: 6s, outage: {region: us}}"}));
   EXPECT_EQ(HostileShare(report, 30), 0) << "the region's micro-nodes joined again as liars";
 }
 
 TEST(Adversaries, AnAttackThatBeginsWhileARegionIsOutReachesItsMicroNodes) {
-  const v1::RunReport report = Emulated(
-      Network({"{at: 6s, for: 20s, adversaries: {share: 90%, attack: stealth}}", "{at: 5s, for: 3s, outage: {region: us}}"}));
+  const v1::RunReport report = Emulated(Network(
+      {"{at: 6s, for: 20s, adversaries: {share: 90%, attack: stealth}}", "{at: 5s, for: 3s, outage: {region: us}}"}));
   EXPECT_NEAR(HostileShare(report, 16), 0.9, 0.05) << "the region's micro-nodes joined again as the only honest ones";
 }
 

@@ -173,7 +173,9 @@ TEST(Spec9_3, LowPowerEndsWithItsEvent) {
   const v1::RunReport report = Emulated(scenario);
   ExpectWhole(report, scenario);
   const v1::RunReport awake = Emulated(Network());
-  const auto updates = [](const v1::RunReport& r) { return r.summary().replica_cycles_per_second() * r.summary().wall_seconds(); };
+  const auto updates = [](const v1::RunReport& r) {
+    return r.summary().replica_cycles_per_second() * r.summary().wall_seconds();
+  };
   // 50 of 300 cycles at a quarter.
   EXPECT_NEAR(updates(report) / updates(awake), 1 - 0.75 * 50 / 300, 0.005);
 }
@@ -197,15 +199,17 @@ TEST(Test5_3, ARegionComesBackFromItsPeers) {
 }
 
 TEST(Test5_3, EachRegionInTurn) {
-  const v1::Scenario scenario = Network({"{at: 5s, for: 2s, outage: {region: us}}", "{at: 10s, for: 2s, outage: {region: eu}}",
-                                         "{at: 15s, for: 2s, outage: {region: asia}}"});
+  const v1::Scenario scenario =
+      Network({"{at: 5s, for: 2s, outage: {region: us}}", "{at: 10s, for: 2s, outage: {region: eu}}",
+               "{at: 15s, for: 2s, outage: {region: asia}}"});
   const v1::RunReport report = Emulated(scenario);
   EXPECT_EQ(report.summary().micro_nodes_alive(), 100u);
   ExpectWhole(report, scenario);
 }
 
 TEST(Test5_3, ARegionThatDiesAgainBeforeItsMicroNodesAreBack) {
-  const v1::Scenario scenario = Network({"{at: 5s, for: 2s, outage: {region: us}}", "{at: 7.1s, for: 2s, outage: {region: us}}"});
+  const v1::Scenario scenario =
+      Network({"{at: 5s, for: 2s, outage: {region: us}}", "{at: 7.1s, for: 2s, outage: {region: us}}"});
   const v1::RunReport report = Emulated(scenario);
   EXPECT_EQ(report.summary().micro_nodes_alive(), 100u) << "its micro-nodes never came back";
   ExpectWhole(report, scenario);
@@ -289,7 +293,8 @@ TEST(Spec2, LeaversGoDownToWhatTheFileSays) {
 }
 
 TEST(Arch4, RepairAfterMostHaveLeft) {
-  const v1::Scenario scenario = Network({"{at: 5s, for: 3s, leave: {keep: 6}}", "{at: 12s, for: 3s, join: {micro_nodes: 200}}"});
+  const v1::Scenario scenario =
+      Network({"{at: 5s, for: 3s, leave: {keep: 6}}", "{at: 12s, for: 3s, join: {micro_nodes: 200}}"});
   const v1::RunReport report = Emulated(scenario);
   EXPECT_EQ(SampleAt(report, 10).alive(), 6u);
   EXPECT_EQ(report.summary().micro_nodes_alive(), 206u);

@@ -23,7 +23,8 @@ std::vector<std::string> SlowNames() { return {"convergence-100k", "phase3", "sc
 std::vector<std::string> QuickNames() {
   std::vector<std::string> names = ShippedNames();
   const std::vector<std::string> slow = SlowNames();
-  std::erase_if(names, [&](const std::string& name) { return std::find(slow.begin(), slow.end(), name) != slow.end(); });
+  std::erase_if(names,
+                [&](const std::string& name) { return std::find(slow.begin(), slow.end(), name) != slow.end(); });
   return names;
 }
 
@@ -83,9 +84,10 @@ v1::RunReport Emulated(const v1::Scenario& scenario, const actors::EmulationOpti
       ledger.contributions_pending() == 0) {
     return ::testing::AssertionSuccess();
   }
-  return ::testing::AssertionFailure() << report.summary().scenario() << ", seed " << report.summary().seed() << ": accepted "
-                                       << ledger.accepted_uvu() << ", held " << ledger.held_uvu() << ", missing "
-                                       << ledger.missing_uvu() << ", pending " << ledger.contributions_pending();
+  return ::testing::AssertionFailure() << report.summary().scenario() << ", seed " << report.summary().seed()
+                                       << ": accepted " << ledger.accepted_uvu() << ", held " << ledger.held_uvu()
+                                       << ", missing " << ledger.missing_uvu() << ", pending "
+                                       << ledger.contributions_pending();
 }
 
 std::uint64_t UndisturbedAcceptedUvu(const v1::Scenario& scenario) {
@@ -140,7 +142,8 @@ double HostileShare(const v1::RunReport& report, double seconds) {
 }
 
 std::string TestName(std::string name) {
-  std::replace_if(name.begin(), name.end(), [](char c) { return !std::isalnum(static_cast<unsigned char>(c)); }, '_');
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return !std::isalnum(static_cast<unsigned char>(c)); }, '_');
   return name;
 }
 

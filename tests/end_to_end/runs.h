@@ -40,7 +40,8 @@ v1::RunReport Emulated(const v1::Scenario& scenario, const actors::EmulationOpti
 ::testing::AssertionResult Passed(const v1::RunReport& report);
 // To the last micro-VU: held == accepted, nothing missing, nothing pending.
 ::testing::AssertionResult NothingLost(const v1::RunReport& report);
-// What the same clients have accepted where nothing happens and no message is lost: the truth that a run is held against.
+// What the same clients have accepted where nothing happens and no message is lost: the truth that a run is held
+// against.
 std::uint64_t UndisturbedAcceptedUvu(const v1::Scenario& scenario);
 
 // The last sample at or before this time.

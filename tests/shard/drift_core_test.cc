@@ -1,5 +1,5 @@
-// The drift kernel (SPEC-7.1, PAPER-4.3) against the second implementation of docs/protocol.md, on every SIMD target of the
-// machine; and what the page says in numbers: loss, trust (SPEC-5.2), entropy health (SPEC-8.3, SPEC-10).
+// The drift kernel (SPEC-7.1, PAPER-4.3) against the second implementation of docs/protocol.md, on every SIMD target of
+// the machine; and what the page says in numbers: loss, trust (SPEC-5.2), entropy health (SPEC-8.3, SPEC-10).
 #include "shard/drift_core.h"
 
 #include <gtest/gtest.h>
@@ -44,7 +44,9 @@ ReferenceChoices Choices() {
   ReferenceChoices choices;
   choices.entropy_hash = [](std::uint32_t word) { return static_cast<std::uint8_t>(Murmur(word) >> 27); };
   choices.low_power_turn = [](std::uint32_t row, std::uint64_t cycle) { return (row + cycle) % kLowPowerPeriod == 0; };
-  choices.packet_turn = [](std::uint32_t row, std::uint64_t cycle) { return EntropyTurn(row, static_cast<std::uint32_t>(cycle)); };
+  choices.packet_turn = [](std::uint32_t row, std::uint64_t cycle) {
+    return EntropyTurn(row, static_cast<std::uint32_t>(cycle));
+  };
   return choices;
 }
 
@@ -79,10 +81,16 @@ class Memory {
   const Shape& shape() const { return shape_; }
   float& State(std::size_t row, int c) { return state_[static_cast<std::size_t>(c) * col_.stride + row]; }
   std::uint8_t& Trust(std::size_t row, int s) { return trust_[static_cast<std::size_t>(s) * col_.stride + row]; }
-  std::uint8_t& LinkEntropy(std::size_t row, int s) { return link_entropy_[static_cast<std::size_t>(s) * col_.stride + row]; }
-  std::uint32_t& Neighbour(std::size_t row, int s) { return neighbour_[static_cast<std::size_t>(s) * col_.stride + row]; }
+  std::uint8_t& LinkEntropy(std::size_t row, int s) {
+    return link_entropy_[static_cast<std::size_t>(s) * col_.stride + row];
+  }
+  std::uint32_t& Neighbour(std::size_t row, int s) {
+    return neighbour_[static_cast<std::size_t>(s) * col_.stride + row];
+  }
   // What is heard in the next step.
-  float& HeardState(std::size_t row, int c) { return said_state_at_[heard_][row * Dims() + static_cast<std::size_t>(c)]; }
+  float& HeardState(std::size_t row, int c) {
+    return said_state_at_[heard_][row * Dims() + static_cast<std::size_t>(c)];
+  }
   std::uint32_t& HeardMeta(std::size_t row) { return said_meta_at_[heard_][row]; }
   std::uint32_t& HeardEntropy(std::size_t row) { return said_entropy_at_[heard_][row]; }
 
@@ -185,8 +193,14 @@ Case RandomCase(Generator* g) {
 }
 
 void Publish(const Case& c, Generator* g, std::uint64_t cycle, std::size_t row, Memory* m) {
-  constexpr float kNonsense[] = {std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity(), 3e38f, -3e38f,
-                                 1.1e12f, -9e11f, 1e-40f, std::numeric_limits<float>::quiet_NaN()};
+  constexpr float kNonsense[] = {std::numeric_limits<float>::infinity(),
+                                 -std::numeric_limits<float>::infinity(),
+                                 3e38f,
+                                 -3e38f,
+                                 1.1e12f,
+                                 -9e11f,
+                                 1e-40f,
+                                 std::numeric_limits<float>::quiet_NaN()};
   // Whether a replica whose own last word was NaN has moved since is nobody's promise.
   const std::uint32_t kinds = row < m->col().first_local ? 8 : 7;
   for (int i = 0; i < c.shape.dimensions(); ++i) {
@@ -315,7 +329,6 @@ void ExpectSame(Memory* m, const std::vector<ReferenceReplica>& replicas, const 
   }
 }
 
-
 void RunCase(const Case& c, std::uint64_t seed, int cycles, StepCounts* reached, std::vector<std::uint32_t>* bits) {
   SCOPED_TRACE(c.Name() + " seed=" + std::to_string(seed) + " target=" + SimdTargetInUse());
   Generator g(seed);
@@ -375,10 +388,12 @@ TEST_F(DriftCore, Spec7_1KernelIsTheReferenceOnEveryTarget) {
       if (target == targets.front()) {
         bits[static_cast<std::size_t>(n)] = std::move(here);
       } else {
-        ASSERT_TRUE(bits[static_cast<std::size_t>(n)] == here) << target << " differs from " << targets.front() << ", case " << n;
+        ASSERT_TRUE(bits[static_cast<std::size_t>(n)] == here)
+            << target << " differs from " << targets.front() << ", case " << n;
       }
     }
-    for (const Refusal r : {Refusal::kStale, Refusal::kNotFinite, Refusal::kEntropySaturated, Refusal::kEntropyRepeated}) {
+    for (const Refusal r :
+         {Refusal::kStale, Refusal::kNotFinite, Refusal::kEntropySaturated, Refusal::kEntropyRepeated}) {
       EXPECT_GT(reached.refused.Of(r), 0u) << Name(r);
     }
     for (const Clamp clamp : {Clamp::kFloor, Clamp::kBand}) {
@@ -507,7 +522,9 @@ TEST_F(DriftCore, Spec6_3LossIsDrawnOnceAPublication) {
       EXPECT_EQ(counts.heard + counts.lost, kLocals * 8);
       return lost;
     };
-    const auto count = [](const std::vector<bool>& a) { return static_cast<double>(std::count(a.begin(), a.end(), true)); };
+    const auto count = [](const std::vector<bool>& a) {
+      return static_cast<double>(std::count(a.begin(), a.end(), true));
+    };
     const auto both = [&](const std::vector<bool>& a, const std::vector<bool>& b) {
       std::vector<bool> c(a.size());
       for (std::size_t n = 0; n < a.size(); ++n) c[n] = a[n] && b[n];
@@ -581,7 +598,8 @@ TEST_F(DriftCore, Spec8_3SaturatedPacketIsRefused) {
       const auto word = (static_cast<std::uint32_t>(component) & 0xffu) << (8 * byte);
       link.Say(0.5f, 0.5f, Meta(9, 255) | kMetaPacket, word);
       const StepCounts counts = link.Step(10);
-      EXPECT_EQ(counts.refused.Of(Refusal::kEntropySaturated), component > 119 || component < -120 ? 1u : 0u) << component;
+      EXPECT_EQ(counts.refused.Of(Refusal::kEntropySaturated), component > 119 || component < -120 ? 1u : 0u)
+          << component;
     }
   }
 }
@@ -599,7 +617,8 @@ TEST_F(DriftCore, Spec8_3RepeatedPacketIsRefusedFromTheSeventhOn) {
     for (std::uint64_t n = 1; n <= 12; ++n) {
       link.Say(0, 0, Meta(n, 255) | kMetaPacket, word);
       const StepCounts counts = link.Step(n + 1);
-      EXPECT_EQ(counts.refused.Of(Refusal::kEntropyRepeated), n >= 7 ? 1u : 0u) << "packet " << n << " hash " << (Murmur(word) >> 27);
+      EXPECT_EQ(counts.refused.Of(Refusal::kEntropyRepeated), n >= 7 ? 1u : 0u)
+          << "packet " << n << " hash " << (Murmur(word) >> 27);
     }
     // Another one ends the run; a message without a packet, or that is no news, does not touch it.
     link.Say(0, 0, Meta(13, 255), word);
@@ -644,7 +663,8 @@ TEST_F(DriftCore, Spec10HonestPacketIsNeverRefused) {
   for (std::size_t r = row; r < row + 16; ++r) {
     m.col().flags[r] = kAlive;
     m.col().bound_value[r] = m.col().bound_free[r] = m.col().band[r] = 1;
-    for (int s = 0; s < shape.peers; ++s) m.Neighbour(r, s) = static_cast<std::uint32_t>((r - row) * 8 + static_cast<std::size_t>(s));
+    for (int s = 0; s < shape.peers; ++s)
+      m.Neighbour(r, s) = static_cast<std::uint32_t>((r - row) * 8 + static_cast<std::size_t>(s));
   }
   StepCounts counts;
   constexpr std::uint64_t kCycles = 100'000;

@@ -34,7 +34,8 @@ struct Heard {
   bool bad_packet = false;
 };
 
-// The first distance in rising order at which twice the weight so far reaches the total; distances lose their lowest 8 bits.
+// The first distance in rising order at which twice the weight so far reaches the total; distances lose their lowest 8
+// bits.
 float WeightedMedian(const std::vector<Heard>& links, float Heard::*distance) {
   std::vector<std::pair<float, std::uint32_t>> sorted;
   std::uint32_t total = 0;
@@ -135,7 +136,8 @@ ReferenceSaid ReferenceCycle(const Shape& shape, const DriftParameters& p, const
   if (total_weight > 0) {
     const float wanted = std::max(p.bound_factor * WeightedMedian(links, &Heard::distance_value), home_distance);
     replica->tau_value = NewBound(replica->tau_value, wanted, p, 1e-4f);
-    replica->tau_free = NewBound(replica->tau_free, p.bound_factor * WeightedMedian(links, &Heard::distance_free), p, 1e-4f);
+    replica->tau_free =
+        NewBound(replica->tau_free, p.bound_factor * WeightedMedian(links, &Heard::distance_free), p, 1e-4f);
   }
   const float tau_value = replica->tau_value;
   const float tau_free = replica->tau_free;

@@ -1,5 +1,6 @@
-// A second implementation of one drift cycle, plain and scalar, written from docs/protocol.md alone: what the kernel's SIMD
-// code is compared with, bit for bit. One replica at a time, one link at a time, in the words and the order of the page.
+// A second implementation of one drift cycle, plain and scalar, written from docs/protocol.md alone: what the kernel's
+// SIMD code is compared with, bit for bit. One replica at a time, one link at a time, in the words and the order of the
+// page.
 //
 // What the page leaves to the implementation is passed in (ReferenceChoices), so that it is named in one place.
 #pragma once
@@ -35,9 +36,9 @@ struct ReferenceSaid {
   std::uint32_t entropy = 0;
 };
 
-// What docs/protocol.md does not settle. Nor does it settle the order of the factors in step 5, which the reference takes
-// from the kernel: beta (sum / weights) + ((alpha / 64 / root of their number) sigma) (sum of the
-// packets in steps).
+// What docs/protocol.md does not settle. Nor does it settle the order of the factors in step 5, which the reference
+// takes from the kernel: beta (sum / weights) + ((alpha / 64 / root of their number) sigma) (sum of the packets in
+// steps).
 struct ReferenceChoices {
   std::function<std::uint8_t(std::uint32_t word)> entropy_hash;  // 5 bits
   std::function<bool(std::uint32_t row, std::uint64_t cycle)> low_power_turn;

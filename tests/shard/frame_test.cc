@@ -27,7 +27,8 @@ Frame RandomFrame(Generator* g) {
   f.value_slots = static_cast<int>(g->Below(vaultguard::kMaxValueSlots + 1));
   const auto amounts = [&] {
     SlotAmounts a{};
-    for (int s = 0; s < f.value_slots; ++s) a[static_cast<std::size_t>(s)] = static_cast<std::int64_t>(AnyLength(g) >> 1);
+    for (int s = 0; s < f.value_slots; ++s)
+      a[static_cast<std::size_t>(s)] = static_cast<std::int64_t>(AnyLength(g) >> 1);
     return a;
   };
   f.total_uvu = amounts();

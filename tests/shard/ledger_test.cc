@@ -1,5 +1,5 @@
-// The VU ledger (SPEC-5.1, drift.md rule 2): a join-semilattice, exact, bounded by the contribution policy, and told to others
-// in pages.
+// The VU ledger (SPEC-5.1, drift.md rule 2): a join-semilattice, exact, bounded by the contribution policy, and told to
+// others in pages.
 #include "shard/ledger.h"
 
 #include <gtest/gtest.h>
@@ -45,7 +45,8 @@ std::vector<LedgerEntry> RandomEntries(Generator* g, std::size_t n, std::uint32_
 }
 
 void Shuffle(Generator* g, std::vector<LedgerEntry>* entries) {
-  for (std::size_t n = entries->size(); n > 1; --n) std::swap((*entries)[n - 1], (*entries)[g->Below(static_cast<std::uint32_t>(n))]);
+  for (std::size_t n = entries->size(); n > 1; --n)
+    std::swap((*entries)[n - 1], (*entries)[g->Below(static_cast<std::uint32_t>(n))]);
 }
 
 void MergeAll(const std::vector<LedgerEntry>& entries, Ledger* ledger) {
@@ -103,7 +104,8 @@ TEST(Ledger, Spec6_3JoinIsWhatItsDefinitionSaysInAnyOrderAndNumber) {
     // Commutative and idempotent: shuffled, and some of them many times.
     for (int again = 0; again < 3; ++again) {
       std::vector<LedgerEntry> other = entries;
-      for (std::uint32_t n = 0; n < 50; ++n) other.push_back(entries[g.Below(static_cast<std::uint32_t>(entries.size()))]);
+      for (std::uint32_t n = 0; n < 50; ++n)
+        other.push_back(entries[g.Below(static_cast<std::uint32_t>(entries.size()))]);
       Shuffle(&g, &other);
       Ledger second(kSlots, {});
       MergeAll(other, &second);
@@ -133,8 +135,8 @@ TEST(Ledger, Spec6_3JoinIsAssociative) {
   }
 }
 
-// What a session may claim must be closed under the join, or one client that tells two server nodes different things makes
-// their ledgers differ for ever: each refuses the whole of what the other made of it.
+// What a session may claim must be closed under the join, or one client that tells two server nodes different things
+// makes their ledgers differ for ever: each refuses the whole of what the other made of it.
 TEST(Ledger, Spec6_3JoinOfWhatWasAcceptedIsAccepted) {
   const ContributionPolicy policy;
   for (const std::uint64_t age : {0u, 50u, 36'000u}) {
@@ -305,7 +307,8 @@ TEST(Ledger, Spec10PagesFromAnyAcknowledgedVersionMakeEqual) {
     std::size_t told = 0;
     const auto tell = [&](int from, double loss) {
       std::vector<LedgerEntry> page;
-      const std::uint64_t reached = ledger[from].Changes(acknowledged[from], 1 + g.Below(9), &page, static_cast<std::uint8_t>(1 - from));
+      const std::uint64_t reached =
+          ledger[from].Changes(acknowledged[from], 1 + g.Below(9), &page, static_cast<std::uint8_t>(1 - from));
       EXPECT_GE(reached, acknowledged[from]);
       EXPECT_LE(reached, ledger[from].version());
       if (g.Chance(loss)) return;

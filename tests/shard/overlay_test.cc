@@ -139,7 +139,8 @@ TEST(Overlay, ExchangeShufflesAndKeepsInDegree) {
   const auto changed = [&] {
     double n = 0;
     for (int s = 0; s < 8; ++s) {
-      for (std::size_t i = 0; i < rows.live().size(); ++i) n += rows.Peer(rows.live()[i], s) != before[static_cast<std::size_t>(s)][i];
+      for (std::size_t i = 0; i < rows.live().size(); ++i)
+        n += rows.Peer(rows.live()[i], s) != before[static_cast<std::size_t>(s)][i];
     }
     return n / (8.0 * 400);
   };

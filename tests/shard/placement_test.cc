@@ -53,8 +53,8 @@ TEST(Placement, Spec5_4ShardsAreHeldByAboutAsManyEach) {
 }
 
 TEST(Placement, Spec5_4ADepartureMovesNothingOfOthers) {
-  // A micro-node's placement is a function of itself and of the shards. One shard more takes from a node at most one of those
-  // that it held, and only for the new one.
+  // A micro-node's placement is a function of itself and of the shards. One shard more takes from a node at most one of
+  // those that it held, and only for the new one.
   std::size_t moved = 0;
   for (std::uint64_t node = 0; node < 2000; ++node) {
     const std::vector<std::uint32_t> before = Held(Mix(node), 16, 4);
@@ -88,7 +88,8 @@ TEST(Placement, Arch4RepairerIsTheSameForEverybodyAndFair) {
     EXPECT_EQ(without[ChooseRepairer(shard, without)], candidates[best]);
     without = candidates;
     without.erase(without.begin() + static_cast<std::ptrdiff_t>(best));
-    EXPECT_LT(RendezvousWeight(without[ChooseRepairer(shard, without)], shard), RendezvousWeight(candidates[best], shard));
+    EXPECT_LT(RendezvousWeight(without[ChooseRepairer(shard, without)], shard),
+              RendezvousWeight(candidates[best], shard));
   }
   for (const int n : chosen) EXPECT_NEAR(n, 200, 70);
   EXPECT_EQ(ChooseRepairer(3, std::vector<std::uint64_t>{42}), 0u);

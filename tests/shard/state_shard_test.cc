@@ -1,4 +1,5 @@
-// The behaviour of one shard's replicas, requirement by requirement: what a scenario shows at large is shown here alone.
+// The behaviour of one shard's replicas, requirement by requirement: what a scenario shows at large is shown here
+// alone.
 #include "shard/state_shard.h"
 
 #include <gtest/gtest.h>
@@ -36,7 +37,8 @@ using Lie = std::function<void(std::uint32_t row, std::uint64_t cycle, float* sa
 // A shard that is advanced cycle by cycle, with its adversaries.
 class LiveShard {
  public:
-  explicit LiveShard(const StateShardConfig& config, std::uint32_t n, std::int64_t opening = kOpening) : shard_(config) {
+  explicit LiveShard(const StateShardConfig& config, std::uint32_t n, std::int64_t opening = kOpening)
+      : shard_(config) {
     shard_.Start(n, opening);
   }
 
@@ -78,7 +80,9 @@ class LiveShard {
 
   StateShard& shard() { return shard_; }
   std::uint64_t cycle() const { return cycle_; }
-  float State(std::uint32_t row, int c) const { return shard_.columns().state[static_cast<std::size_t>(c) * shard_.columns().stride + row]; }
+  float State(std::uint32_t row, int c) const {
+    return shard_.columns().state[static_cast<std::size_t>(c) * shard_.columns().stride + row];
+  }
   std::uint32_t Neighbour(std::uint32_t row, int s) const {
     return shard_.columns().neighbour[static_cast<std::size_t>(s) * shard_.columns().stride + row];
   }
@@ -108,7 +112,9 @@ class LiveShard {
     }
     return std::sqrt(m2 / m.moments[0].count);
   }
-  double WorstRelative() const { return Now().worst_value_vu / (static_cast<double>(shard_.ledger().total_uvu(0)) / kMicroPerVu); }
+  double WorstRelative() const {
+    return Now().worst_value_vu / (static_cast<double>(shard_.ledger().total_uvu(0)) / kMicroPerVu);
+  }
 
  private:
   void Speak() {
@@ -177,8 +183,9 @@ TEST(StateShard, Spec7_3DisagreementFallsByTwoPointTwoACycle) {
   }
 }
 
-// Half of all messages lost, and 2 % of the replicas replaced each cycle from the first one on: those who leave in the first
-// cycles leave words behind that are far off, and have a voice for 130 cycles. That is what is left of the disagreement.
+// Half of all messages lost, and 2 % of the replicas replaced each cycle from the first one on: those who leave in the
+// first cycles leave words behind that are far off, and have a voice for 130 cycles. That is what is left of the
+// disagreement.
 TEST(StateShard, Paper6DisagreementVanishesUnderLossAndChurn) {
   constexpr std::uint32_t kReplicas = 1000, kChurn = 20;
   LiveShard run(Config(), kReplicas);
@@ -232,7 +239,8 @@ TEST(StateShard, Spec11_5OneReplicaIsEnough) {
 // ---- What VaultGuard promises ----
 
 TEST(StateShard, Spec8_1ValueIsNeverNegative) {
-  for (const std::int64_t opening : {std::int64_t{0}, std::int64_t{1}, kMicroPerVu / 3, kMicroPerVu, 50 * kMicroPerVu + 7}) {
+  for (const std::int64_t opening :
+       {std::int64_t{0}, std::int64_t{1}, kMicroPerVu / 3, kMicroPerVu, 50 * kMicroPerVu + 7}) {
     StateShardConfig config = Config();
     config.value_spread = static_cast<float>(opening / kMicroPerVu);  // what a scenario may ask for
     LiveShard run(config, 200, opening);
@@ -241,7 +249,9 @@ TEST(StateShard, Spec8_1ValueIsNeverNegative) {
       for (std::uint32_t row = run.shard().first_row(); row < run.shard().first_row() + 200; ++row) {
         for (int c = 0; c < 2; ++c) {
           // The least that any replica's ledger holds.
-          const double total = static_cast<double>(run.shard().ledger().total_uvu(c) - behind[static_cast<std::size_t>(c)]) / kMicroPerVu;
+          const double total =
+              static_cast<double>(run.shard().ledger().total_uvu(c) - behind[static_cast<std::size_t>(c)]) /
+              kMicroPerVu;
           ASSERT_GE(total + static_cast<double>(run.State(row, c)), 0.0)
               << "row " << row << " cycle " << cycle << " opening " << opening;
         }
@@ -278,7 +288,8 @@ TEST(StateShard, Spec11_4CorrectionIsWithinTheBoundEachCycle) {
           const float bound = c < 2 ? col.bound_value[row] : col.bound_free[row];
           // The band and the floor may move a value further, but only towards its ledger.
           const bool homewards = c < 2 && std::abs(is) < std::abs(was) && is * was >= 0;
-          ASSERT_TRUE(moved <= bound + rounding || homewards) << "row " << row << " slot " << c << " moved " << moved << " of " << bound;
+          ASSERT_TRUE(moved <= bound + rounding || homewards)
+              << "row " << row << " slot " << c << " moved " << moved << " of " << bound;
         }
       }
     }
@@ -291,7 +302,8 @@ TEST(StateShard, Test7BoundAdaptsAndRemembers) {
   run.SetLiars(100, Noise());
   for (int n = 0; n < 80; ++n) {
     const Columns& col = run.shard().columns();
-    const std::vector<float> value(col.bound_value, col.bound_value + col.end), free(col.bound_free, col.bound_free + col.end);
+    const std::vector<float> value(col.bound_value, col.bound_value + col.end),
+        free(col.bound_free, col.bound_free + col.end);
     run.Cycle();
     for (const std::uint32_t row : run.Honest()) {
       ASSERT_LE(col.bound_value[row], std::max(1e-4f, 1.0501f * value[row]));
@@ -337,7 +349,8 @@ TEST(StateShard, Test7NonsenseIsRefusedCountedAndChangesNothing) {
   constexpr float kNonsense[] = {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
                                  -std::numeric_limits<float>::infinity(), 3e38f, -2e12f};
   LiveShard run(Config(), 500);
-  run.SetLiars(150, [&](std::uint32_t row, std::uint64_t cycle, float* say) { say[(row + cycle) % 4] = kNonsense[row % 5]; });
+  run.SetLiars(
+      150, [&](std::uint32_t row, std::uint64_t cycle, float* say) { say[(row + cycle) % 4] = kNonsense[row % 5]; });
   const CycleCounts counts = run.Cycles(40);
   EXPECT_GT(counts.step.refused.Of(Refusal::kNotFinite), 150u * 8 * 30);
   EXPECT_EQ(counts.step.clamped[static_cast<std::size_t>(Clamp::kFinite)], 0u);
@@ -367,7 +380,8 @@ TEST(StateShard, Spec10EntropyFloodIsRefusedAndCostsTheLink) {
     std::uint32_t word;
     Refusal why;
   };
-  for (const Flood flood : {Flood{0x7f807f80, Refusal::kEntropySaturated}, Flood{0x10203040, Refusal::kEntropyRepeated}}) {
+  for (const Flood flood :
+       {Flood{0x7f807f80, Refusal::kEntropySaturated}, Flood{0x10203040, Refusal::kEntropyRepeated}}) {
     LiveShard run(Config(), 500);
     run.liars_send_packets = true;
     run.liars_word = flood.word;
@@ -503,7 +517,8 @@ TEST(StateShard, Spec6_3ReorderedAndRepeatedDiffsGiveTheSameState) {
       const Diff& diff = diffs[g.Below(static_cast<std::uint32_t>(diffs.size()))];
       shuffled.SetHalo(diff.row, diff.cycle, 255, diff.said, 0);
     }
-    for (std::size_t n = diffs.size(); n > 0; --n) shuffled.SetHalo(diffs[n - 1].row, diffs[n - 1].cycle, 255, diffs[n - 1].said, 0);
+    for (std::size_t n = diffs.size(); n > 0; --n)
+      shuffled.SetHalo(diffs[n - 1].row, diffs[n - 1].cycle, 255, diffs[n - 1].said, 0);
     CycleCounts counts;
     in_order.Advance(cycle, 0.1, &counts);
     shuffled.Advance(cycle, 0.1, &counts);
@@ -935,7 +950,8 @@ TEST(StateShard, MeasureIsWhatItSays) {
   EXPECT_DOUBLE_EQ(measure.worst_value_vu, worst);
   // The mean drift is that of all who are alive, liars' own states too.
   double drift = 0;
-  for (std::uint32_t row = run.shard().first_row(); row < run.shard().first_row() + 99; ++row) drift += static_cast<double>(run.State(row, 1)) / 99;
+  for (std::uint32_t row = run.shard().first_row(); row < run.shard().first_row() + 99; ++row)
+    drift += static_cast<double>(run.State(row, 1)) / 99;
   EXPECT_NEAR(run.shard().MeanDriftVu(1), drift, 1e-9);
   // Two halves merged are the whole.
   Moments left, right, whole;

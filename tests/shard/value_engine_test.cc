@@ -12,7 +12,8 @@ using vaultguard::kMaxEntryUvu;
 using vaultguard::kMicroPerVu;
 
 constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
-constexpr ActionKind kKinds[] = {ActionKind::kContribution, ActionKind::kStorage, ActionKind::kRelay, ActionKind::kCompute};
+constexpr ActionKind kKinds[] = {ActionKind::kContribution, ActionKind::kStorage, ActionKind::kRelay,
+                                 ActionKind::kCompute};
 
 TEST(ValueEngine, Spec5_1OnlyPositiveActivityCreatesValue) {
   EXPECT_EQ(ContributionValue(ActionKind::kContribution, 1000), kMicroPerVu);
@@ -21,7 +22,8 @@ TEST(ValueEngine, Spec5_1OnlyPositiveActivityCreatesValue) {
   EXPECT_EQ(ContributionValue(ActionKind::kRelay, 1000), 50'000);
   EXPECT_EQ(ContributionValue(ActionKind::kCompute, 1000), 500'000);
   for (const ActionKind kind : kKinds) {
-    for (const std::int64_t quantity : {std::int64_t{0}, std::int64_t{-1}, std::int64_t{-1'000'000}, std::numeric_limits<std::int64_t>::min()}) {
+    for (const std::int64_t quantity :
+         {std::int64_t{0}, std::int64_t{-1}, std::int64_t{-1'000'000}, std::numeric_limits<std::int64_t>::min()}) {
       EXPECT_EQ(ContributionValue(kind, quantity), 0) << quantity;
     }
     EXPECT_GT(ContributionValue(kind, 1), 0);
@@ -90,7 +92,8 @@ TEST(ValueEngine, Spec5_3DriftCoefficientWeighsTrustAndDistance) {
   EXPECT_EQ(DriftCoefficient(0, 1, 4, 1), 0.0f);
   EXPECT_EQ(DriftCoefficient(1, 1, 1e30f, 0), 0.0f);
   // No diff pulls further than the bound: coefficient times distance.
-  for (const float distance : {0.1f, 1.0f, 10.0f, 1e6f, 1e12f}) EXPECT_LE(DriftCoefficient(1, 1, distance, 2) * distance, 2.0001f);
+  for (const float distance : {0.1f, 1.0f, 10.0f, 1e6f, 1e12f})
+    EXPECT_LE(DriftCoefficient(1, 1, distance, 2) * distance, 2.0001f);
 }
 
 }  // namespace

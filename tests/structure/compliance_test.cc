@@ -1,5 +1,5 @@
-// docs/compliance.md says, requirement by requirement, which code answers it and which test shows it. This holds the page to
-// the tree: a file or a test that it names must be there.
+// docs/compliance.md says, requirement by requirement, which code answers it and which test shows it. This holds the
+// page to the tree: a file or a test that it names must be there.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -52,7 +52,8 @@ std::vector<Row> RowsOf(const std::string& page) {
     std::smatch match;
     if (!std::regex_search(line, match, id)) continue;
     Row row{match[1].str(), {}};
-    for (std::sregex_iterator at(line.begin(), line.end(), quoted), end; at != end; ++at) row.quoted.push_back((*at)[1].str());
+    for (std::sregex_iterator at(line.begin(), line.end(), quoted), end; at != end; ++at)
+      row.quoted.push_back((*at)[1].str());
     rows.push_back(row);
   }
   return rows;
