@@ -12,7 +12,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 # here, a build calls itself "unknown".
 packages=(
   g++ cmake ninja-build ccache
-  libcaf-dev libabsl-dev libprotobuf-dev protobuf-compiler libhwy-dev
+  libcaf-dev libabsl-dev libprotobuf-dev protobuf-compiler libgrpc++-dev protobuf-compiler-grpc libhwy-dev
+  libleveldb-dev prometheus-cpp-dev libcivetweb-dev
   libcli11-dev libyaml-cpp-dev nlohmann-json3-dev
   libgtest-dev libgmock-dev libbenchmark-dev
 )

@@ -80,7 +80,7 @@ run_stage() {
       run_tests release
       ;;
     asan)
-      # Whole runs measure memory and take their time: under sanitizers they are left out.
+
       build asan lvs lvs_proto_test lvs_vaultguard_test lvs_shard_test lvs_structure_test lvs_services_test lvs_report_test
       run_tests asan -L '^fast$' -LE '^run$'
       ;;
