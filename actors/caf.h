@@ -5,7 +5,6 @@
 #include <caf/all.hpp>
 #include <chrono>
 #include <cstdint>
-#include <memory>
 
 namespace lvs::actors {
 
@@ -15,10 +14,6 @@ using Reacts = caf::reacts_to<Message...>;
 
 template <class... Signature>
 using TypedActor = caf::typed_actor<Signature...>;
-
-// Messages never leave the process: a payload travels as a pointer to something that nobody changes any more.
-template <class T>
-using Payload = std::shared_ptr<const T>;
 
 struct SchedulerOptions {
   unsigned threads = 0;  // 0: one a core

@@ -21,6 +21,8 @@ class NodeRuntime {
   void Configure(NodeRuntimeConfig config, std::shared_ptr<Swarm> swarm) {
     config_ = config;
     swarm_ = std::move(swarm);
+    down_ = config_.starts_with > 0;
+    population_ = config_.starts_with;
   }
 
   void Wire(const NodeParts& parts) {
@@ -54,6 +56,7 @@ class NodeRuntime {
       shard->contributions = std::move(contributions[s]);
       shard->recovery = std::exchange(recovery_[s], RecoveryAction::kNone);
       shard->restart = restart;
+      if (!tick->restored.empty()) shard->restored = tick->restored[s];
       shard->measure = tick->measure;
       shard->snapshot_dots = s == 0 ? tick->snapshot_dots : 0;
       self->send(parts_.shards[s], Payload<ShardTick>(std::move(shard)));
@@ -71,7 +74,8 @@ class NodeRuntime {
       return;
     }
     for (std::size_t n = 0; n < parts_.links.size(); ++n) {
-      if (parts_.links[n]) self->send(parts_.links[n], std::make_shared<const LinkFlush>(tick_->links[n]));
+      const LinkFlush flush = tick_->links.empty() ? LinkFlush{.cycle = tick_->cycle} : tick_->links[n];
+      if (parts_.links[n]) self->send(parts_.links[n], std::make_shared<const LinkFlush>(flush));
     }
   }
 

@@ -16,6 +16,8 @@ namespace lvs::actors {
 struct NodeRuntimeConfig {
   std::uint32_t node = 0;
   std::uint64_t seed = 0;  // of this server node
+  // It starts with the first tick as after an outage: these many micro-nodes join once the ledger is there.
+  std::uint32_t starts_with = 0;
 };
 
 // `swarm` is populated, and the runtime's alone from here on. The runtime waits for its NodeParts before anything else.

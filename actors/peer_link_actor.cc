@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "actors/server_node.h"
 #include "shard/random.h"
 
 namespace lvs::actors {
@@ -81,6 +82,12 @@ class VirtualLink {
   std::uint64_t nonsense_ = 0;
 };
 
+class RemoteLink {
+ public:
+  static inline const char* name = "lvs.remote_link";
+  std::shared_ptr<FrameSink> sink;
+};
+
 }  // namespace
 
 Frame Nonsense(const Frame& good, int kind) {
@@ -135,6 +142,23 @@ PeerLinkActor SpawnVirtualLink(caf::actor_system& system, VirtualLinkConfig conf
     };
   };
   return system.spawn(behaviour, config, std::move(shards));
+}
+
+PeerLinkActor SpawnRemoteLink(caf::actor_system& system, std::uint32_t to, std::shared_ptr<FrameSink> sink) {
+  const auto behaviour = [](PeerLinkActor::stateful_pointer<RemoteLink> self, std::uint32_t node,
+                            std::shared_ptr<FrameSink> carrier) -> PeerLinkActor::behavior_type {
+    self->state.sink = std::move(carrier);
+    return {
+        [self](const OutgoingFrame& frame) { self->state.sink->Offer(frame.frame); },
+        [self, node](const Payload<LinkFlush>&) {
+          self->state.sink->Flush();
+          LinkReport report;
+          report.to = node;
+          self->send(caf::actor_cast<NodeRuntimeActor>(self->current_sender()), report);
+        },
+    };
+  };
+  return system.spawn(behaviour, to, std::move(sink));
 }
 
 }  // namespace lvs::actors

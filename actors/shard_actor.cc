@@ -24,9 +24,7 @@ using vaultguard::Refusal;
 
 // Ledgers that differ for this many cycles although all news was acknowledged exchange bucket digests.
 constexpr std::uint64_t kDisagreeCycles = 50;
-// A frame with nothing but an acknowledgement waits this long for company; one with nothing at all this long.
-constexpr std::uint64_t kNewsCycles = 6;  // ledger news waits for more of it
-constexpr std::uint64_t kAcknowledgeCycles = 10;
+// A frame with nothing new in it is said this often.
 constexpr std::uint64_t kSignOfLifeCycles = 20;
 // A peer that asks for everything is heard again only after this many cycles: asking is cheap and answering is not.
 constexpr std::uint64_t kTellAllCycles = 10;
@@ -43,6 +41,9 @@ constexpr std::uint32_t kHaloRefreshCycles = 50;
 
 // What this shard knows of the same shard on another server node.
 struct Peer {
+  bool up = true;              // somebody is at the far end of the link
+  std::size_t in_inbox = 0;    // frames that wait for their cycle
+  std::uint32_t replicas = 0;  // by its last beacon
   shard::SessionId session;
   std::uint64_t newest_cycle = 0;  // of a frame; older ones have no voice
   std::uint64_t merged = 0;        // newest change of its ledger that is merged here
@@ -67,6 +68,8 @@ struct PendingAnswer {
   std::uint64_t id;
   std::uint64_t version;
   std::uint32_t needed;
+  std::uint64_t expires_cycle;
+  std::uint32_t told = 0;  // server nodes that hold it, when last said
 };
 
 class ShardHost {
@@ -75,7 +78,7 @@ class ShardHost {
 
   void Configure(ShardActorConfig config) {
     config_ = std::move(config);
-    peers_.resize(config_.nodes);
+    NewPeers();
     session_ = NewSession(0);
     shard_ = std::make_unique<shard::StateShard>(config_.shard);
     if (config_.replicas > 0) shard_->Start(config_.replicas, config_.opening_balance_uvu);
@@ -92,11 +95,22 @@ class ShardHost {
 
   void Wire(const Wiring& wiring) { wiring_ = wiring; }
   void Receive(const IncomingFrame& frame) {
-    if (inbox_.size() >= vaultguard::kMaxPendingFrames) {
+    // An equal part for each peer: one that floods turns nobody else away.
+    Peer& peer = peers_[frame.from];
+    if (peer.in_inbox >= vaultguard::kMaxPendingFrames / config_.nodes) {
       refused_.Add(Refusal::kTooLarge);
       return;
     }
+    ++peer.in_inbox;
     inbox_.push_back(frame);
+  }
+  void Change(const LinkChange& change) {
+    Peer& peer = peers_[change.link];
+    peer.up = change.up;
+    if (!change.up) return;
+    // Whoever it is has heard nothing lately.
+    peer.refresh = true;
+    peer.spoke_cycle = 0;
   }
 
   Payload<ShardReport> Tick(const ShardTick& tick, std::vector<std::pair<std::uint32_t, Payload<Frame>>>* out) {
@@ -104,6 +118,10 @@ class ShardHost {
     report->shard = config_.shard.shard;
     report->cycle = tick.cycle;
     if (tick.restart) Restart(tick.cycle);
+    if (tick.restored != nullptr) {
+      for (const shard::LedgerEntry& entry : *tick.restored) shard_->Contribute(entry, tick.cycle);
+      told_version_ = shard_->ledger().version();
+    }
     if (tick.recovery != vaultguard::RecoveryAction::kNone && !config_.shard.drift.plain) {
       if (tick.recovery == vaultguard::RecoveryAction::kRepinDrift) shard_->Repin();
       AskAll();
@@ -115,13 +133,19 @@ class ShardHost {
     for (const Contribution& contribution : tick.contributions) Accept(contribution, tick.cycle, report.get());
     if (config_.shard.drift.plain) AddPlainIncrement(before);
 
+    if (config_.links_change) WeighRemote(tick.cycle);
     // Cycle 0 is the state that was drawn, before the first step.
     if (tick.cycle > 0) {
       shard_->Advance(tick.cycle, tick.loss, &report->counts);
       Attack(config_.seed, tick.cycle, &adversaries_, shard_.get());
       Speak(tick.cycle, out);
     }
-    Answers(report.get());
+    Answers(tick.cycle, report.get());
+    if (config_.tell_changes) {
+      told_version_ = shard_->ledger().Changes(told_version_, shard_->ledger().size(), &report->changes);
+      report->ledger_digest = shard_->ledger().digest();
+      report->sessions = shard_->ledger().size();
+    }
 
     report->counts.step.refused += refused_;
     refused_ = {};
@@ -153,6 +177,24 @@ class ShardHost {
     return {Draw(config_.seed, Stream::kSession, id, cycle), Draw(config_.seed, Stream::kSession, ~id, cycle) | 1};
   }
 
+  void NewPeers() {
+    peers_.resize(config_.nodes);
+    for (Peer& peer : peers_) peer.up = !config_.links_change;
+  }
+
+  // As many of the neighbours are remote as of all replicas, by what was last heard of them.
+  void WeighRemote(std::uint64_t cycle) {
+    std::uint32_t rows = 0;
+    double remote = 0;
+    for (std::uint32_t n = 0; n < config_.nodes; ++n) {
+      const Peer& peer = peers_[n];
+      if (!peer.up || peer.newest_cycle + vaultguard::kSilenceCycles < cycle) continue;
+      rows = std::max(rows, config_.halo_first[n] + config_.halo_count[n]);
+      remote += peer.replicas;
+    }
+    shard_->SetRemote(rows, remote / std::max(1.0, remote + shard_->replicas()));
+  }
+
   // The process died and a new one runs: nothing is left but the configuration.
   void Restart(std::uint64_t cycle) {
     shard_ = std::make_unique<shard::StateShard>(config_.shard);
@@ -165,7 +207,10 @@ class ShardHost {
     holding_ = true;  // a server node that starts fetches what its peers hold before its micro-nodes join
     populated_ = false;
     started_cycle_ = cycle;
-    peers_ = std::vector<Peer>(config_.nodes);
+    std::vector<Peer> before = std::exchange(peers_, {});
+    NewPeers();
+    for (std::size_t n = 0; n < peers_.size(); ++n) peers_[n].up = before[n].up;
+    for (const IncomingFrame& frame : inbox_) ++peers_[frame.from].in_inbox;
     AskAll();
   }
 
@@ -223,6 +268,7 @@ class ShardHost {
     due_.clear();
     std::erase_if(inbox_, [&](const IncomingFrame& frame) {
       if (frame.due_cycle > cycle) return false;
+      --peers_[frame.from].in_inbox;
       due_.push_back(frame);
       return true;
     });
@@ -250,6 +296,8 @@ class ShardHost {
       const shard::EntropyLink entropy = peer.entropy;
       const bool first = peer.session == shard::SessionId{};
       Peer fresh;
+      fresh.up = peer.up;
+      fresh.in_inbox = peer.in_inbox;
       fresh.ask_all = ask_all;
       // At the start both sides hold the same opening balance; a later session has everything to learn.
       if (first && started_cycle_ == 0) {
@@ -276,6 +324,7 @@ class ShardHost {
         return;
       }
       peer.newest_cycle = frame.cycle;
+      peer.replicas = frame.beacon.replicas;
       CompareLedgers(frame, &peer, cycle);
     }
     RefreshHalo(frame, config_.halo_first[from], cycle, &peer);
@@ -396,40 +445,51 @@ class ShardHost {
   }
 
   void Accept(const Contribution& contribution, std::uint64_t cycle, ShardReport* report) {
-    if (!holding_ || shard_->replicas() == 0) {
-      refused_.Add(Refusal::kUnknownShard);
-      report->answers.push_back({contribution.id, false});
-      return;
+    const auto refuse = [&](Refusal why) {
+      refused_.Add(why);
+      report->answers.push_back({.id = contribution.id, .refused = why});
+    };
+    if (!holding_ || shard_->replicas() == 0) return refuse(Refusal::kUnknownShard);
+    shard::LedgerEntry entry = contribution.entry;
+    if (entry.opened_cycle == kOpensNow) {
+      const auto known = shard_->ledger().Find(entry.session);
+      entry.opened_cycle = known ? known->opened_cycle : cycle;
     }
-    if (const auto why = shard_->Contribute(contribution.entry, cycle).refused) {
-      refused_.Add(*why);
-      report->answers.push_back({contribution.id, false});
-      return;
-    }
+    if (const auto why = shard_->Contribute(entry, cycle).refused) return refuse(*why);
     const auto again =
         std::find_if(waiting_.begin(), waiting_.end(), [&](const PendingAnswer& a) { return a.id == contribution.id; });
     if (again != waiting_.end()) {  // the client asks once more for what is already on its way
       again->needed = contribution.needed_nodes;
       return;
     }
-    if (waiting_.size() >= kMaxWaiting) {
-      refused_.Add(Refusal::kTooLarge);
-      report->answers.push_back({contribution.id, false});
-      return;
-    }
-    waiting_.push_back({contribution.id, shard_->ledger().version(), contribution.needed_nodes});
+    if (waiting_.size() >= kMaxWaiting) return refuse(Refusal::kTooLarge);
+    waiting_.push_back(
+        {contribution.id, shard_->ledger().version(), contribution.needed_nodes, contribution.expires_cycle});
   }
 
   // Acknowledges what enough server nodes hold by now.
-  void Answers(ShardReport* report) {
-    std::erase_if(waiting_, [&](const PendingAnswer& answer) {
-      std::uint32_t holders = 1;
-      for (const Peer& peer : peers_)
-        holders += peer.session != shard::SessionId{} && peer.acknowledged >= answer.version;
-      if (holders < answer.needed && !config_.shard.drift.plain) return false;
-      report->answers.push_back({answer.id, true});
-      return true;
+  void Answers(std::uint64_t cycle, ShardReport* report) {
+    std::erase_if(waiting_, [&](PendingAnswer& answer) {
+      const std::uint32_t holders = Holders(answer.version);
+      const bool done = holders >= answer.needed || config_.shard.drift.plain;
+      if (done || (config_.tell_changes && holders > answer.told)) {
+        report->answers.push_back({.id = answer.id, .accepted = true, .final = done, .nodes = holders});
+        answer.told = holders;
+      }
+      return done || cycle >= answer.expires_cycle;
     });
+  }
+
+  // Server nodes that hold this change, each counted once however many links lead to it.
+  std::uint32_t Holders(std::uint64_t version) const {
+    std::uint32_t holders = 1;
+    for (auto peer = peers_.begin(); peer != peers_.end(); ++peer) {
+      if (peer->session == shard::SessionId{} || peer->acknowledged < version) continue;
+      holders += std::none_of(peers_.begin(), peer, [&](const Peer& other) {
+        return other.session == peer->session && other.acknowledged >= version;
+      });
+    }
+    return holders;
   }
 
   void AddPlainIncrement(const shard::SlotAmounts& before) {
@@ -467,7 +527,7 @@ class ShardHost {
       if (!IsLive(ambassadors_[a])) ambassadors_[a] = PickAmbassador(a, cycle);
     }
     for (std::uint32_t node = 0; node < config_.nodes; ++node) {
-      if (node == config_.node) continue;
+      if (node == config_.node || !peers_[node].up) continue;
       auto frame = std::make_shared<Frame>();
       FillFrame(cycle, node, frame.get());
       if (WorthSaying(cycle, *frame, &peers_[node])) out->emplace_back(node, std::move(frame));
@@ -544,9 +604,9 @@ class ShardHost {
     // While the shard is on the move every cycle counts; a few rows or entries wait for more.
     const bool moving = frame.halo_row.size() * 2 > ambassadors_.size();
     const bool some = !frame.halo_row.empty() || !frame.entries.empty();
-    const bool news = moving || (some && quiet >= kNewsCycles) || frame.correction != Correction::kNone ||
+    const bool news = moving || (some && quiet >= config_.news_cycles) || frame.correction != Correction::kNone ||
                       !frame.bucket_digest.empty() || frame.plain_increment_uvu != shard::SlotAmounts{};
-    if (!news && quiet < (acknowledges ? kAcknowledgeCycles : kSignOfLifeCycles)) {
+    if (!news && quiet < (acknowledges ? config_.acknowledge_cycles : kSignOfLifeCycles)) {
       peer->sent = frame.news_from;  // not said after all
       return false;
     }
@@ -565,7 +625,7 @@ class ShardHost {
     }
     // One peer is enough after a while; after a longer one, this node is alone.
     if (any) return all || cycle > started_cycle_ + kDisagreeCycles;
-    return cycle > started_cycle_ + vaultguard::kSilenceCycles;
+    return cycle > started_cycle_ + config_.alone_cycles;
   }
 
   void Dots(const ShardTick& tick, ShardReport* report) const {
@@ -628,6 +688,7 @@ class ShardHost {
   std::vector<AdversaryRow> adversaries_;
   std::deque<PendingAnswer> waiting_;
   vaultguard::RefusalCounts refused_;
+  std::uint64_t told_version_ = 0;  // change up to which the reports have told
   std::uint64_t drains_on_links_ = 0;
   std::uint64_t entropy_on_links_ = 0;
   shard::SlotAmounts plain_increment_{};
@@ -650,6 +711,7 @@ ShardActor SpawnShardActor(caf::actor_system& system, ShardActorConfig config) {
           self->send(self->state.wiring().monitor, std::move(report));
         },
         [self](const IncomingFrame& frame) { self->state.Receive(frame); },
+        [self](const LinkChange& change) { self->state.Change(change); },
     };
   };
   return system.spawn(behaviour, std::make_shared<ShardActorConfig>(std::move(config)));

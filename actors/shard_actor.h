@@ -27,6 +27,17 @@ struct ShardActorConfig {
   std::uint32_t ambassadors = 0;  // sampled replicas that speak to the other server nodes
   // Cycles after which unacknowledged news is sent again, by server node: a round trip and some.
   std::vector<std::uint32_t> resend_cycles;
+  // Ledger news waits this long for more of it; a frame with nothing but an acknowledgement waits this long for
+  // company.
+  std::uint32_t news_cycles = 6;
+  std::uint32_t acknowledge_cycles = 10;
+  // A server node that starts and hears nobody for this long is alone.
+  std::uint32_t alone_cycles = vaultguard::kSilenceCycles;
+  // Server nodes come and go at the far ends of the links (LinkChange): nobody is there at first, and how many of the
+  // neighbours are remote follows from what the peers' beacons say.
+  bool links_change = false;
+  // Reports carry the entries that changed, and an answer for each server node that a contribution reached.
+  bool tell_changes = false;
 };
 
 ShardActor SpawnShardActor(caf::actor_system& system, ShardActorConfig config);

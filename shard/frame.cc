@@ -1,5 +1,6 @@
 #include "shard/frame.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -147,6 +148,40 @@ std::size_t EncodedSize(const Frame& frame) {
     size += 2 + Varint(bytes) + bytes;
   }
   return size + Delimited(8 * frame.bucket_digest.size(), 2);
+}
+
+Frame Coalesce(const Frame& older, Frame newer) {
+  if (older.shard != newer.shard || older.sender != newer.sender) return newer;
+  if (older.news_to != older.news_from && newer.news_from > older.news_from) {
+    const bool follows = newer.news_from == older.news_to;
+    if (follows && older.entries.size() + newer.entries.size() <= vaultguard::kMaxFrameEntries) {
+      newer.entries.insert(newer.entries.begin(), older.entries.begin(), older.entries.end());
+      newer.news_from = older.news_from;
+    } else {
+      newer.entries = older.entries;
+      newer.news_from = older.news_from;
+      newer.news_to = older.news_to;
+    }
+  }
+  if (newer.correction == Correction::kNone) {
+    newer.correction = older.correction;
+    newer.correction_buckets = older.correction_buckets;
+  }
+  if (newer.bucket_digest.empty()) newer.bucket_digest = older.bucket_digest;
+  const std::size_t dims = older.halo_row.empty() ? 0 : older.diff.size() / older.halo_row.size();
+  const std::size_t said = newer.halo_row.size();
+  for (std::size_t n = 0; n < older.halo_row.size(); ++n) {
+    const auto end = newer.halo_row.begin() + static_cast<std::ptrdiff_t>(said);
+    if (newer.halo_row.size() >= vaultguard::kMaxFrameRows) break;
+    if (std::find(newer.halo_row.begin(), end, older.halo_row[n]) != end) continue;
+    newer.halo_row.push_back(older.halo_row[n]);
+    newer.published_cycle.push_back(older.published_cycle[n]);
+    newer.drift_weight.push_back(older.drift_weight[n]);
+    newer.entropy.push_back(older.entropy[n]);
+    const float* diff = older.diff.data() + n * dims;
+    newer.diff.insert(newer.diff.end(), diff, diff + dims);
+  }
+  return newer;
 }
 
 std::optional<Refusal> CheckFrame(const Frame& frame, const Shape& shape, std::uint32_t shard, std::size_t halo_rows,

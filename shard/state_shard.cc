@@ -60,7 +60,9 @@ StateShard::StateShard(const StateShardConfig& config)
       dims_(config.shape.dimensions()),
       sizes_(config.shape),
       ledger_(config.shape.value_slots, config.policy),
-      overlay_(config.shape, config.seed) {
+      overlay_(config.shape, config.seed),
+      halo_in_use_(config.halo_rows),
+      remote_share_(config.remote_share) {
   columns_.first_local = RoundUp(config.halo_rows);
   columns_.end = columns_.first_local;
   Grow(columns_.first_local);
@@ -144,7 +146,7 @@ void StateShard::Start(std::uint32_t n, std::int64_t opening_balance_uvu) {
     heard_entropy_[row] = EntropyWord(config_.seed, static_cast<std::uint32_t>(row), 0);
   }
   replicas_ = n;
-  overlay_.Draw(columns_, rows, config_.halo_rows, config_.remote_share);
+  overlay_.Draw(columns_, rows, halo_in_use_, remote_share_);
 }
 
 void StateShard::Join(std::uint32_t row, std::uint64_t cycle) {
@@ -156,7 +158,7 @@ void StateShard::Join(std::uint32_t row, std::uint64_t cycle) {
   flags_[row] = kAlive | kFresh;
   fresh_.push_back(row);
   ++replicas_;
-  overlay_.Join(columns_, row, config_.halo_rows, config_.remote_share, cycle);
+  overlay_.Join(columns_, row, halo_in_use_, remote_share_, cycle);
   FirstState(row, cycle);
   // The ledger comes whole from one live peer; what that peer does not know yet, the joiner will pull.
   std::uint64_t known = 0;
@@ -191,7 +193,7 @@ void StateShard::FirstState(std::uint32_t row, std::uint64_t cycle) {
     }
   };
   const auto first_local = static_cast<std::uint32_t>(columns_.first_local);
-  if (config_.halo_rows > 0) sample(0, config_.halo_rows, 14);
+  if (halo_in_use_ > 0) sample(0, halo_in_use_, 14);
   sample(first_local, static_cast<std::uint32_t>(columns_.end) - first_local, 15);
 
   // The median of what they say, coordinate by coordinate: a minority of liars cannot move it far.
@@ -250,6 +252,11 @@ Ledger::Outcome StateShard::Contribute(const LedgerEntry& entry, std::uint64_t c
     pending_.bytes += sizes_.ledger_entry;
   }
   return outcome;
+}
+
+void StateShard::SetRemote(std::uint32_t halo_rows, double remote_share) {
+  halo_in_use_ = std::min(halo_rows, config_.halo_rows);
+  remote_share_ = halo_in_use_ == 0 ? 0.0 : remote_share;
 }
 
 bool StateShard::SetHalo(std::uint32_t halo_row, std::uint64_t published_cycle, std::uint8_t drift_weight,
@@ -416,7 +423,7 @@ void StateShard::Advance(std::uint64_t cycle, double loss, CycleCounts* counts) 
   // Each replica is heard by as many others as it hears: d, or all there are. Those on other server nodes hear it
   // through the frames, which are counted there.
   const double heard_by =
-      std::min<double>(config_.shape.peers, replicas_ > 1 ? replicas_ - 1 : 0) * (1 - config_.remote_share);
+      std::min<double>(config_.shape.peers, replicas_ > 1 ? replicas_ - 1 : 0) * (1 - remote_share_);
   counts->sent.state_diff +=
       static_cast<std::uint64_t>(static_cast<double>(counts->step.published * sizes_.state_diff) * heard_by);
   counts->sent.entropy +=
@@ -450,8 +457,7 @@ void StateShard::Advance(std::uint64_t cycle, double loss, CycleCounts* counts) 
   }
 
   if (!config_.drift.plain) {
-    counts->fallback_links +=
-        overlay_.Maintain(columns_, config_.shuffle, config_.halo_rows, config_.remote_share, cycle);
+    counts->fallback_links += overlay_.Maintain(columns_, config_.shuffle, halo_in_use_, remote_share_, cycle);
   }
 }
 

@@ -102,6 +102,9 @@ class StateShard {
   bool SetHalo(std::uint32_t halo_row, std::uint64_t published_cycle, std::uint8_t drift_weight, const float* diff,
                std::uint32_t entropy);
 
+  // Only the first `halo_rows` of the halo are in use from now on, and this share of neighbour slots points there.
+  void SetRemote(std::uint32_t halo_rows, double remote_share);
+
   // One drift cycle over all replicas.
   void Advance(std::uint64_t cycle, double loss, CycleCounts* counts);
 
@@ -159,6 +162,8 @@ class StateShard {
   MessageSizes sizes_;
   Ledger ledger_;
   Overlay overlay_;
+  std::uint32_t halo_in_use_;
+  double remote_share_;
   Columns columns_;
   std::uint32_t replicas_ = 0;
   std::uint32_t low_power_ = 0;

@@ -1,0 +1,64 @@
+// One server node of a cluster: the same actors as in the emulator, driven by a clock of the caller's and wired to
+// links that the caller carries (services/transport_layer.h). CAF stays behind this header.
+//
+//   ServerNode node(config, sinks, [](const Payload<NodeReport>& report) { ... });   // on an actor's thread
+//   node.SetLink(3, true);                    // somebody is at the far end of link 3
+//   node.Deliver(3, frame);                   // a frame of theirs; from any thread
+//   node.Tick(std::move(tick));               // one cycle; its report follows
+//   node.Stop();
+//
+// A tick must not be given before the report of the one before. Whoever rebinds a link to another peer must see to it
+// that no Deliver of the earlier one comes after SetLink (hold one lock around both).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "actors/messages.h"
+
+namespace lvs::actors {
+
+// Carries frames to whoever is at the far end of one link.
+class FrameSink {
+ public:
+  virtual ~FrameSink() = default;
+  // Takes a frame to send. Never blocks; on an actor's thread.
+  virtual void Offer(const Payload<shard::Frame>& frame) = 0;
+  // The cycle's frames are all there.
+  virtual void Flush() = 0;
+};
+
+struct ServerNodeConfig {
+  std::uint64_t seed = 0;  // random in every process: sessions come from it
+  shard::Shape shape;
+  std::uint32_t shards = 16;
+  std::uint32_t micro_nodes = 1000;
+  std::uint32_t shards_per_node = 4;
+  std::uint32_t halo_rows = 32;  // a link and shard: so many replicas of a peer are heard, and speak to it
+  double period_ms = 100;
+  std::uint32_t alone_cycles = 30;  // without peers, the micro-nodes join after so many
+  unsigned threads = 0;             // 0: one a core
+};
+
+class ServerNode {
+ public:
+  using OnReport = std::function<void(const Payload<NodeReport>&)>;
+
+  // Link n is sinks[n].
+  ServerNode(const ServerNodeConfig& config, std::vector<std::shared_ptr<FrameSink>> sinks, OnReport on_report);
+  ~ServerNode();
+
+  void Tick(NodeTick tick);
+  void Deliver(std::uint32_t link, Payload<shard::Frame> frame);
+  void SetLink(std::uint32_t link, bool up);
+  // Ends all actors and waits for them; no report follows. Idempotent.
+  void Stop();
+
+ private:
+  class Actors;
+  std::unique_ptr<Actors> actors_;
+};
+
+}  // namespace lvs::actors
