@@ -1,0 +1,96 @@
+// The optional cache of a server node: its ledger entries on disk, so that it can restart without its peers.
+//
+//   Journal::Restored restored;
+//   auto journal = Journal::Open("/var/lib/lvs", shards, value_slots, &restored);
+//   if (!journal.ok()) return journal.status();
+//   ...                                                            // merge restored.by_shard into the ledgers
+//   (*journal)->Append({{shard, entry}}, [](absl::Status status) { ... });   // on disk once this says OK
+//
+// What is kept is the newest joined entry of each session in each shard. Entries are a join-semilattice (ledger.h) and
+// the caller always appends the join, so writing over is right, and losing the newest write of an entry leaves an older
+// and smaller truth that peers make whole again. A node without a cache is as sound; it fetches everything.
+//
+// On disk (LevelDB): <dir>/db, one process at a time (<dir>/lock). Key: shard, then session, big endian; value: format
+// version, CRC-32C of key and value, opening cycle, one amount a value slot. One more key holds version, shards and
+// slots. Every file is checked when the cache is opened, byte by byte, and each value by its own checksum on top.
+//
+// Damage never stops a node and never yields a wrong amount: what is readable is copied into a new database, and the
+// damaged one is moved to <dir>/quarantine-<UTC time>/ for people to look at; nothing deletes it. What damage can do is
+// take an entry, or its newest write, away. A crash costs nothing that was acknowledged. A log that ends in the middle
+// of a record is what a crash leaves, so it is no damage; Restored::note says it. (One that somebody cut between two
+// records looks like one that was never longer.)
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "shard/ledger.h"
+
+namespace lvs::services {
+
+class Journal {
+ public:
+  // Records that wait for disk at a time, over all appends.
+  static constexpr std::size_t kMaxQueued = std::size_t{1} << 16;
+
+  struct Restored {
+    std::vector<std::vector<shard::LedgerEntry>> by_shard;  // one list a shard, by session
+    std::uint64_t entries = 0;                              // in all of them
+    std::uint64_t quarantined = 0;                          // files of a damaged database that were moved aside
+    std::string note;                                       // what an operator should know; empty: all is well
+  };
+
+  // Opens the cache in `dir`, making folder and cache where there are none, reads all of it, and mends what must be.
+  //   FAILED_PRECONDITION  another process has it, it was made for another shape or by a newer version, `dir` is no
+  //   folder PERMISSION_DENIED, RESOURCE_EXHAUSTED (disk full, too many open files), UNAVAILABLE (the disk fails)
+  // After an error nothing in the cache has changed, and `restored` is empty.
+  static absl::StatusOr<std::unique_ptr<Journal>> Open(const std::filesystem::path& dir, std::uint32_t shards,
+                                                       int value_slots, Restored* restored);
+
+  Journal(const Journal&) = delete;
+  Journal& operator=(const Journal&) = delete;
+  ~Journal();  // Close()
+
+  struct Record {
+    std::uint32_t shard = 0;  // below `shards`, or the append is INVALID_ARGUMENT
+    shard::LedgerEntry entry;
+  };
+
+  // Queues records and returns; never waits for disk. `done` is called once, on the journal's thread and in the order
+  // of the appends: OK when these records are on disk (fdatasync), and all before them that did not get an error.
+  // Whatever is queued when the disk is ready for more is one synced write. `done` must not block and may append.
+  //   RESOURCE_EXHAUSTED   more than kMaxQueued records wait; nothing was queued, the same later
+  //   UNAVAILABLE          the write failed (message and stats() say how); the next append tries again
+  //   FAILED_PRECONDITION  closed; `done` is then called at once, on the caller's thread
+  // Any thread.
+  void Append(std::vector<Record> records, std::function<void(absl::Status)> done);
+
+  struct Stats {
+    std::uint64_t entries = 0;  // in the cache
+    std::uint64_t writes = 0;   // synced writes since the start
+    std::uint64_t records = 0;  // that they wrote
+    std::uint64_t bytes = 0;    // of those records' keys and values
+    std::uint64_t queued = 0;   // records that wait
+    double last_sync_ms = 0;
+    std::string last_error;  // of the newest write; empty: it succeeded
+  };
+  Stats stats() const;  // any thread
+
+  // Writes what is queued, then closes the files. Idempotent; the status is that of the last write. Not from `done`.
+  absl::Status Close();
+
+ private:
+  class Writer;
+  explicit Journal(std::unique_ptr<Writer> writer);
+
+  std::unique_ptr<Writer> writer_;
+};
+
+}  // namespace lvs::services

@@ -1,0 +1,58 @@
+// The log of a node: one JSON object a line on stderr, for people with jq and for collectors.
+//
+//   ConfigureLog(v1::INFO, 20);
+//   Log(v1::INFO, "peer.connected", {{"peer", address}, {"rtt_ms", 1.5}, {"dialled", true}});
+//
+//   {"ts":"2026-11-21T11:22:33.123Z","level":"info","event":"peer.connected","peer":"10.0.0.7:7400","rtt_ms":1.5,...}
+//
+// An event is a constant word, "thing.happened"; what varies goes into fields, with units last in their names. Of one
+// event at most `lines_per_second` lines are written a second; the next line of that event says how many were left out,
+// "suppressed":n. Fields keep their order; a field called ts, level, event or suppressed is written as given behind the
+// log's own, so do not.
+//
+// Text that is not UTF-8 is written with replacement characters, numbers that JSON has not (NaN, infinity) as null.
+// Nothing here throws or fails: a line that cannot be made or written is dropped. Any thread; lines never mix.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <string_view>
+#include <variant>
+
+#include "lvs/v1/config.pb.h"
+
+namespace lvs::services {
+
+// Referred to until Log returns: made in the call, never kept.
+struct LogField {
+  std::string_view key;
+  std::variant<std::string_view, bool, std::int64_t, std::uint64_t, double> value;
+
+  LogField(std::string_view name, std::string_view text) : key(name), value(text) {}
+  LogField(std::string_view name, const char* text) : key(name), value(std::string_view(text)) {}
+  LogField(std::string_view name, bool flag) : key(name), value(flag) {}
+  template <std::signed_integral Number>
+  LogField(std::string_view name, Number number) : key(name), value(static_cast<std::int64_t>(number)) {}
+  template <std::unsigned_integral Number>
+  LogField(std::string_view name, Number number) : key(name), value(static_cast<std::uint64_t>(number)) {}
+  template <std::floating_point Number>
+  LogField(std::string_view name, Number number) : key(name), value(static_cast<double>(number)) {}
+};
+
+// Writes the line, unless its level is below the configured one or too many of its kind came this second.
+void Log(v1::LogLevel level, std::string_view event, std::initializer_list<LogField> fields = {}) noexcept;
+
+// True where Log would not drop the level: for lines that are costly to make.
+bool LogsLevel(v1::LogLevel level) noexcept;
+
+// From now on. Before the first call: info, 20 lines a second of an event. 0 lines a second: no limit.
+void ConfigureLog(v1::LogLevel level, std::uint32_t lines_per_second);
+
+// For tests: takes lines (without their newline) instead of stderr, one at a time; nullptr: stderr again.
+void SetLogSink(std::function<void(std::string_view line)> sink);
+// For tests: what tells the time, in microseconds since 1970; nullptr: the system's clock.
+void SetLogClock(std::function<std::int64_t()> now_us);
+
+}  // namespace lvs::services
