@@ -145,6 +145,9 @@ class ShardHost {
       told_version_ = shard_->ledger().Changes(told_version_, shard_->ledger().size(), &report->changes);
       report->ledger_digest = shard_->ledger().digest();
       report->sessions = shard_->ledger().size();
+      report->handed_over = std::any_of(peers_.begin(), peers_.end(), [&](const Peer& peer) {
+        return peer.up && peer.session != shard::SessionId{} && peer.acknowledged >= shard_->ledger().version();
+      });
     }
 
     report->counts.step.refused += refused_;

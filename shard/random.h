@@ -28,6 +28,7 @@ enum class Stream : std::uint64_t {
   kAdversaryChoice,
   kRegion,
   kLowPowerChoice,
+  kMembership,
 };
 
 // SplitMix64's finaliser: a bijection that spreads every input bit.

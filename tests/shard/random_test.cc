@@ -11,7 +11,7 @@
 namespace lvs::shard {
 namespace {
 
-constexpr auto kLast = static_cast<std::uint64_t>(Stream::kLowPowerChoice);
+constexpr auto kLast = static_cast<std::uint64_t>(Stream::kMembership);
 
 // A change of the generator changes every run of every scenario; here it is seen. Mix is SplitMix64's finaliser: the
 // first outputs of SplitMix64 from seed 0 are Mix of the multiples of its increment.

@@ -1,0 +1,106 @@
+// The transport layer (SPEC-3.2, SPEC-13, ARCH-2.2): one gRPC stream to each connected server node, frames in and out.
+//
+//   TransportLayer transport(options);
+//   actors::ServerNode node(config, transport.sinks(), ...);
+//   transport.Start("10.0.0.5:7400", [&](link, frame) { node.Deliver(link, frame); }, [&](link, up) {
+//   node.SetLink(link, up); }); transport.Tick(cycle);        // every cycle: dials, pings, beacons, ends what fell
+//   silent transport.Drain("upgrade");   // says goodbye; nobody is let in any more transport.Stop();
+//
+// Streams come and go; links are the fixed places that they take. A peer is welcomed where the protocol ranges overlap
+// and state shape and cycle period agree. Of two streams between the same two nodes, the one that the node with the
+// smaller session dialled is kept.
+//
+// Outbox: one frame a shard, the newest (its ledger news joined with what waited), so a slow peer costs freshness and
+// never memory: at most shards x (frame limits) a link. One write in flight; HTTP/2 flow control does the rest.
+//
+// Inbox: every frame is checked against size, columns, finite numbers, shards and the cycle window before it reaches an
+// actor; what is refused is counted by reason and changes nothing. A link that says more than a few frames a shard and
+// cycle is refused the rest, and one that keeps saying what is refused is dropped.
+//
+// All functions are safe from any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "actors/server_node.h"
+#include "grpcpp/security/credentials.h"
+#include "lvs/v1/control.pb.h"
+#include "lvs/v1/peer.grpc.pb.h"
+#include "vaultguard/refusals.h"
+
+namespace lvs::services {
+
+// What this build speaks: 1, one frame a message; 2, many frames a message, and pings.
+inline constexpr std::uint32_t kProtocolMin = 1;
+inline constexpr std::uint32_t kProtocolMax = 2;
+
+// A message on a stream may not be longer; a batch of frames ends at a sixteenth of it.
+inline constexpr int kMessageBytesMax = 1 << 20;
+
+struct TransportOptions {
+  std::string region;
+  std::string build;
+  shard::SessionId session;
+  std::uint32_t shards = 0;
+  shard::Shape shape;
+  std::uint64_t period_us = 100'000;
+  std::uint32_t halo_rows = 32;
+  std::uint32_t protocol_max = kProtocolMax;
+  std::uint32_t links = 16;
+  std::vector<std::string> boot;  // host:port; a host may stand for many addresses
+  std::shared_ptr<grpc::ChannelCredentials> credentials;
+  bool faults = false;  // SetFaults may be called
+  std::uint64_t seed = 0;
+  // Times, seconds.
+  double hello_s = 5;    // a stream that has not said hello by then is ended
+  double silence_s = 6;  // one that has not been heard for so long is ended
+};
+
+class TransportLayer {
+ public:
+  using Deliver = std::function<void(std::uint32_t link, actors::Payload<shard::Frame>)>;
+  using LinkChanged = std::function<void(std::uint32_t link, bool up)>;
+
+  explicit TransportLayer(TransportOptions options);
+  ~TransportLayer();
+  TransportLayer(const TransportLayer&) = delete;
+  TransportLayer& operator=(const TransportLayer&) = delete;
+
+  // What carries frames to the far end of each link.
+  std::vector<std::shared_ptr<actors::FrameSink>> sinks();
+  // To be registered with the server that peers connect to, before it starts.
+  v1::Peering::CallbackService* service();
+
+  // `advertise` is where peers are told to dial, host:port; empty: nobody dials this node.
+  void Start(std::string advertise, Deliver deliver, LinkChanged link_changed);
+  // One cycle of upkeep; `cycle` is the newest one, against which frames are checked.
+  void Tick(std::uint64_t cycle);
+  void Drain(std::string_view reason);
+  // Ends every stream and waits for them. Idempotent.
+  void Stop();
+
+  // FAILED_PRECONDITION unless the options allow faults, INVALID_ARGUMENT where they cannot be.
+  absl::Status SetFaults(const v1::Faults& faults);
+
+  v1::PeerList Peers() const;
+  v1::TrafficStatus Traffic() const;
+  vaultguard::RefusalCounts refused() const;
+  std::uint32_t connected() const;
+  bool draining() const;
+
+ private:
+  class Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+// Cycles since 2026-01-01T00:00:00Z, the same on every node whose clock is right.
+std::uint64_t CycleNow(std::uint64_t period_us);
+
+}  // namespace lvs::services
