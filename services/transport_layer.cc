@@ -363,10 +363,10 @@ class TransportLayer::Impl final : public v1::Peering::CallbackService,
   class Outlet final : public FrameSink {
    public:
     void Offer(const Payload<Frame>& frame) override {
-      if (const auto stream = Bound()) stream->Offer(frame);
+      if (const auto bound = Bound()) bound->Offer(frame);
     }
     void Flush() override {
-      if (const auto stream = Bound()) stream->Flush();
+      if (const auto bound = Bound()) bound->Flush();
     }
     std::shared_ptr<Stream> Bound() const {
       const std::lock_guard lock(mu);
@@ -521,7 +521,7 @@ class TransportLayer::Impl final : public v1::Peering::CallbackService,
       if (was_open) {
         const bool dropped = absl::IsResourceExhausted(why) || absl::IsAlreadyExists(why);
         const LinkEnd end = stream->goodbye ? LinkEnd::kGoodbye : dropped ? LinkEnd::kDropped : LinkEnd::kBroken;
-        membership_->Disconnected(stream->id, end, why.message(), now);
+        membership_->Disconnected(stream->id, end, std::string(why.message()), now);
       } else if (!stream->dialled.empty()) {
         if (absl::IsAborted(why)) membership_->MarkSelf(stream->dialled);
         membership_->DialFailed(stream->dialled, why, now);
@@ -559,7 +559,12 @@ class TransportLayer::Impl final : public v1::Peering::CallbackService,
     if (resolver_.joinable()) resolver_.join();
     std::unique_lock lock(mu_);
     if (!idle_.wait_for(lock, std::chrono::seconds(5), [this] { return streams_.empty(); })) {
-      Log(v1::WARNING, "transport.stuck", {{"streams", static_cast<std::int64_t>(streams_.size())}});
+      Log(v1::WARNING, "transport.stuck", {{"streams", streams_.size()}});
+    }
+    lock.unlock();
+    for (const auto& outlet : outlets_) {  // nothing reaches the actors any more
+      const std::lock_guard inner(outlet->mu);
+      outlet->stream = nullptr;
     }
   }
 
