@@ -1,5 +1,6 @@
 #include "services/operations.h"
 
+#include <arpa/inet.h>
 #include <civetweb.h>
 
 #include <algorithm>
@@ -180,16 +181,15 @@ Answer Readiness(const v1::NodeStatus& status) {
   return answer;
 }
 
-// host and port, as civetweb takes them: it would also read lists, redirections and TLS from what stands there.
+// host and port, as civetweb takes them: it would also read lists, redirections and TLS from what stands there, and
+// Debian's knows no IPv6.
 std::optional<std::pair<std::string, int>> SplitListen(const std::string& listen) {
   const std::size_t colon = listen.rfind(':');
-  if (colon == std::string::npos || colon == 0) return std::nullopt;
-  const std::string host = listen.substr(0, colon);
-  const bool plain = std::all_of(host.begin(), host.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == ':' || c == '[' || c == ']';
-  });
-  const bool bracketed = host.starts_with('[') && host.ends_with(']');
-  if (!plain || (host.find(':') != std::string::npos && !bracketed)) return std::nullopt;
+  if (colon == std::string::npos) return std::nullopt;
+  std::string host = listen.substr(0, colon);
+  if (host == "localhost") host = "127.0.0.1";
+  in_addr ignored{};
+  if (inet_pton(AF_INET, host.c_str(), &ignored) != 1) return std::nullopt;
   int port = -1;
   const char* end = listen.data() + listen.size();
   const auto [parsed, error] = std::from_chars(listen.data() + colon + 1, end, port);
@@ -247,15 +247,14 @@ class OperationsEndpoint::Server {
   absl::Status Listen(const std::string& listen) {
     const auto parsed = SplitListen(listen);
     if (!parsed.has_value()) {
-      return absl::InvalidArgumentError("\"" + listen +
-                                        "\" is no address to listen on; write host:port, 127.0.0.1:9100 say");
+      return absl::InvalidArgumentError(
+          "\"" + listen + "\" is no address to listen on; write an IPv4 address and a port, 127.0.0.1:9100 say");
     }
     const std::string threads = std::to_string(kThreads);
     const std::string waiting = std::to_string(kWaiting);
     const std::string request_bytes = std::to_string(kRequestBytes);
     const std::string timeout_ms = std::to_string(kTimeout_ms);
-    const std::string port =
-        (parsed->first == "localhost" ? "127.0.0.1" : parsed->first) + ":" + std::to_string(parsed->second);
+    const std::string port = parsed->first + ":" + std::to_string(parsed->second);
     const char* options[] = {"listening_ports",     port.c_str(),        "num_threads",
                              threads.c_str(),       "connection_queue",  waiting.c_str(),
                              "listen_backlog",      waiting.c_str(),     "max_request_size",

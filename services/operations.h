@@ -37,7 +37,7 @@ class OperationsEndpoint {
   // Or 50 cycles, where that is longer.
   static constexpr double kStall_s = 10;
 
-  // `listen`: host:port, the host an IPv4 address, an IPv6 address in brackets, or localhost; port 0 takes a free one.
+  // `listen`: host:port, the host an IPv4 address or localhost (which is 127.0.0.1); port 0 takes a free one.
   // INVALID_ARGUMENT where it is none; UNAVAILABLE where it cannot be had, a taken port above all. Both functions are
   // called on threads of the endpoint, several at once, and should answer at once from what they hold.
   static absl::StatusOr<std::unique_ptr<OperationsEndpoint>> Start(const std::string& listen,

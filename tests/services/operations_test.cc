@@ -201,8 +201,9 @@ TEST_F(Operations, ATakenPortIsAClearError) {
 }
 
 TEST(OperationsAddress, MustBeHostAndPort) {
-  for (const char* bad : {"", "9100", ":9100", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:70000",
-                          "127.0.0.1:0s", "127.0.0.1:0,0.0.0.0:0", "127.0.0.1:0r", "+:1", "::1:0"}) {
+  for (const char* bad :
+       {"", "9100", ":9100", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:70000", "127.0.0.1:0s",
+        "127.0.0.1:0,0.0.0.0:0", "127.0.0.1:0r", "+:1", "::1:0", "[::1]:0", "nohost:0"}) {
     const auto started = OperationsEndpoint::Start(bad, Healthy, Peers);
     EXPECT_EQ(started.status().code(), absl::StatusCode::kInvalidArgument) << bad;
   }
