@@ -1,0 +1,78 @@
+// The plain HTTP endpoint of a server node, for probes and for Prometheus:
+//
+//   GET /livez     200 while the process turns its cycles; 503 where none has gone by for kStall_s
+//   GET /readyz    200 while the node is SERVING; otherwise 503, with its state and what is wrong as text
+//   GET /metrics   the figures of v1::NodeStatus and v1::PeerList in Prometheus' text format, read at the scrape
+//
+// Anything else is 404; another method than GET or HEAD is 405. Nothing is written, and no figure says which node,
+// session or address it is of (TEST-6): what a label may say is a region, a reason, a state or a slot.
+//
+//   auto operations = OperationsEndpoint::Start("127.0.0.1:9100", [&] { return node.Status(); }, [&] { return
+//   node.Peers(); }); if (!operations.ok()) return operations.status();   // "cannot listen on 127.0.0.1:9100: ..."
+//
+// Bounded: kThreads requests at a time, kWaiting more wait; a request is at most kRequestBytes long; a client that has
+// not sent it kTimeout_ms after its turn came is hung up on, whether it says nothing or a letter now and then; one
+// request a connection; a body is never read. So 200 clients that say nothing hold a probe up for 200 / kThreads *
+// kTimeout_ms at most: 3.5 s. That is no defence against a flood: listen where only probes and Prometheus come.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "lvs/v1/control.pb.h"
+#include "prometheus/metric_family.h"
+
+namespace lvs::services {
+
+class OperationsEndpoint {
+ public:
+  static constexpr int kThreads = 32;
+  static constexpr int kWaiting = 1024;
+  static constexpr int kRequestBytes = 4096;
+  static constexpr int kTimeout_ms = 500;
+  // Or 50 cycles, where that is longer.
+  static constexpr double kStall_s = 10;
+
+  // `listen`: host:port, the host an IPv4 address or localhost (which is 127.0.0.1); port 0 takes a free one.
+  // INVALID_ARGUMENT where it is none; UNAVAILABLE where it cannot be had, a taken port above all. Both functions are
+  // called on threads of the endpoint, several at once, and should answer at once from what they hold.
+  static absl::StatusOr<std::unique_ptr<OperationsEndpoint>> Start(const std::string& listen,
+                                                                   std::function<v1::NodeStatus()> status,
+                                                                   std::function<v1::PeerList()> peers);
+
+  // Waits for the requests that are being answered: kTimeout_ms at most.
+  ~OperationsEndpoint();
+  OperationsEndpoint(const OperationsEndpoint&) = delete;
+  OperationsEndpoint& operator=(const OperationsEndpoint&) = delete;
+
+  // host:port, with the port that was taken.
+  std::string address() const;
+
+ private:
+  class Server;
+  explicit OperationsEndpoint(std::unique_ptr<Server> server);
+
+  std::unique_ptr<Server> server_;
+};
+
+// Tells whether cycles still go by, from a look now and then. Time is seconds of any steady clock. Not thread-safe.
+class CycleWatch {
+ public:
+  // Seconds since the cycle was last seen to change; 0 while the node starts, when none is run.
+  double StalledFor(const v1::NodeStatus& status, double now);
+  static double StallLimit(const v1::NodeStatus& status);
+
+ private:
+  bool seen_ = false;
+  std::uint64_t cycle_ = 0;
+  double changed_at_ = 0;
+};
+
+// What /metrics exports. Every family is always there, with or without a sample.
+std::vector<prometheus::MetricFamily> NodeMetrics(const v1::NodeStatus& status, const v1::PeerList& peers);
+
+}  // namespace lvs::services
