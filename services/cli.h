@@ -18,6 +18,7 @@ namespace lvs::services {
 inline constexpr int kExitPassed = 0;
 inline constexpr int kExitCouldNotRun = 1;  // unreadable file, run directory not writable, no memory, interrupted
 inline constexpr int kExitUsage = 2;        // wrong arguments, or a scenario that must be mended
+inline constexpr int kExitUnhealthy = 10;   // a node is unhealthy or cannot be reached, or ledgers differ
 inline constexpr int kExitBreached = 99;    // the run was complete and a threshold did not hold
 
 // Installs handlers for SIGINT and SIGTERM only while a scenario runs: the first signal ends the run after the current

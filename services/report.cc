@@ -64,7 +64,11 @@ Json ValueToJson(const Message& message, const FieldDescriptor* field, int index
     case FieldDescriptor::CPPTYPE_INT32: return pick(&R::GetInt32, &R::GetRepeatedInt32);
     case FieldDescriptor::CPPTYPE_INT64: return pick(&R::GetInt64, &R::GetRepeatedInt64);
     case FieldDescriptor::CPPTYPE_UINT32: return pick(&R::GetUInt32, &R::GetRepeatedUInt32);
-    case FieldDescriptor::CPPTYPE_UINT64: return pick(&R::GetUInt64, &R::GetRepeatedUInt64);
+    case FieldDescriptor::CPPTYPE_UINT64: {
+      Json number = pick(&R::GetUInt64, &R::GetRepeatedUInt64);
+      if (field->type() != FieldDescriptor::TYPE_FIXED64) return number;
+      return std::string(absl::StrCat(absl::Hex(number.get<std::uint64_t>(), absl::kZeroPad16)));
+    }
     case FieldDescriptor::CPPTYPE_FLOAT: return pick(&R::GetFloat, &R::GetRepeatedFloat);
     case FieldDescriptor::CPPTYPE_DOUBLE: return pick(&R::GetDouble, &R::GetRepeatedDouble);
     case FieldDescriptor::CPPTYPE_STRING: return pick(&R::GetString, &R::GetRepeatedString);
@@ -285,6 +289,8 @@ bool IsRunFile(std::string_view name) {
 }  // namespace
 
 std::string SummaryJson(const v1::Summary& summary) { return Dump(ToJson(summary), 2) + "\n"; }
+
+std::string MessageJson(const Message& message) { return Dump(ToJson(message), -1); }
 
 std::string TimeseriesCsv(const v1::RunReport& report) {
   const auto* type = v1::Sample::descriptor();

@@ -18,6 +18,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "google/protobuf/message.h"
 #include "lvs/v1/report.pb.h"
 
 namespace lvs::services {
@@ -38,6 +39,9 @@ absl::StatusOr<v1::Summary> ReadSummary(const std::filesystem::path& run_directo
 // Indented JSON with the proto's field names, every field present, 64-bit integers as numbers, doubles that read back
 // to the same bits; NaN and infinity become null (and read back as NaN).
 std::string SummaryJson(const v1::Summary& summary);
+
+// The same on one line for any message; fixed64 fields, which hold ids and digests, as 16 hexadecimal digits.
+std::string MessageJson(const google::protobuf::Message& message);
 
 // Header and one row a sample; NaN and infinity are empty cells.
 std::string TimeseriesCsv(const v1::RunReport& report);

@@ -677,6 +677,16 @@ absl::StatusOr<std::int64_t> ParseDurationUs(std::string_view text) {
   return ParseWholeQuantity(text, v1::UNIT_DURATION_US);
 }
 
+absl::StatusOr<std::int64_t> ParseValueUvu(std::string_view text) {
+  return ParseWholeQuantity(text, v1::UNIT_VALUE_UVU);
+}
+
+absl::StatusOr<double> ParseShare(std::string_view text) {
+  const absl::StatusOr<Quantity> quantity = ParseQuantity(text, v1::UNIT_SHARE);
+  if (!quantity.ok()) return quantity.status();
+  return quantity->value;
+}
+
 std::string FormatDurationUs(std::int64_t duration_us) {
   struct Step {
     double us;

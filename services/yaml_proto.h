@@ -67,6 +67,10 @@ absl::StatusOr<YamlOrigin> ReadYaml(const std::filesystem::path& file, google::p
 // "100ms", "1.5s", "2m", "1h" -> whole microseconds, 0 .. 2^53. INVALID_ARGUMENT says what to write instead.
 absl::StatusOr<std::int64_t> ParseDurationUs(std::string_view text);
 
+// "0.1VU", "250uVU" -> whole micro-VU, 0 .. 2^53. "1%" -> 0.01, 0 .. 1. Errors as above.
+absl::StatusOr<std::int64_t> ParseValueUvu(std::string_view text);
+absl::StatusOr<double> ParseShare(std::string_view text);
+
 // 1500000 -> "1.5s", in the largest unit that keeps it short.
 std::string FormatDurationUs(std::int64_t duration_us);
 

@@ -1,0 +1,39 @@
+// The commands of `lvs`, one source file a family. Each Add function declares its commands on the command line and says
+// what runs them; cli.cc parses, picks and calls.
+//
+//   CLI::App app;
+//   Commands commands;
+//   AddCompare(app, commands);
+//   app.parse(argc, argv);
+//   for (const Command& command : commands) if (command.app->parsed()) return command.run(out, err);
+//
+// What a command was given lives as long as `run` does. `run` returns an exit code of cli.h.
+#pragma once
+
+#include <functional>
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
+
+namespace lvs::services {
+
+struct Command {
+  CLI::App* app;
+  std::function<int(std::ostream& out, std::ostream& err)> run;
+};
+using Commands = std::vector<Command>;
+
+void AddRun(CLI::App& app, Commands& commands);
+void AddScenario(CLI::App& app, Commands& commands);
+void AddCompare(CLI::App& app, Commands& commands);
+void AddOperate(CLI::App& app, Commands& commands);
+
+// `--format table|json`, which every command that prints a result has.
+CLI::Option* AddFormat(CLI::App* command, std::string& format);
+
+}  // namespace lvs::services
