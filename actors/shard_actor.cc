@@ -622,7 +622,8 @@ class ShardHost {
     bool any = false;
     bool all = true;
     for (const Peer& peer : peers_) {
-      if (peer.session == shard::SessionId{} || peer.newest_cycle + vaultguard::kSilenceCycles < cycle) continue;
+      if (!peer.up || peer.session == shard::SessionId{}) continue;
+      if (peer.newest_cycle + vaultguard::kSilenceCycles < cycle) continue;
       any = any || peer.synced;
       all = all && peer.synced;
     }

@@ -46,6 +46,7 @@ int Main(int argc, const char* const* argv, std::ostream& out, std::ostream& err
   AddRun(app, commands);
   AddScenario(app, commands);
   AddCompare(app, commands);
+  AddNode(app, commands);
   AddOperate(app, commands);
 
   try {

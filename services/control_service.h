@@ -1,5 +1,5 @@
-// The control service over gRPC (control.proto): what tools and clients call. Each call is one of the functions that the
-// node gives.
+// The control service over gRPC (control.proto): what tools and clients call. Each call is one of the functions that
+// the node gives.
 #pragma once
 
 #include <chrono>

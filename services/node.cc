@@ -87,7 +87,8 @@ void Refuse(Refusal why, std::int64_t period_ms, v1::ContributeReply* reply) {
                  "the session has earned all that it may have by now; ask for less, or wait for some cycles",
                  10 * period_ms);
     case Refusal::kSessionsFull:
-      return say(Code::kResourceExhausted, "the shard's table of sessions is full; go on with an older session", 60'000);
+      return say(Code::kResourceExhausted, "the shard's table of sessions is full; go on with an older session",
+                 60'000);
     case Refusal::kTooLarge:
       return say(Code::kResourceExhausted, "too many contributions wait for other nodes", 2 * period_ms);
     case Refusal::kUnknownShard:
@@ -398,13 +399,13 @@ class LiveNode final : public Node {
           absl::StrCat("slot ", request.slot(), " does not exist; there are ", config_.state().value_slots()));
     }
     if (request.amount_uvu() == 0 || request.amount_uvu() > static_cast<std::uint64_t>(vaultguard::kMaxEntryUvu)) {
-      return absl::InvalidArgumentError("the amount must be above 0 and is cumulative: all that the session has earned");
+      return absl::InvalidArgumentError(
+          "the amount must be above 0 and is cumulative: all that the session has earned");
     }
     if (request.durability() == v1::DISK && journal_ == nullptr) {
       return absl::FailedPreconditionError("this node has no cache; ask for memory or nodes, or configure cache_dir");
     }
-    if (request.durability() == v1::NODES &&
-        (request.nodes() == 0 || request.nodes() > config_.limits().links() + 1)) {
+    if (request.durability() == v1::NODES && (request.nodes() == 0 || request.nodes() > config_.limits().links() + 1)) {
       return absl::InvalidArgumentError(
           absl::StrCat("nodes lies between 1 and ", config_.limits().links() + 1, " here"));
     }
@@ -446,8 +447,9 @@ class LiveNode final : public Node {
   void WaitForCycle(std::uint64_t cycle) {
     const auto period_us = static_cast<std::uint64_t>(config_.period_us());
     constexpr std::int64_t kEpochSeconds = 1'767'225'600;
-    const auto begins = std::chrono::system_clock::time_point(std::chrono::duration_cast<std::chrono::system_clock::duration>(
-        std::chrono::seconds(kEpochSeconds) + microseconds(cycle * period_us)));
+    const auto begins =
+        std::chrono::system_clock::time_point(std::chrono::duration_cast<std::chrono::system_clock::duration>(
+            std::chrono::seconds(kEpochSeconds) + microseconds(cycle * period_us)));
     std::unique_lock lock(mu_);
     const auto now = std::chrono::system_clock::now();
     // A clock that was set back must not stop the node.
@@ -487,11 +489,10 @@ class LiveNode final : public Node {
     }
     for (Pending& pending : late) {
       pending.reached.set_code(static_cast<int>(absl::StatusCode::kDeadlineExceeded));
-      pending.reached.set_message(absl::StrCat(
-          pending.reached.held() ? "held here, but not yet as durably as asked: "
-                                 : "not held yet: ",
-          pending.reached.nodes(), " server nodes, disk ", pending.reached.disk() ? "yes" : "no",
-          "; the same again, anywhere, counts once"));
+      pending.reached.set_message(
+          absl::StrCat(pending.reached.held() ? "held here, but not yet as durably as asked: " : "not held yet: ",
+                       pending.reached.nodes(), " server nodes, disk ", pending.reached.disk() ? "yes" : "no",
+                       "; the same again, anywhere, counts once"));
       pending.reached.set_retry_delay_ms(static_cast<std::uint32_t>(2 * config_.period_us() / 1000));
       pending.done(pending.reached);
     }
@@ -716,8 +717,8 @@ class LiveNode final : public Node {
     state_ = v1::DRAINING;
     const bool late = since >= microseconds(config_.drain().deadline_us());
     const bool alone = transport_->connected() == 0;
-    const bool handed = alone || std::all_of(views_.begin(), views_.end(),
-                                             [](const ShardView& view) { return view.handed_over; });
+    const bool handed =
+        alone || std::all_of(views_.begin(), views_.end(), [](const ShardView& view) { return view.handed_over; });
     if (!late && (!handed || !pending_.empty() || !arrived_.empty())) return false;
     if (!said_goodbye_) {
       said_goodbye_ = true;

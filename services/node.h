@@ -25,7 +25,8 @@ namespace lvs::services {
 
 class Node : public ControlBackend {
  public:
-  // Fails with what an operator must mend: an address in use, a cache of another shape, certificates that cannot be read.
+  // Fails with what an operator must mend: an address in use, a cache of another shape, certificates that cannot be
+  // read.
   static absl::StatusOr<std::unique_ptr<Node>> Start(const v1::NodeConfig& config);
 
   // Ends at once where it has not drained.

@@ -1,5 +1,5 @@
-// How often somebody may do something: token buckets, shared by all whose key falls into the same one of a fixed number,
-// so that no crowd of keys takes memory.
+// How often somebody may do something: token buckets, shared by all whose key falls into the same one of a fixed
+// number, so that no crowd of keys takes memory.
 //
 //   RateLimit limit(100, 200);                       // a second; at once
 //   double wait_s = limit.Take(key, now_s);          // 0: go on; else: not now, try again after so long

@@ -212,6 +212,8 @@ void StateShard::FirstState(std::uint32_t row, std::uint64_t cycle) {
       state = static_cast<float>(
           Unit(Draw(config_.seed, Stream::kInitialState, row * 16ull + static_cast<std::uint64_t>(c), cycle)) *
           config_.coordinate_range);
+      // Nobody to learn from: others that start now may be anywhere too, and must be able to meet.
+      bound[1] = std::max(bound[1], config_.coordinate_range);
     }
     // A joiner has just verified the ledger: its value starts on it.
     if (value_slot && !config_.drift.plain) state = 0.0f;

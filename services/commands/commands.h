@@ -31,6 +31,7 @@ using Commands = std::vector<Command>;
 void AddRun(CLI::App& app, Commands& commands);
 void AddScenario(CLI::App& app, Commands& commands);
 void AddCompare(CLI::App& app, Commands& commands);
+void AddNode(CLI::App& app, Commands& commands);
 void AddOperate(CLI::App& app, Commands& commands);
 
 // `--format table|json`, which every command that prints a result has.
