@@ -206,15 +206,10 @@ void StateShard::FirstState(std::uint32_t row, std::uint64_t cycle) {
       if (std::abs(x) <= vaultguard::kMaxDistance) said_by[heard++] = x;
     }
     std::sort(said_by, said_by + heard);
+    // With nobody to learn from, everybody starts at the same place: server nodes that start side by side, each alone
+    // at first, would otherwise agree within themselves before they meet, and a tight crowd does not move for another.
     const bool value_slot = c < config_.shape.value_slots;
-    float state = heard > 0 ? said_by[heard / 2] : 0.0f;
-    if (heard == 0 && !value_slot) {
-      state = static_cast<float>(
-          Unit(Draw(config_.seed, Stream::kInitialState, row * 16ull + static_cast<std::uint64_t>(c), cycle)) *
-          config_.coordinate_range);
-      // Nobody to learn from: others that start now may be anywhere too, and must be able to meet.
-      bound[1] = std::max(bound[1], config_.coordinate_range);
-    }
+    float state = heard > 0 ? said_by[heard / 2] : value_slot ? 0.0f : config_.coordinate_range / 2;
     // A joiner has just verified the ledger: its value starts on it.
     if (value_slot && !config_.drift.plain) state = 0.0f;
     if (heard > 0) {
