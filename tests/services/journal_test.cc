@@ -525,6 +525,20 @@ TEST_F(JournalDamage, HalfATableThatACrashLeftIsNone) {
   EXPECT_EQ(restored.note, "");
 }
 
+TEST_F(JournalDamage, ATableThatLeftoversHideIsNotLost) {
+  const Journal::Restored restored = After([&](const fs::path& dir) {
+    const fs::path table = Largest(dir, ".ldb");
+    fs::copy(table, table.string() + ".hidden");
+    fs::resize_file(table.string() + ".hidden", 1000);
+    // And one that a crash left under its other name.
+    for (const fs::path& file : FilesOf(dir, ".ldb")) {
+      if (file != table && file.extension() == ".ldb") fs::rename(file, file.string() + ".hidden");
+    }
+  });
+  EXPECT_EQ(restored.entries, truth_.size());
+  EXPECT_EQ(restored.quarantined, 0u) << restored.note;
+}
+
 TEST_F(JournalDamage, ATruncatedFileLosesOnlyWhatWasInIt) {
   for (const char* part : {".log", ".ldb", "MANIFEST", "CURRENT"}) {
     for (const double share : {0.0, 0.3, 0.9, 0.999}) {
