@@ -665,20 +665,23 @@ class Journal::Writer {
     }
     if (keys.empty()) return last_write_;
     const auto start = std::chrono::steady_clock::now();
-    leveldb::Status written = Reopened();
-    if (written.ok()) {
-      leveldb::WriteOptions synced;
-      synced.sync = true;
-      written = db_->Write(synced, &batch);
+    leveldb::WriteOptions synced;
+    synced.sync = true;
+    leveldb::Status written;
+    // LevelDB takes no writes any more after a failed one, also of its compaction, and its log may end in half a
+    // record: only a new log, which opening it makes, is sound to write to. So an old failure costs one try more.
+    for (bool fresh = false; !fresh;) {
+      fresh = db_ == nullptr;
+      written = Reopened();
+      if (written.ok()) written = db_->Write(synced, &batch);
+      if (written.ok()) break;
+      db_.reset();
     }
     const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
     if (written.ok()) {
       known_.insert(keys.begin(), keys.end());
       last_write_ = absl::OkStatus();
     } else {
-      // LevelDB takes no writes any more after a failed one, and its log may end in half a record: only a new log,
-      // which opening it makes, is sound to write to.
-      db_.reset();
       last_write_ =
           absl::UnavailableError("the cache could not be written: " + written.ToString() +
                                  "; look at the room on the disk and its health. The next write tries again; a restart "
