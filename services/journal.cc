@@ -335,7 +335,7 @@ leveldb::Options StrictOptions() {
 
 leveldb::Status OpenDatabase(const fs::path& db, const leveldb::Options& options, Database* out) {
   leveldb::DB* raw = nullptr;
-  const leveldb::Status status = leveldb::DB::Open(options, db.string(), &raw);
+  leveldb::Status status = leveldb::DB::Open(options, db.string(), &raw);
   out->reset(raw);
   return status;
 }
@@ -351,8 +351,16 @@ leveldb::Status OpenSound(const fs::path& db, Database* out) {
       if (entry.path().extension() == kHidden) act(entry.path());
     }
   };
+  // Where LevelDB has taken the number for a table of its own meanwhile, the hidden one is nobody's.
   const auto show = [&] {
-    each_hidden([&](const fs::path& file) { fs::rename(file, fs::path(file).replace_extension(), error); });
+    each_hidden([&](const fs::path& file) {
+      const fs::path table = fs::path(file).replace_extension();
+      if (fs::exists(table, error)) {
+        fs::remove(file, error);
+      } else {
+        fs::rename(file, table, error);
+      }
+    });
   };
   show();  // a crash may have come in between
   if (const std::string damage = RootDamage(db); !damage.empty()) return leveldb::Status::Corruption(damage);
@@ -360,7 +368,7 @@ leveldb::Status OpenSound(const fs::path& db, Database* out) {
     fs::rename(db / table, db / (table + std::string(kHidden)), error);
     if (error) return leveldb::Status::IOError(table, error.message());
   }
-  const leveldb::Status status = OpenDatabase(db, StrictOptions(), out);
+  leveldb::Status status = OpenDatabase(db, StrictOptions(), out);
   if (status.ok()) {
     each_hidden([&](const fs::path& file) { fs::remove(file, error); });
   } else {
@@ -566,7 +574,7 @@ class Opener {
 
 class Journal::Writer {
  public:
-  Writer(fs::path dir, Shape shape, FolderLock lock, Database db, const Restored& restored)
+  Writer(const fs::path& dir, Shape shape, FolderLock lock, Database db, const Restored& restored)
       : db_path_(dir / "db"), shape_(shape), lock_(std::move(lock)), db_(std::move(db)) {
     known_.reserve(restored.entries);
     for (std::uint32_t shard = 0; shard < restored.by_shard.size(); ++shard) {
@@ -657,20 +665,23 @@ class Journal::Writer {
     }
     if (keys.empty()) return last_write_;
     const auto start = std::chrono::steady_clock::now();
-    leveldb::Status written = Reopened();
-    if (written.ok()) {
-      leveldb::WriteOptions synced;
-      synced.sync = true;
-      written = db_->Write(synced, &batch);
+    leveldb::WriteOptions synced;
+    synced.sync = true;
+    leveldb::Status written;
+    // LevelDB takes no writes any more after a failed one, also of its compaction, and its log may end in half a
+    // record: only a new log, which opening it makes, is sound to write to. So an old failure costs one try more.
+    for (bool fresh = false; !fresh;) {
+      fresh = db_ == nullptr;
+      written = Reopened();
+      if (written.ok()) written = db_->Write(synced, &batch);
+      if (written.ok()) break;
+      db_.reset();
     }
     const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
     if (written.ok()) {
       known_.insert(keys.begin(), keys.end());
       last_write_ = absl::OkStatus();
     } else {
-      // LevelDB takes no writes any more after a failed one, and its log may end in half a record: only a new log,
-      // which opening it makes, is sound to write to.
-      db_.reset();
       last_write_ =
           absl::UnavailableError("the cache could not be written: " + written.ToString() +
                                  "; look at the room on the disk and its health. The next write tries again; a restart "

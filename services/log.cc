@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -14,6 +15,7 @@
 #include <string>
 #include <utility>
 
+#include "grpc/support/log.h"
 #include "services/node_config.h"
 #include "services/yaml_proto.h"
 
@@ -156,6 +158,23 @@ bool LogsLevel(v1::LogLevel level) noexcept { return Logger::Instance().Takes(le
 
 void ConfigureLog(v1::LogLevel level, std::uint32_t lines_per_second) {
   Logger::Instance().Configure(level, lines_per_second);
+}
+
+void RouteGrpcLog() {
+  gpr_set_log_function([](gpr_log_func_args* line) {
+    std::string_view text = line->message;
+    text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
+    std::string_view file = line->file;
+    file.remove_prefix(file.rfind('/') + 1);  // npos + 1 is 0
+    // Said of every server that is dialled by address; names are not compared (credentials.h).
+    const bool noise = text.starts_with("No match found for server name");
+    const bool bug = text.starts_with("assertion failed");
+    const bool error = line->severity == GPR_LOG_SEVERITY_ERROR && !noise;
+    Log(bug     ? v1::ERROR
+        : error ? v1::WARNING
+                : v1::DEBUG,
+        bug ? "grpc.bug" : "grpc", {{"message", text}, {"source", file}, {"line", line->line}});
+  });
 }
 
 void SetLogSink(std::function<void(std::string_view line)> sink) { Logger::Instance().SetSink(std::move(sink)); }

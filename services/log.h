@@ -50,6 +50,12 @@ bool LogsLevel(v1::LogLevel level) noexcept;
 // From now on. Before the first call: info, 20 lines a second of an event. 0 lines a second: no limit.
 void ConfigureLog(v1::LogLevel level, std::uint32_t lines_per_second);
 
+// From now on gRPC's own lines go through Log, instead of to stderr in a format of their own: its errors as event
+// "grpc" at level warning (to gRPC every handshake that fails is an error), the rest at level debug, a failed assertion
+// as event "grpc.bug" at level error. GRPC_VERBOSITY still says what gRPC writes at all. Call once, before gRPC is
+// used.
+void RouteGrpcLog();
+
 // For tests: takes lines (without their newline) instead of stderr, one at a time; nullptr: stderr again.
 void SetLogSink(std::function<void(std::string_view line)> sink);
 // For tests: what tells the time, in microseconds since 1970; nullptr: the system's clock.

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <grpc/support/log.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -121,6 +122,24 @@ TEST_F(LogTest, LinesOfManyThreadsDoNotMix) {
     const json line = json::parse(text);
     EXPECT_EQ(line["i"], next[line["t"].get<std::size_t>()]++);
   }
+}
+
+TEST_F(LogTest, GrpcLogsHereToo) {
+  RouteGrpcLog();
+  gpr_set_log_verbosity(GPR_LOG_SEVERITY_DEBUG);
+  gpr_log(GPR_ERROR, "  handshake failed: %d", 7);
+  gpr_log(GPR_ERROR, "No match found for server name: 127.0.0.1.");
+  gpr_log(GPR_INFO, "detail");
+  gpr_log(GPR_ERROR, "assertion failed: x");
+  gpr_set_log_function(nullptr);
+  gpr_set_log_verbosity(GPR_LOG_SEVERITY_ERROR);
+  ASSERT_EQ(lines_.size(), 2u) << "what is below warning is not written here";
+  EXPECT_EQ(json::parse(lines_[0])["event"], "grpc");
+  EXPECT_EQ(json::parse(lines_[0])["level"], "warning");
+  EXPECT_EQ(json::parse(lines_[0])["message"], "handshake failed: 7");
+  EXPECT_EQ(json::parse(lines_[0])["source"], "log_test.cc");
+  EXPECT_EQ(json::parse(lines_[1])["event"], "grpc.bug");
+  EXPECT_EQ(json::parse(lines_[1])["level"], "error");
 }
 
 TEST_F(LogTest, GoesToStderr) {
