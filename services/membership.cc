@@ -14,7 +14,7 @@ constexpr std::size_t kRegionMax = 64;
 constexpr std::size_t kErrorMax = 256;
 constexpr std::size_t kSelfMax = 32;
 constexpr std::uint32_t kHearsayFailuresMax = 3;
-constexpr double kForgetEvery_s = 1;
+constexpr double kForgetEverySeconds = 1;
 
 bool IsHostCharacter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
@@ -228,7 +228,7 @@ void Membership::Fail(Address* address, std::string_view why, double now) {
 
 void Membership::Forget(double now) {
   if (now < forget_at_ || links_.empty()) return;
-  forget_at_ = now + kForgetEvery_s;
+  forget_at_ = now + kForgetEverySeconds;
   std::erase_if(known_, [&](const auto& entry) {
     const Address& address = entry.second;
     if (address.boot || address.dialling || IsLinked(entry.first)) return false;

@@ -284,7 +284,7 @@ TEST(Membership, AddressesThatNobodyReachesAreForgottenButNotWhenAlone) {
 
 // ---- Many nodes ----------------------------------------------------------------------------------------------------
 
-constexpr double kTick_s = 0.25;
+constexpr double kTickSeconds = 0.25;
 
 class Network {
  public:
@@ -329,7 +329,7 @@ class Network {
   }
 
   void Run(double seconds) {
-    for (const double end = now_ + seconds; now_ < end; now_ += kTick_s) Step();
+    for (const double end = now_ + seconds; now_ < end; now_ += kTickSeconds) Step();
   }
 
   // Runs until `done`; how long that took, or nothing after `limit_s`.
@@ -338,7 +338,7 @@ class Network {
     while (!done()) {
       if (now_ - start >= limit_s) return std::nullopt;
       Step();
-      now_ += kTick_s;
+      now_ += kTickSeconds;
     }
     return now_ - start;
   }
