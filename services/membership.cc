@@ -14,7 +14,7 @@ constexpr std::size_t kRegionMax = 64;
 constexpr std::size_t kErrorMax = 256;
 constexpr std::size_t kSelfMax = 32;
 constexpr std::uint32_t kHearsayFailuresMax = 3;
-constexpr double kForgetEvery_s = 1;
+constexpr double kForgetEverySeconds = 1;
 
 bool IsHostCharacter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
@@ -84,6 +84,7 @@ Membership::Membership(MembershipOptions options) : options_(std::move(options))
   out_of_reach_max_ = std::max(residents_max_ - o.active_target / 2, 1u);
   o.passive_max = std::max(o.passive_max, 2 * o.links_max + o.dials_max);
   const std::string self = CanonicalOrEmpty(o.self);
+  o.self = self;
   if (!self.empty()) self_.insert(self);
 }
 
@@ -227,7 +228,7 @@ void Membership::Fail(Address* address, std::string_view why, double now) {
 
 void Membership::Forget(double now) {
   if (now < forget_at_ || links_.empty()) return;
-  forget_at_ = now + kForgetEvery_s;
+  forget_at_ = now + kForgetEverySeconds;
   std::erase_if(known_, [&](const auto& entry) {
     const Address& address = entry.second;
     if (address.boot || address.dialling || IsLinked(entry.first)) return false;
@@ -306,14 +307,16 @@ absl::Status Membership::Connected(const PeerLink& hello, double now) {
   }
   if (fallback) {
     fallback_.clear();
-    if (Residents() > options_.active_target) DropOlderLink(now);
+    if (Residents() > Target(now)) DropOlderLink(now);
   }
   return absl::OkStatus();
 }
 
 void Membership::Disconnected(LinkId link, LinkEnd end, std::string_view why, double now) {
   const auto found = links_.find(link);
-  if (found != links_.end()) EndLink(found, end, why, now);
+  if (found == links_.end()) return;
+  if (end == LinkEnd::kDropped) crowded_until_ = now + options_.fallback_s;
+  EndLink(found, end, why, now);
 }
 
 void Membership::EndLink(LinkMap::iterator found, LinkEnd end, std::string_view why, double now) {
@@ -362,6 +365,7 @@ void Membership::DialFailed(std::string_view address, const absl::Status& why, d
   const auto entry = known_.find(canonical);
   if (entry == known_.end()) return;
   entry->second.dialling = false;
+  if (absl::IsResourceExhausted(why)) crowded_until_ = now + options_.fallback_s;
   if (absl::IsAlreadyExists(why)) {
     entry->second.retry_at = now + Jittered(options_.backoff_max_s);
   } else {
@@ -371,6 +375,12 @@ void Membership::DialFailed(std::string_view address, const absl::Status& why, d
     fallback_.clear();
     fallback_at_ = std::min(fallback_at_, now + Jittered(options_.shuffle_s));
   }
+}
+
+// Nobody needs the links of a node that cannot be dialled but itself, so where they are scarce it takes fewer.
+std::size_t Membership::Target(double now) const {
+  const bool modest = options_.self.empty() && now < crowded_until_;
+  return modest ? (options_.active_target + 1) / 2 : options_.active_target;
 }
 
 // ---- Time ----------------------------------------------------------------------------------------------------------
@@ -385,7 +395,7 @@ Membership::Actions Membership::Tick(double now) {
   }
   TickLinks(now, &actions);
   std::size_t in_flight = dialling();
-  while (in_flight < options_.dials_max && Residents() + in_flight < options_.active_target) {
+  while (in_flight < options_.dials_max && Residents() + in_flight < Target(now)) {
     const std::optional<std::string> address = PickAddress(false, now);
     if (!address.has_value()) break;
     StartDial(*address, now, &actions);
@@ -418,7 +428,7 @@ void Membership::TickFallback(double now, Actions* actions) {
   fallback_at_ = now + Jittered(options_.fallback_s);
   if (Residents() >= residents_max_ && residents_max_ > options_.active_target) DropOlderLink(now);
   // Below the target any dial does.
-  if (Residents() < options_.active_target || !fallback_.empty() || dialling() >= options_.dials_max) return;
+  if (Residents() < Target(now) || !fallback_.empty() || dialling() >= options_.dials_max) return;
   const std::optional<std::string> address = PickAddress(true, now);
   if (!address.has_value()) return;
   fallback_ = *address;

@@ -19,9 +19,8 @@
 //   time
 //                         one that was only heard of. At most active_target others: all are linked with all.
 //   full                  the last slots are for guests: a newcomer gets a sample of addresses, then must go.
-//   cannot be dialled     such peers never take all slots, so those that can be dialled form a backbone. Tested up to
-//   two
-//                         such peers in three; beyond, links run out.
+//   cannot be dialled     such peers never take all slots, so those that can be dialled form a backbone; where slots
+//                         are scarce, they are content with half of the target. Tested up to two such peers in three.
 //   every fallback_s      a random address is linked even where nothing lacks, and a random older link goes in its
 //   place:
 //                         two halves that lost one another meet again (SPEC-10). A full node frees a slot.
@@ -202,6 +201,7 @@ class Membership {
   bool MayStay(const PeerLink& peer) const;
   void EndLink(LinkMap::iterator link, LinkEnd end, std::string_view why, double now);
   void DropOlderLink(double now);
+  std::size_t Target(double now) const;
 
   std::optional<std::string> PickAddress(bool fallback, double now);
   void StartDial(const std::string& address, double now, Actions* actions);
@@ -220,6 +220,7 @@ class Membership {
   std::string fallback_;     // the dial that mixes the graph, while it is in flight
   double fallback_at_ = -1;
   double forget_at_ = 0;
+  double crowded_until_ = -1;  // a peer had no link free
 };
 
 }  // namespace lvs::services

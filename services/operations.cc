@@ -223,7 +223,7 @@ double CycleWatch::StalledFor(const v1::NodeStatus& status, double now) {
 }
 
 double CycleWatch::StallLimit(const v1::NodeStatus& status) {
-  return std::max(OperationsEndpoint::kStall_s, 50e-6 * static_cast<double>(status.period_us()));
+  return std::max(OperationsEndpoint::kStallSeconds, 50e-6 * static_cast<double>(status.period_us()));
 }
 
 class OperationsEndpoint::Server {
@@ -253,7 +253,7 @@ class OperationsEndpoint::Server {
     const std::string threads = std::to_string(kThreads);
     const std::string waiting = std::to_string(kWaiting);
     const std::string request_bytes = std::to_string(kRequestBytes);
-    const std::string timeout_ms = std::to_string(kTimeout_ms);
+    const std::string timeout_ms = std::to_string(kTimeoutMs);
     const std::string port = parsed->first + ":" + std::to_string(parsed->second);
     const char* options[] = {"listening_ports",     port.c_str(),        "num_threads",
                              threads.c_str(),       "connection_queue",  waiting.c_str(),

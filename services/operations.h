@@ -1,6 +1,6 @@
 // The plain HTTP endpoint of a server node, for probes and for Prometheus:
 //
-//   GET /livez     200 while the process turns its cycles; 503 where none has gone by for kStall_s
+//   GET /livez     200 while the process turns its cycles; 503 where none has gone by for kStallSeconds
 //   GET /readyz    200 while the node is SERVING; otherwise 503, with its state and what is wrong as text
 //   GET /metrics   the figures of v1::NodeStatus and v1::PeerList in Prometheus' text format, read at the scrape
 //
@@ -11,9 +11,9 @@
 //   node.Peers(); }); if (!operations.ok()) return operations.status();   // "cannot listen on 127.0.0.1:9100: ..."
 //
 // Bounded: kThreads requests at a time, kWaiting more wait; a request is at most kRequestBytes long; a client that has
-// not sent it kTimeout_ms after its turn came is hung up on, whether it says nothing or a letter now and then; one
+// not sent it kTimeoutMs after its turn came is hung up on, whether it says nothing or a letter now and then; one
 // request a connection; a body is never read. So 200 clients that say nothing hold a probe up for 200 / kThreads *
-// kTimeout_ms at most: 3.5 s. That is no defence against a flood: listen where only probes and Prometheus come.
+// kTimeoutMs at most: 3.5 s. That is no defence against a flood: listen where only probes and Prometheus come.
 #pragma once
 
 #include <cstdint>
@@ -33,9 +33,9 @@ class OperationsEndpoint {
   static constexpr int kThreads = 32;
   static constexpr int kWaiting = 1024;
   static constexpr int kRequestBytes = 4096;
-  static constexpr int kTimeout_ms = 500;
+  static constexpr int kTimeoutMs = 500;
   // Or 50 cycles, where that is longer.
-  static constexpr double kStall_s = 10;
+  static constexpr double kStallSeconds = 10;
 
   // `listen`: host:port, the host an IPv4 address or localhost (which is 127.0.0.1); port 0 takes a free one.
   // INVALID_ARGUMENT where it is none; UNAVAILABLE where it cannot be had, a taken port above all. Both functions are
@@ -44,7 +44,7 @@ class OperationsEndpoint {
                                                                    std::function<v1::NodeStatus()> status,
                                                                    std::function<v1::PeerList()> peers);
 
-  // Waits for the requests that are being answered: kTimeout_ms at most.
+  // Waits for the requests that are being answered: kTimeoutMs at most.
   ~OperationsEndpoint();
   OperationsEndpoint(const OperationsEndpoint&) = delete;
   OperationsEndpoint& operator=(const OperationsEndpoint&) = delete;

@@ -199,6 +199,34 @@ TEST(Membership, AFullNodeSendsANewcomerAwayWithAddresses) {
   EXPECT_EQ(membership.link_count(), 12u);
 }
 
+TEST(Membership, WhereSlotsAreScarceANodeThatCannotBeDialledTakesHalf) {
+  MembershipOptions options = Options();
+  options.self = "";
+  Membership membership(options);
+  std::vector<std::string> many;
+  for (int i = 0; i < 10; ++i) many.push_back("10.0.3." + std::to_string(i) + ":7000");
+  membership.Heard(Membership::kLocal, Exchange(many), 0);
+  LinkId link = 0;
+  bool full = true;
+  const auto run = [&](double from, double until) {
+    for (double now = from; now < until; now += 0.25) {
+      for (const std::string& address : membership.Tick(now).dial) {
+        if (full && link >= 3) {
+          membership.DialFailed(address, absl::ResourceExhaustedError("full"), now);
+          continue;
+        }
+        ++link;
+        EXPECT_TRUE(membership.Connected(Dialled(link, address, 100 + link), now).ok());
+      }
+    }
+  };
+  run(0, 50);
+  EXPECT_EQ(membership.link_count(), 3u);
+  full = false;
+  run(50, 200);
+  EXPECT_GE(membership.link_count(), 6u);
+}
+
 TEST(Membership, ADialThatIsNeverAnsweredIsGivenUp) {
   Membership membership(Options());
   std::vector<std::string> many;
@@ -256,7 +284,7 @@ TEST(Membership, AddressesThatNobodyReachesAreForgottenButNotWhenAlone) {
 
 // ---- Many nodes ----------------------------------------------------------------------------------------------------
 
-constexpr double kTick_s = 0.25;
+constexpr double kTickSeconds = 0.25;
 
 class Network {
  public:
@@ -301,7 +329,7 @@ class Network {
   }
 
   void Run(double seconds) {
-    for (const double end = now_ + seconds; now_ < end; now_ += kTick_s) Step();
+    for (const double end = now_ + seconds; now_ < end; now_ += kTickSeconds) Step();
   }
 
   // Runs until `done`; how long that took, or nothing after `limit_s`.
@@ -310,7 +338,7 @@ class Network {
     while (!done()) {
       if (now_ - start >= limit_s) return std::nullopt;
       Step();
-      now_ += kTick_s;
+      now_ += kTickSeconds;
     }
     return now_ - start;
   }
