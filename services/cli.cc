@@ -47,6 +47,7 @@ int Main(int argc, const char* const* argv, std::ostream& out, std::ostream& err
   AddScenario(app, commands);
   AddCompare(app, commands);
   AddOperate(app, commands);
+  AddTestnet(app, commands);
 
   try {
     app.parse(argc, argv);

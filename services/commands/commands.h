@@ -32,6 +32,7 @@ void AddRun(CLI::App& app, Commands& commands);
 void AddScenario(CLI::App& app, Commands& commands);
 void AddCompare(CLI::App& app, Commands& commands);
 void AddOperate(CLI::App& app, Commands& commands);
+void AddTestnet(CLI::App& app, Commands& commands);
 
 // `--format table|json`, which every command that prints a result has.
 CLI::Option* AddFormat(CLI::App* command, std::string& format);
