@@ -50,6 +50,7 @@ int RunNode(const NodeCommand& command, std::ostream& out, std::ostream& err) {
     return kExitPassed;
   }
   ConfigureLog(loaded->config.log().level(), loaded->config.log().lines_per_second());
+  RouteGrpcLog();
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
