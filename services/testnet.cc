@@ -17,7 +17,6 @@
 #include <charconv>
 #include <deque>
 #include <fstream>
-#include <iterator>
 #include <random>
 #include <sstream>
 #include <string_view>
@@ -100,9 +99,12 @@ absl::Status WriteFile(const fs::path& file, const std::string& text) {
   return absl::UnavailableError("cannot write " + file.string() + ": " + ErrnoText(errno));
 }
 
+// Empty where it cannot be read: a file of /proc may vanish between open and read.
 std::string ReadFile(const fs::path& file) {
   std::ifstream in(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  std::ostringstream text;
+  text << in.rdbuf();  // unlike istreambuf_iterator, does not throw when a read fails
+  return text.str();
 }
 
 std::string Quoted(const std::string& text) {
