@@ -130,17 +130,20 @@ Laggard FindLaggard(const Testnet& net, const ClusterStatus& cluster, std::size_
 }
 
 // Waits until the nodes serve, gives them their faults, and fails as soon as one of them ends.
-absl::Status WaitUntilUp(const Testnet& net, const std::vector<ControlClient>& clients, std::size_t peers_wanted,
-                         milliseconds deadline, ClusterStatus* cluster, std::ptrdiff_t* failed) {
+// Each look has connections of its own: a call on one that was refused a moment ago may wait for its whole timeout.
+absl::Status WaitUntilUp(const Testnet& net, std::size_t peers_wanted, milliseconds deadline, ClusterStatus* cluster,
+                         std::ptrdiff_t* failed) {
   const Clock::time_point end = Clock::now() + deadline;
   std::set<std::size_t> has_faults;
   while (true) {
-    *cluster = AskTestnet(net.nodes(), clients);
-    for (std::size_t i = 0; i < clients.size(); ++i) {
+    const absl::StatusOr<std::vector<ControlClient>> clients = ClientsOf(net.nodes());
+    if (!clients.ok()) return clients.status();
+    *cluster = AskTestnet(net.nodes(), *clients);
+    for (std::size_t i = 0; i < clients->size(); ++i) {
       const v1::Faults faults = net.SavedFaults(i);
       const bool wanted = faults.severed_size() > 0 || faults.loss() > 0 || faults.delay_ms() > 0;
       if (!wanted || !cluster->nodes[i].status.ok() || has_faults.contains(i)) continue;
-      if (const auto set = clients[i].SetFaults(faults); !set.ok()) {
+      if (const auto set = (*clients)[i].SetFaults(faults); !set.ok()) {
         *failed = static_cast<std::ptrdiff_t>(i);
         return set.status();
       }
@@ -205,9 +208,7 @@ int Up(const TestnetArguments& arguments, std::ostream& out, std::ostream& err) 
       failed = static_cast<std::ptrdiff_t>(i);
       if (absl::Status started = net->Start(i, BinaryOf(arguments)); !started.ok()) return started;
     }
-    const absl::StatusOr<std::vector<ControlClient>> clients = ClientsOf(net->nodes());
-    if (!clients.ok()) return clients.status();
-    return WaitUntilUp(*net, *clients, std::min(plan.nodes - 1, kPeersWanted), *deadline, &cluster, &failed);
+    return WaitUntilUp(*net, std::min(plan.nodes - 1, kPeersWanted), *deadline, &cluster, &failed);
   };
   if (const absl::Status status = bring_up(); !status.ok()) {
     Fail(err, status);
@@ -255,12 +256,11 @@ int Start(const TestnetArguments& arguments, std::ostream& out, std::ostream& er
   InterruptGuard interrupts;
   const TestnetNode& node = net->nodes()[arguments.node];
   if (absl::Status status = net->Start(arguments.node, BinaryOf(arguments)); !status.ok()) return Fail(err, status);
-  const absl::StatusOr<ControlClient> client = ClientOf(node);
-  if (!client.ok()) return Fail(err, client.status());
-
   const Clock::time_point end = Clock::now() + *deadline;
   bool faults_set = false;
   while (true) {
+    const absl::StatusOr<ControlClient> client = ClientOf(node);
+    if (!client.ok()) return Fail(err, client.status());
     const absl::StatusOr<v1::NodeStatus> status = client->GetStatus();
     absl::Status problem = status.status();
     if (status.ok() && !faults_set) {
