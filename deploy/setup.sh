@@ -15,7 +15,7 @@ packages=(
   libcaf-dev libabsl-dev libprotobuf-dev protobuf-compiler libgrpc++-dev protobuf-compiler-grpc libhwy-dev
   libleveldb-dev prometheus-cpp-dev libcivetweb-dev
   libcli11-dev libyaml-cpp-dev nlohmann-json3-dev
-  libgtest-dev libgmock-dev libbenchmark-dev
+  libgtest-dev libgmock-dev libbenchmark-dev python3-grpcio openssl nftables iproute2
 )
 
 # A command that every build and test step is run with; empty: none.

@@ -48,6 +48,7 @@ int Main(int argc, const char* const* argv, std::ostream& out, std::ostream& err
   AddCompare(app, commands);
   AddNode(app, commands);
   AddOperate(app, commands);
+  AddTestnet(app, commands);
 
   try {
     app.parse(argc, argv);

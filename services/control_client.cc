@@ -5,9 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
 #include <initializer_list>
-#include <iterator>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -40,10 +38,9 @@ void SilenceGrpc() {
 }
 
 absl::StatusOr<std::string> ReadPem(const std::string& file) {
-  std::ifstream in(file, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  if (!in) return absl::NotFoundError("cannot read " + file);
-  if (!Has(text, "-----BEGIN ")) return absl::InvalidArgumentError(file + " is not a PEM file");
+  absl::StatusOr<std::string> text = ReadTextFile(file);
+  if (!text.ok()) return text.status();
+  if (!Has(*text, "-----BEGIN ")) return absl::InvalidArgumentError(file + " is not a PEM file");
   return text;
 }
 

@@ -25,7 +25,7 @@ inline constexpr const char* kControlAddressDefault = "127.0.0.1:7401";
 // How to reach a node. TLS is spoken where `ca_file` is given; the certificate and its key where the node asks for one.
 struct ControlTarget {
   std::string address = kControlAddressDefault;
-  std::string ca_file, cert_file, key_file;  // PEM
+  std::string ca_file{}, cert_file{}, key_file{};  // PEM
   std::chrono::milliseconds timeout{5'000};
 };
 

@@ -17,7 +17,6 @@
 #include <charconv>
 #include <deque>
 #include <fstream>
-#include <iterator>
 #include <random>
 #include <sstream>
 #include <string_view>
@@ -35,9 +34,10 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::milliseconds kPoll{10};
+constexpr std::chrono::milliseconds kPoll{5};
 // After SIGKILL only the kernel can be late.
 constexpr std::chrono::milliseconds kKillDeadline{5'000};
+constexpr std::chrono::milliseconds kExecDeadline{2'000};
 constexpr std::string_view kFolderPrefix = "node-";
 constexpr std::size_t kPortsPerNode = 3;
 // Below Linux' ephemeral range: a port there might be taken by a connection, even of another node to this very port.
@@ -99,9 +99,12 @@ absl::Status WriteFile(const fs::path& file, const std::string& text) {
   return absl::UnavailableError("cannot write " + file.string() + ": " + ErrnoText(errno));
 }
 
+// Empty where it cannot be read: a file of /proc may vanish between open and read.
 std::string ReadFile(const fs::path& file) {
   std::ifstream in(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  std::ostringstream text;
+  text << in.rdbuf();  // unlike istreambuf_iterator, does not throw when a read fails
+  return text.str();
 }
 
 std::string Quoted(const std::string& text) {
@@ -167,24 +170,6 @@ std::optional<pid_t> ReadPid(const fs::path& file) {
   return pid > 1 ? std::optional(pid) : std::nullopt;
 }
 
-std::optional<pid_t> FindProcess(const TestnetNode& node) {
-  const std::string config_file = node.ConfigFile().string();
-  if (const std::optional<pid_t> pid = ReadPid(node.folder / "pid"); pid) {
-    Reap(*pid);
-    if (RunsWith(*pid, config_file)) return pid;
-  }
-  // Whoever started it may have been killed before it wrote the pid down.
-  std::error_code error;
-  for (fs::directory_iterator entry("/proc", error), end; !error && entry != end; entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
-    pid_t pid = 0;
-    const auto [last, wrong] = std::from_chars(name.data(), name.data() + name.size(), pid);
-    if (wrong != std::errc() || last != name.data() + name.size() || pid == ::getpid()) continue;
-    if (RunsWith(pid, config_file)) return pid;
-  }
-  return std::nullopt;
-}
-
 // True once `ended` is.
 template <typename Condition>
 bool WaitUntil(const Condition& ended, std::chrono::milliseconds deadline) {
@@ -247,6 +232,24 @@ std::string RunningText(const Testnet& net) {
 }
 
 }  // namespace
+
+std::optional<pid_t> ProcessOf(const TestnetNode& node) {
+  const std::string config_file = node.ConfigFile().string();
+  if (const std::optional<pid_t> pid = ReadPid(node.folder / "pid"); pid) {
+    Reap(*pid);
+    if (RunsWith(*pid, config_file)) return pid;
+  }
+  // Whoever started it may have been killed before it wrote the pid down.
+  std::error_code error;
+  for (fs::directory_iterator entry("/proc", error), end; !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    pid_t pid = 0;
+    const auto [last, wrong] = std::from_chars(name.data(), name.data() + name.size(), pid);
+    if (wrong != std::errc() || last != name.data() + name.size() || pid == ::getpid()) continue;
+    if (RunsWith(pid, config_file)) return pid;
+  }
+  return std::nullopt;
+}
 
 absl::StatusOr<std::vector<TestnetNode>> ReadTestnet(const fs::path& directory) {
   const fs::path absolute = Absolute(directory);
@@ -339,8 +342,6 @@ Testnet::~Testnet() {
   if (lock_fd_ >= 0) ::close(lock_fd_);
 }
 
-std::optional<pid_t> Testnet::Pid(std::size_t i) const { return FindProcess(nodes_.at(i)); }
-
 absl::Status Testnet::Start(std::size_t i, const fs::path& binary) {
   const TestnetNode& node = nodes_.at(i);
   if (const std::optional<pid_t> pid = Pid(i); pid) {
@@ -349,7 +350,14 @@ absl::Status Testnet::Start(std::size_t i, const fs::path& binary) {
   }
   const absl::StatusOr<pid_t> pid = Spawn(binary, node.ConfigFile(), node.LogFile());
   if (!pid.ok()) return pid.status();
-  return WriteFile(node.folder / "pid", std::to_string(*pid) + "\n");
+  if (absl::Status written = WriteFile(node.folder / "pid", std::to_string(*pid) + "\n"); !written.ok()) {
+    ::kill(*pid, SIGKILL);
+    return written;
+  }
+  // For a moment after exec a process has no command line yet, and could not be told from one that ended.
+  WaitUntil([&] { return RunsWith(*pid, node.ConfigFile().string()) || ::waitpid(*pid, nullptr, WNOHANG) != 0; },
+            kExecDeadline);
+  return absl::OkStatus();
 }
 
 absl::Status Testnet::Stop(std::size_t i, int signal, std::chrono::milliseconds deadline) {
@@ -431,6 +439,7 @@ absl::StatusOr<std::vector<std::size_t>> ParsePartition(const std::string& text,
   for (std::string group; std::getline(in, group, '/'); ++groups) {
     std::istringstream members(group);
     bool any = false;
+    if (group.ends_with(',')) return wrong("a number is missing");
     for (std::string word; std::getline(members, word, ','); any = true) {
       std::size_t node = 0;
       const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), node);
@@ -441,6 +450,7 @@ absl::StatusOr<std::vector<std::size_t>> ParsePartition(const std::string& text,
     }
     if (!any) return wrong("a group is empty");
   }
+  if (text.ends_with('/')) return wrong("a group is empty");
   if (groups < 2) return wrong("that is one group");
   const auto missing = std::find(group_of.begin(), group_of.end(), kNone);
   if (missing != group_of.end()) return wrong("node " + std::to_string(missing - group_of.begin()) + " is missing");

@@ -36,12 +36,12 @@ namespace lvs::services {
 
 struct TestnetPlan {
   std::size_t nodes = 3;
-  std::vector<std::string> regions;  // taken in turn; empty: all in "local"
-  std::uint32_t micro_nodes = 0;     // a node; 0: the node's default
-  std::int64_t period_us = 0;        // 0: the node's default
+  std::vector<std::string> regions{};  // taken in turn; empty: all in "local"
+  std::uint32_t micro_nodes = 0;       // a node; 0: the node's default
+  std::int64_t period_us = 0;          // 0: the node's default
   bool cache = false;
   std::uint16_t base_port = 0;  // three ports a node from here on; 0: free ones, outside the ephemeral range
-  v1::Faults faults;            // loss and delay, on every link
+  v1::Faults faults{};          // loss and delay, on every link
 };
 
 inline constexpr std::size_t kTestnetNodesMax = 100;
@@ -57,6 +57,9 @@ struct TestnetNode {
 // The nodes of the testnet in `directory`, by number.
 absl::StatusOr<std::vector<TestnetNode>> ReadTestnet(const std::filesystem::path& directory);
 
+// The process of a node, if it runs.
+std::optional<pid_t> ProcessOf(const TestnetNode& node);
+
 class Testnet {
  public:
   // Writes the folders; starts nothing. Replaces what an earlier testnet left there, unless a node of it runs.
@@ -71,8 +74,7 @@ class Testnet {
   const std::filesystem::path& directory() const { return directory_; }
   const std::vector<TestnetNode>& nodes() const { return nodes_; }
 
-  // The process of node `i`, if it runs.
-  std::optional<pid_t> Pid(std::size_t i) const;
+  std::optional<pid_t> Pid(std::size_t i) const { return ProcessOf(nodes_.at(i)); }
   // Runs `binary node --config FILE` in a session of its own.
   absl::Status Start(std::size_t i, const std::filesystem::path& binary);
   // Sends the signal and waits for the end.

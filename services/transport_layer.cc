@@ -277,7 +277,7 @@ class ServerStream final : public Stream, public grpc::ServerBidiReactor<v1::Pee
   }
 
   void OnReadDone(bool ok) override {
-    if (!ok) return Close(absl::OkStatus());  // the peer has said all
+    if (!ok) return Close(absl::UnavailableError("the peer hung up"));
     owner_->Take(self_, in_);
     const std::lock_guard lock(mu_);
     if (!closed_) StartRead(&in_);

@@ -1,5 +1,7 @@
 #include "services/commands/cluster_status.h"
 
+#include <algorithm>
+#include <cstdio>
 #include <numeric>
 #include <ostream>
 #include <set>
@@ -25,7 +27,7 @@ std::string LedgerText(const v1::LedgerStatus& ledger) {
 ClusterStatus AskStatus(const std::vector<ControlClient>& clients) {
   const auto answers = AskEach<v1::NodeStatus>(clients, [](const ControlClient& client) { return client.GetStatus(); });
   ClusterStatus cluster;
-  for (std::size_t i = 0; i < clients.size(); ++i) cluster.nodes.push_back({clients[i].address(), answers[i]});
+  for (std::size_t i = 0; i < clients.size(); ++i) cluster.nodes.push_back({clients[i].address(), "", answers[i]});
   return cluster;
 }
 
@@ -55,6 +57,7 @@ std::vector<std::string> ClusterStatus::Problems() const {
     problems.push_back("ledgers differ: " + ledgers +
                        "; they may be catching up: ask again in a moment, and see `lvs peers` if it lasts");
   }
+  problems.insert(problems.end(), notes.begin(), notes.end());
   return problems;
 }
 
@@ -74,6 +77,11 @@ void PrintStatus(const ClusterStatus& cluster, std::ostream& out) {
                     DigestText(status.ledger().digest()), Short(status.drift().relative_spread(), "%.1e"),
                     Grouped(status.ledger().accepted()), Megabytes(status.resident_bytes())});
   }
+  const bool named = std::any_of(cluster.nodes.begin(), cluster.nodes.end(),
+                                 [](const ClusterStatus::Node& node) { return !node.name.empty(); });
+  for (std::size_t i = 0; named && i < rows.size(); ++i) {
+    rows[i].insert(rows[i].begin(), i == 0 ? "node" : cluster.nodes[i - 1].name);
+  }
   PrintTable(out, rows);
   const std::vector<std::string> problems = cluster.Problems();
   if (!problems.empty()) out << "\n";
@@ -84,7 +92,9 @@ Json StatusAsJson(const ClusterStatus& cluster) {
   const std::vector<std::string> problems = cluster.Problems();
   Json nodes = Json::array();
   for (const ClusterStatus::Node& node : cluster.nodes) {
-    Json entry{{"node", node.control_address}, {"reachable", node.status.ok()}};
+    Json entry{{"node", node.control_address}};
+    if (!node.name.empty()) entry["name"] = node.name;
+    entry["reachable"] = node.status.ok();
     if (node.status.ok()) {
       entry["healthy"] = node.status->problems().empty();
       entry["status"] = Json::parse(MessageJson(*node.status));

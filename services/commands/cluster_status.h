@@ -15,9 +15,11 @@ namespace lvs::services {
 struct ClusterStatus {
   struct Node {
     std::string control_address;  // that was asked
-    absl::StatusOr<v1::NodeStatus> status;
+    std::string name;             // of a testnet's node; a column of its own where one has it
+    absl::StatusOr<v1::NodeStatus> status = absl::UnknownError("not asked");
   };
   std::vector<Node> nodes;
+  std::vector<std::string> notes;  // further problems, which the nodes themselves cannot know
 
   // What is wrong, each with the node and what to do about it: what nodes say, nodes that do not answer, and ledgers
   // of serving nodes that differ. Healthy when empty.

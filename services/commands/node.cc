@@ -50,6 +50,7 @@ int RunNode(const NodeCommand& command, std::ostream& out, std::ostream& err) {
     return kExitPassed;
   }
   ConfigureLog(loaded->config.log().level(), loaded->config.log().lines_per_second());
+  RouteGrpcLog();
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
@@ -84,6 +85,8 @@ void AddNode(CLI::App& app, Commands& commands) {
   node->add_option("--boot", over.boot, "A peer to begin with, host:port; may be given many times");
   node->add_option("--cache-dir", over.cache_dir, "Folder of the optional cache");
   node->add_option("--micro-nodes", over.micro_nodes, "Micro-nodes that it hosts");
+  node->add_flag("--insecure", over.insecure, "Listen without TLS on addresses other than loopback");
+  node->add_flag("--reflection", over.reflection, "Serve gRPC reflection on the control address");
   node->footer(
       "SIGTERM drains: it hands over what its peers lack, says goodbye and ends; a second one ends it at once.\n\n"
       "Example:\n"

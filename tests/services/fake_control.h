@@ -106,15 +106,16 @@ class FakeControl final : public v1::Control::Service {
     std::condition_variable changed;
     std::deque<std::pair<Clock::time_point, v1::ContributeReply>> due;
     bool ended = false;
+    bool cancelled = false;
     std::thread writer([&] {
       std::unique_lock lock(mutex);
       while (true) {
         changed.wait(lock, [&] { return ended || !due.empty(); });
-        if (due.empty()) return;
+        if (due.empty() || cancelled) return;
         const auto [at, reply] = due.front();
         due.pop_front();
+        if (changed.wait_until(lock, at, [&] { return cancelled; })) return;
         lock.unlock();
-        std::this_thread::sleep_until(at);
         stream->Write(reply);
         lock.lock();
       }
@@ -130,7 +131,7 @@ class FakeControl final : public v1::Control::Service {
     {
       const std::lock_guard lock(mutex);
       ended = true;
-      if (context->IsCancelled()) due.clear();
+      cancelled = context->IsCancelled();
       changed.notify_one();
     }
     writer.join();

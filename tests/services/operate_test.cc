@@ -179,6 +179,7 @@ TEST(Operate, WrongArgumentsAreRefusedBeforeAnythingIsAsked) {
     EXPECT_THAT(outcome.err, HasSubstr("lvs: "));
   }
   EXPECT_EQ(Lvs({"status", "--ca", "/none.pem"}).exit_code, kExitCouldNotRun);
+  EXPECT_EQ(Lvs({"status", "--ca", "/tmp"}).exit_code, kExitCouldNotRun) << "a folder";
   const Outcome no_testnet = Lvs({"peers", "--cluster", "--dir", "/none"});
   EXPECT_EQ(no_testnet.exit_code, kExitCouldNotRun);
   EXPECT_THAT(no_testnet.err, HasSubstr("no testnet in /none; start one with `lvs testnet up`"));

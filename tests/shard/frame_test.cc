@@ -248,5 +248,80 @@ TEST(Frame, Spec12MessageSizesGrowWithTheShape) {
   EXPECT_LT(small.ledger_entry, 64u);
 }
 
+Frame Waiting(std::uint64_t from, std::uint64_t to, std::vector<std::uint32_t> rows, float diff) {
+  Frame frame;
+  frame.sender = {1, 2};
+  frame.cycle = to;
+  frame.value_slots = 1;
+  frame.news_from = from;
+  frame.news_to = to;
+  for (std::uint64_t n = from; n < to; ++n) frame.entries.push_back({{n + 1, 1}, 0, {1}});
+  for (const std::uint32_t row : rows) {
+    frame.halo_row.push_back(row);
+    frame.published_cycle.push_back(static_cast<std::uint32_t>(to));
+    frame.drift_weight.push_back(255);
+    frame.entropy.push_back(row);
+    frame.diff.insert(frame.diff.end(), {diff, diff});
+  }
+  return frame;
+}
+
+TEST(Coalesce, Spec10_NewsThatFollowsIsSaidInOneFrame) {
+  const Frame both = Coalesce(Waiting(3, 5, {1, 2}, 10), Waiting(5, 9, {2, 4}, 20));
+  EXPECT_EQ(both.cycle, 9u);
+  EXPECT_EQ(both.news_from, 3u);
+  EXPECT_EQ(both.news_to, 9u);
+  ASSERT_EQ(both.entries.size(), 6u);
+  for (std::uint64_t n = 0; n < 6; ++n) EXPECT_EQ(both.entries[n].session.high, n + 4) << "in order, each once";
+}
+
+TEST(Coalesce, Spec6_2_TheNewestDiffOfEachRowIsSaid) {
+  const Frame both = Coalesce(Waiting(3, 5, {1, 2}, 10), Waiting(5, 9, {2, 4}, 20));
+  EXPECT_EQ(both.halo_row, (std::vector<std::uint32_t>{2, 4, 1}));
+  EXPECT_EQ(both.published_cycle, (std::vector<std::uint32_t>{9, 9, 5}));
+  EXPECT_EQ(both.entropy, (std::vector<std::uint32_t>{2, 4, 1}));
+  EXPECT_EQ(both.diff, (std::vector<float>{20, 20, 20, 20, 10, 10}));
+  EXPECT_EQ(CheckFrame(both, {1, 1, 8}, 0, 8, 9), std::nullopt);
+}
+
+// A link so slow that every frame meets the one before: the oldest news goes first, and all of it in the end.
+TEST(Coalesce, Spec12_OnASlowLinkNewsStillMovesOn) {
+  constexpr std::uint64_t kStep = 400;
+  Frame waiting = Waiting(0, kStep, {}, 0);
+  for (std::uint64_t n = 1; n < 10; ++n) {
+    waiting = Coalesce(waiting, Waiting(n * kStep, (n + 1) * kStep, {}, 0));
+    EXPECT_EQ(waiting.news_from, 0u) << "what was not said is not skipped";
+    EXPECT_EQ(waiting.entries.size(), waiting.news_to);
+    EXPECT_LE(waiting.entries.size(), vaultguard::kMaxFrameEntries);
+    EXPECT_EQ(waiting.cycle, (n + 1) * kStep) << "as fresh as the newest";
+  }
+  EXPECT_EQ(waiting.news_to, 2 * kStep);
+}
+
+TEST(Coalesce, Spec10_NewsSaidAgainFromTheBeginningReplacesAll) {
+  const Frame again = Coalesce(Waiting(5, 9, {}, 0), Waiting(0, 3, {}, 0));
+  EXPECT_EQ(again.news_from, 0u);
+  EXPECT_EQ(again.news_to, 3u);
+  EXPECT_EQ(again.entries.size(), 3u);
+}
+
+TEST(Coalesce, Spec14_ACallForEverythingIsNotLost) {
+  Frame older = Waiting(0, 0, {}, 0);
+  older.correction = Correction::kSyncAll;
+  older.bucket_digest.assign(Ledger::kBuckets, 7);
+  const Frame both = Coalesce(older, Waiting(0, 1, {}, 0));
+  EXPECT_EQ(both.correction, Correction::kSyncAll);
+  EXPECT_EQ(both.bucket_digest.size(), std::size_t{Ledger::kBuckets});
+  EXPECT_EQ(both.entries.size(), 1u);
+}
+
+TEST(Coalesce, AnotherLifeOfTheSenderReplacesAll) {
+  Frame newer = Waiting(0, 1, {1}, 5);
+  newer.sender = {9, 9};
+  const Frame both = Coalesce(Waiting(0, 8, {1, 2, 3}, 1), newer);
+  EXPECT_EQ(both.halo_row.size(), 1u);
+  EXPECT_EQ(both.entries.size(), 1u);
+}
+
 }  // namespace
 }  // namespace lvs::shard

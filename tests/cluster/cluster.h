@@ -1,0 +1,80 @@
+// A cluster of real processes for a test: started, asked, hurt, and ended whatever happens.
+//
+//   Cluster cluster({.nodes = 3, .cache = true});
+//   ASSERT_TRUE(cluster.Up());
+//   LoadThread load(cluster, {.rate = 200, .durability = v1::DISK});
+//   cluster.Kill(1);
+//   ASSERT_TRUE(cluster.StartNode(1));
+//   const LoadReport report = load.Finish();
+//   EXPECT_TRUE(cluster.HoldsExactly(Acknowledged(report)));
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "services/control_client.h"
+#include "services/load.h"
+#include "services/testnet.h"
+
+namespace lvs::services {
+
+// Polls until it holds; deadlines are long, so that only what never happens fails.
+bool Eventually(const std::function<bool()>& holds, std::chrono::seconds deadline = std::chrono::seconds(60));
+
+// What the clients were told is safe, all slots together; and what they tried.
+std::uint64_t Acknowledged(const LoadReport& report);
+std::uint64_t Sent(const LoadReport& report);
+
+class Cluster {
+ public:
+  explicit Cluster(TestnetPlan plan);
+  ~Cluster();
+
+  const Testnet& net() const { return *net_; }
+  std::size_t size() const { return net_->nodes().size(); }
+  ControlClient Client(std::size_t node) const;
+  std::vector<ControlClient> Clients() const;
+  std::optional<v1::NodeStatus> Status(std::size_t node) const;
+
+  // Starts all and waits until they serve and have their peers.
+  testing::AssertionResult Up();
+  testing::AssertionResult StartNode(std::size_t node);
+  testing::AssertionResult Serves(std::size_t node, std::uint32_t peers = 0) const;
+  void Kill(std::size_t node);   // SIGKILL
+  void Drain(std::size_t node);  // SIGTERM
+  // Groups that do not hear each other; empty: everybody hears everybody.
+  void Partition(const std::vector<std::vector<std::size_t>>& groups, double loss = 0, std::uint32_t delay_ms = 0);
+
+  // Every running node has this total over all slots and shards, and the same ledger.
+  testing::AssertionResult HoldsExactly(std::uint64_t uvu,
+                                        std::chrono::seconds deadline = std::chrono::seconds(60)) const;
+
+ private:
+  std::filesystem::path directory_;
+  std::optional<Testnet> net_;
+};
+
+// A load that runs beside the test.
+class LoadThread {
+ public:
+  LoadThread(const Cluster& cluster, LoadOptions options);
+  ~LoadThread();
+  // Ends it early, or waits for its end.
+  LoadReport Stop();
+  LoadReport Finish();
+
+ private:
+  std::vector<ControlClient> clients_;
+  std::atomic<bool> stop_{false};
+  LoadReport report_;
+  std::thread thread_;
+};
+
+}  // namespace lvs::services

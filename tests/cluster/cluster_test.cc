@@ -1,0 +1,266 @@
+// Clusters of real processes on this machine: what is acknowledged survives whatever is done to them.
+#include "tests/cluster/cluster.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <random>
+
+namespace lvs::services {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+namespace fs = std::filesystem;
+
+void Pause(double at_most_s, std::mt19937* random) {
+  std::this_thread::sleep_for(
+      milliseconds(static_cast<int>(std::uniform_real_distribution<>(0, at_most_s * 1000)(*random))));
+}
+
+LoadOptions Load(double rate, seconds run, v1::Durability durability, std::uint32_t nodes = 0) {
+  LoadOptions options;
+  options.rate = rate;
+  options.run = run;
+  options.durability = durability;
+  options.nodes = nodes;
+  return options;
+}
+
+TEST(Cluster, Chain1_ThreeNodesFindEachOtherAndEachListsTwoPeers) {
+  Cluster cluster({.nodes = 3, .regions = {"eu", "us", "asia"}});
+  ASSERT_TRUE(cluster.Up());
+  for (std::size_t n = 0; n < 3; ++n) {
+    const auto peers = cluster.Client(n).ListPeers();
+    ASSERT_TRUE(peers.ok()) << peers.status();
+    EXPECT_EQ(peers->peers_size(), 2);
+    for (const v1::Peer& peer : peers->peers()) {
+      EXPECT_NE(peer.region(), cluster.Status(n)->region());
+      EXPECT_EQ(peer.protocol(), 2u);
+    }
+  }
+}
+
+TEST(Cluster, Paper6_ReplicasOfAllProcessesAgree) {
+  Cluster cluster({.nodes = 3});
+  ASSERT_TRUE(cluster.Up());
+  LoadThread load(cluster, Load(200, seconds(2), v1::MEMORY));
+  const LoadReport report = load.Finish();
+  EXPECT_EQ(report.Failed(), 0u);
+  EXPECT_TRUE(cluster.HoldsExactly(Sent(report)));
+  EXPECT_TRUE(Eventually([&] {
+    for (std::size_t n = 0; n < 3; ++n) {
+      const auto status = cluster.Status(n);
+      if (!status || status->ledger().behind_uvu() > 0 || status->drift().worst_value_vu() > 1e-3 ||
+          status->drift().relative_spread() > 1e-6) {
+        return false;
+      }
+    }
+    return true;
+  })) << "every replica's value follows the ledger, on every node";
+}
+
+// ---- Killed nodes ----
+
+// Kills a node at a random moment under load, brings it back, and holds all ledgers to what was acknowledged.
+void KilledUnderLoad(std::uint32_t seed, int rounds, v1::Durability durability, std::uint32_t nodes) {
+  std::mt19937 random(seed);
+  Cluster cluster({.nodes = 3, .cache = durability == v1::DISK});
+  ASSERT_TRUE(cluster.Up());
+  std::uint64_t sent = 0;
+  for (int round = 0; round < rounds; ++round) {
+    SCOPED_TRACE("seed " + std::to_string(seed) + ", round " + std::to_string(round));
+    LoadThread load(cluster, Load(200, seconds(2), durability, nodes));
+    Pause(1.5, &random);
+    const std::size_t victim = random() % 3;
+    cluster.Kill(victim);
+    Pause(0.5, &random);
+    ASSERT_TRUE(cluster.StartNode(victim));
+    const LoadReport report = load.Finish();
+    EXPECT_EQ(report.Failed(), 0u) << "each was repeated until it was acknowledged";
+    EXPECT_EQ(Acknowledged(report), Sent(report));
+    sent += Sent(report);
+    ASSERT_TRUE(cluster.HoldsExactly(sent)) << "to the micro-VU, and once";
+  }
+}
+
+TEST(Cluster, Chain5_KilledUnderLoadLosesNothingHeldByTwoNodes) { KilledUnderLoad(1, 2, v1::NODES, 2); }
+TEST(Cluster, Chain5_KilledUnderLoadLosesNothingOnDisk) { KilledUnderLoad(2, 2, v1::DISK, 0); }
+TEST(ClusterFull, Chain5_FiftyKillsLoseNothing) {
+  KilledUnderLoad(100, 25, v1::NODES, 2);
+  KilledUnderLoad(101, 25, v1::DISK, 0);
+}
+
+TEST(Cluster, Paper8_OneOfThreeContinuesAndTheOthersComeBackToIt) {
+  Cluster cluster({.nodes = 3});
+  ASSERT_TRUE(cluster.Up());
+  LoadThread before(cluster, Load(100, seconds(1), v1::NODES, 3));
+  std::uint64_t sent = Sent(before.Finish());
+  cluster.Kill(1);
+  cluster.Kill(2);
+  LoadThread alone(cluster, Load(100, seconds(1), v1::MEMORY));
+  const LoadReport report = alone.Finish();
+  EXPECT_EQ(report.Failed(), 0u) << "the last one accepts";
+  sent += Sent(report);
+  ASSERT_TRUE(cluster.HoldsExactly(sent));
+  ASSERT_TRUE(cluster.StartNode(1));
+  ASSERT_TRUE(cluster.StartNode(2));
+  EXPECT_TRUE(cluster.HoldsExactly(sent)) << "it had no cache: all came from the one that was left";
+}
+
+TEST(Cluster, Arch2_1_AllKilledAtOnceComeBackFromTheirCaches) {
+  Cluster cluster({.nodes = 3, .cache = true});
+  ASSERT_TRUE(cluster.Up());
+  LoadThread load(cluster, Load(300, seconds(10), v1::DISK));
+  std::this_thread::sleep_for(milliseconds(900));
+  for (std::size_t n = 0; n < 3; ++n) cluster.Kill(n);
+  const LoadReport report = load.Stop();
+  const std::uint64_t safe = Acknowledged(report);
+  EXPECT_GT(safe, 0u);
+  for (std::size_t n = 0; n < 3; ++n) ASSERT_TRUE(cluster.StartNode(n));
+  for (std::size_t n = 0; n < 3; ++n) {
+    EXPECT_TRUE(Eventually([&] {
+      const auto status = cluster.Status(n);
+      if (!status) return false;
+      std::uint64_t total = 0;
+      for (const std::uint64_t slot : status->ledger().total_uvu()) total += slot;
+      return total >= safe && total <= Sent(report);
+    })) << "node "
+        << n << " lacks what was acknowledged as on disk";
+    EXPECT_GT(cluster.Status(n)->cache().restored(), 0u);
+  }
+}
+
+TEST(Cluster, Arch2_1_DamagedCacheIsQuarantinedAndRebuiltFromPeers) {
+  Cluster cluster({.nodes = 2, .cache = true});
+  ASSERT_TRUE(cluster.Up());
+  LoadThread load(cluster, Load(200, seconds(1), v1::DISK));
+  const std::uint64_t sent = Sent(load.Finish());
+  ASSERT_TRUE(cluster.HoldsExactly(sent));
+  cluster.Kill(1);
+  // Every byte of the newest log is turned over.
+  int damaged = 0;
+  for (const auto& file : fs::recursive_directory_iterator(cluster.net().nodes()[1].folder / "cache")) {
+    if (file.path().extension() != ".log" && file.path().extension() != ".ldb") continue;
+    std::fstream bytes(file.path(), std::ios::in | std::ios::out | std::ios::binary);
+    std::string all(static_cast<std::size_t>(fs::file_size(file.path())), '\0');
+    bytes.read(all.data(), static_cast<std::streamsize>(all.size()));
+    for (char& byte : all) byte = static_cast<char>(byte ^ 0x55);
+    bytes.seekp(0);
+    bytes.write(all.data(), static_cast<std::streamsize>(all.size()));
+    damaged += all.empty() ? 0 : 1;
+  }
+  ASSERT_GT(damaged, 0);
+  ASSERT_TRUE(cluster.StartNode(1));
+  EXPECT_GT(cluster.Status(1)->cache().quarantined(), 0u);
+  EXPECT_TRUE(cluster.HoldsExactly(sent));
+}
+
+// ---- Partitions ----
+
+void PartitionedUnderLoad(seconds length, double loss, std::uint32_t delay_ms, seconds heal_deadline) {
+  Cluster cluster({.nodes = 4});
+  ASSERT_TRUE(cluster.Up());
+  cluster.Partition({}, loss, delay_ms);
+  LoadThread load(cluster, Load(200, length, v1::MEMORY));
+  std::this_thread::sleep_for(milliseconds(200));
+  cluster.Partition({{0, 1}, {2, 3}}, loss, delay_ms);
+  const LoadReport report = load.Finish();
+  EXPECT_EQ(report.Failed(), 0u) << "both sides went on accepting";
+  EXPECT_NE(cluster.Status(0)->ledger().digest(), cluster.Status(2)->ledger().digest()) << "they were apart";
+  cluster.Partition({}, loss, delay_ms);
+  EXPECT_TRUE(cluster.HoldsExactly(Sent(report), heal_deadline));
+}
+
+TEST(Cluster, Paper8_BothSidesOfAPartitionAreWholeAfterIt) { PartitionedUnderLoad(seconds(4), 0, 0, seconds(60)); }
+TEST(ClusterFull, Paper8_AMinuteApartIsWholeWithinFiveSeconds) { PartitionedUnderLoad(seconds(60), 0, 0, seconds(5)); }
+TEST(ClusterFull, Spec12_AMinuteApartOnABadNetworkIsWholeWithinFiveSeconds) {
+  PartitionedUnderLoad(seconds(60), 0.2, 80, seconds(5));
+}
+
+TEST(Cluster, Spec6_3_FramesThatAreLostOrLateLoseNothing) {
+  Cluster cluster({.nodes = 3});
+  ASSERT_TRUE(cluster.Up());
+  cluster.Partition({}, 0.5, 250);
+  LoadThread load(cluster, Load(200, seconds(2), v1::NODES, 3));
+  const LoadReport report = load.Finish();
+  EXPECT_EQ(report.Failed(), 0u);
+  EXPECT_TRUE(cluster.HoldsExactly(Sent(report)));
+}
+
+// ---- Leaving, joining, upgrading ----
+
+TEST(Cluster, Spec9_4_ADrainedNodeHandsOverWhatOnlyItHeld) {
+  Cluster cluster({.nodes = 3});
+  ASSERT_TRUE(cluster.Up());
+  v1::ContributeRequest request;
+  request.set_session_high(1);
+  request.set_session_low(2);
+  request.set_shard(3);
+  request.set_amount_uvu(5'000'000);
+  const ContributeResult result = cluster.Client(0).Contribute(request);
+  ASSERT_TRUE(result.status.ok()) << result.status;
+  cluster.Drain(0);  // at once
+  EXPECT_TRUE(cluster.HoldsExactly(5'000'000));
+}
+
+TEST(Cluster, Spec10_TheBootNodeIsNoMoreThanAnyOther) {
+  Cluster cluster({.nodes = 4});
+  ASSERT_TRUE(cluster.Up());
+  cluster.Kill(0);
+  LoadThread load(cluster, Load(100, seconds(1), v1::NODES, 3));
+  const LoadReport report = load.Finish();
+  EXPECT_EQ(report.Failed(), 0u);
+  EXPECT_TRUE(cluster.HoldsExactly(Sent(report)));
+}
+
+TEST(ClusterFull, Arch2_2_SixteenFromOneBootAddressStayTogetherWhateverIsKilled) {
+  Cluster cluster({.nodes = 16, .micro_nodes = 20});
+  ASSERT_TRUE(cluster.Up());
+  std::mt19937 random(7);
+  std::uint64_t sent = 0;
+  for (const std::size_t victim : {std::size_t{0}, std::size_t{1 + random() % 15}, std::size_t{1 + random() % 15}}) {
+    if (!cluster.net().Pid(victim)) continue;
+    cluster.Kill(victim);
+    LoadThread load(cluster, Load(100, seconds(2), v1::NODES, 3));
+    const LoadReport report = load.Finish();
+    EXPECT_EQ(report.Failed(), 0u);
+    sent += Sent(report);
+    ASSERT_TRUE(cluster.HoldsExactly(sent)) << "all that are left hear of all, after " << victim << " was killed";
+  }
+}
+
+// Nodes that speak protocol 1 only are replaced one by one by nodes that speak 2, under load.
+TEST(Cluster, Spec14_RollingUpgradeAcrossTwoProtocolVersionsLosesNothing) {
+  Cluster cluster({.nodes = 3, .cache = true});
+  const auto set_protocol = [&](std::size_t n, int version) {
+    const fs::path file = cluster.net().nodes()[n].ConfigFile();
+    std::ifstream in(file);
+    std::string text;
+    for (std::string line; std::getline(in, line);) {
+      if (!line.starts_with("protocol_max:")) text += line + "\n";
+    }
+    std::ofstream(file) << text << "protocol_max: " << version << "\n";
+  };
+  for (std::size_t n = 0; n < 3; ++n) set_protocol(n, 1);
+  ASSERT_TRUE(cluster.Up());
+  EXPECT_EQ(cluster.Client(0).ListPeers()->peers(0).protocol(), 1u);
+  LoadThread load(cluster, Load(100, seconds(8), v1::DISK));
+  for (std::size_t n = 0; n < 3; ++n) {
+    cluster.Drain(n);
+    set_protocol(n, 2);
+    ASSERT_TRUE(cluster.StartNode(n));
+    ASSERT_TRUE(cluster.Serves(n, 2));
+    if (n == 0) {
+      EXPECT_EQ(cluster.Client(0).ListPeers()->peers(0).protocol(), 1u) << "the newer speaks as the older one can";
+    }
+  }
+  const LoadReport report = load.Finish();
+  EXPECT_EQ(report.Failed(), 0u);
+  EXPECT_TRUE(cluster.HoldsExactly(Sent(report)));
+  EXPECT_EQ(cluster.Client(2).ListPeers()->peers(0).protocol(), 2u);
+}
+
+}  // namespace
+}  // namespace lvs::services
