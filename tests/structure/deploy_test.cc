@@ -23,6 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 const fs::path kRoot = LVS_SOURCE_DIR;
 const fs::path kDeploy = kRoot / "deploy";
@@ -377,7 +378,7 @@ TEST_F(Test8_Deploy, SystemdTakesTheUnitAndFindsItHardened) {
   const fs::path file = Write("lvs-node.service", Replaced(unit, "/usr/local/bin/lvs", LVS_BINARY));
   const Ended verified = RunCommand("systemd-analyze verify --man=no " + Quoted(file));
   EXPECT_EQ(verified.exit_code, 0) << verified.out;
-  EXPECT_EQ(verified.out, "");
+  EXPECT_THAT(verified.out, Not(HasSubstr("lvs-node")));  // other units of the machine may have their faults
   // In tenths: 1.3 is what it is; above 2.0 somebody took something away.
   const Ended secure = RunCommand("systemd-analyze security --no-pager --offline=true --threshold=20 " + Quoted(file));
   EXPECT_EQ(secure.exit_code, 0) << secure.out;
