@@ -199,7 +199,10 @@ class LiveNode final : public Node {
     control_address_ = absl::StrCat(control_listen.substr(0, control_listen.rfind(':') + 1), control_port);
     auto operations = OperationsEndpoint::Start(
         config_.health_listen(), [this] { return Status(); }, [this] { return Peers(); });
-    if (!operations.ok()) return operations.status();
+    if (!operations.ok()) {
+      return absl::Status(operations.status().code(),
+                          absl::StrCat("health_listen: ", std::string(operations.status().message())));
+    }
     operations_ = *std::move(operations);
 
     actors::ServerNodeConfig node;
@@ -210,7 +213,8 @@ class LiveNode final : public Node {
     node.shards_per_node = config_.population().shards_per_node();
     node.halo_rows = transport.halo_rows;
     node.period_ms = static_cast<double>(config_.period_us()) / 1000;
-    node.alone_cycles = static_cast<std::uint32_t>(std::max<std::int64_t>(10, 3'000'000 / config_.period_us()));
+    // Without boot addresses there is nobody to wait for.
+    node.alone_cycles = config_.boot().empty() ? 2 : static_cast<std::uint32_t>(3'000'000 / config_.period_us()) + 10;
     node_ = std::make_unique<actors::ServerNode>(node, transport_->sinks(),
                                                  [this](const Payload<NodeReport>& report) { Take(*report); });
     transport_->Start(
@@ -304,7 +308,7 @@ class LiveNode final : public Node {
     const double now_s = Seconds(Steady::now() - started_);
     {
       std::unique_lock lock(mu_);
-      if (state_ != v1::SERVING) {
+      if (!TakesWork()) {
         lock.unlock();
         return Fail(absl::UnavailableError("this node is not serving; try another one"), 1000, &reply, done);
       }
@@ -346,6 +350,8 @@ class LiveNode final : public Node {
       const std::lock_guard lock(mu_);
       if (draining_) return;
       draining_ = true;
+      served_ = state_ == v1::SERVING;
+      state_ = v1::DRAINING;
       drain_reason_ = std::string(reason);
       drain_began_ = Steady::now();
     }
@@ -523,8 +529,8 @@ class LiveNode final : public Node {
         }
       }
       if (state_ == v1::SYNCING && report.alive > 0) {
-        state_ = draining_ ? v1::DRAINING : v1::SERVING;
-        began_to_serve = state_ == v1::SERVING;
+        state_ = v1::SERVING;
+        began_to_serve = true;
       }
       for (Journal::Record& record : records) {
         const auto at = unsaved_.find({record.shard, record.entry.session});
@@ -534,7 +540,10 @@ class LiveNode final : public Node {
     }
     if (began_to_serve) {
       SetServing(true);
-      Log(v1::INFO, "node.serving", {{"micro_nodes", report.alive}, {"replicas", report.replicas}});
+      const std::uint32_t peers = transport_->connected();
+      // With boot addresses it should not be alone: a wrong one makes a network of its own.
+      Log(peers == 0 && !config_.boot().empty() ? v1::WARNING : v1::INFO, "node.serving",
+          {{"micro_nodes", report.alive}, {"replicas", report.replicas}, {"peers", peers}});
     }
     if (journal_ != nullptr && (!records.empty() || !for_disk.empty())) Save(std::move(records), std::move(for_disk));
     for (const auto& [done, reply] : answers) done(reply);
@@ -586,10 +595,11 @@ class LiveNode final : public Node {
   void Save(std::vector<Journal::Record> records, std::vector<std::uint64_t> for_disk) {
     auto kept = std::make_shared<const std::vector<Journal::Record>>(records);
     journal_->Append(std::move(records), [this, kept, ids = std::move(for_disk)](const absl::Status& status) {
-      if (!status.ok()) Log(v1::ERROR, "cache.failed", {{"why", std::string(status.message())}});
       std::vector<std::pair<OnReply, v1::ContributeReply>> answers;
+      bool changed = false;
       {
         const std::lock_guard lock(mu_);
+        changed = std::exchange(cache_fails_, !status.ok()) == status.ok();
         for (const Journal::Record& record : *kept) Saved(record, status.ok());
         waiting_for_disk_.insert(waiting_for_disk_.end(), ids.begin(), ids.end());
         // After a failure, nobody is told that all is on disk until it is.
@@ -603,6 +613,8 @@ class LiveNode final : public Node {
           }
         }
       }
+      if (changed && status.ok()) Log(v1::INFO, "cache.recovered");
+      if (changed && !status.ok()) Log(v1::ERROR, "cache.failed", {{"why", std::string(status.message())}});
       for (const auto& [done, reply] : answers) done(reply);
     });
   }
@@ -692,7 +704,7 @@ class LiveNode final : public Node {
       problem(absl::StrCat("it skips ", static_cast<int>(skipped_share_ * 100),
                            " % of its cycles; give it more cores, fewer micro-nodes or a longer period"));
     }
-    if (!status->cache().last_error().empty()) problem("its cache cannot be written: " + status->cache().last_error());
+    if (!status->cache().last_error().empty()) problem(status->cache().last_error());
     if (refused.Of(Refusal::kFutureCycle) > 100) {
       problem("peers speak of cycles that have not been: compare the clocks of the nodes (NTP)");
     }
@@ -708,21 +720,29 @@ class LiveNode final : public Node {
     health->SetServingStatus("lvs.v1.Control", serving);
   }
 
+  // Serves, or drains and is still within the grace, in which clients find their way elsewhere.
+  bool TakesWork() const {
+    if (state_ == v1::SERVING) return true;
+    return draining_ && served_ && Steady::now() - drain_began_ < microseconds(config_.drain().grace_us());
+  }
+
   // One look at how far draining is; true once the node may end.
   bool DrainStep() {
     const std::unique_lock lock(mu_);
     if (!draining_) return false;
     const auto since = Steady::now() - drain_began_;
     if (since < microseconds(config_.drain().grace_us())) return false;
-    state_ = v1::DRAINING;
     const bool late = since >= microseconds(config_.drain().deadline_us());
-    const bool alone = transport_->connected() == 0;
-    const bool handed =
-        alone || std::all_of(views_.begin(), views_.end(), [](const ShardView& view) { return view.handed_over; });
-    if (!late && (!handed || !pending_.empty() || !arrived_.empty())) return false;
+    // What is held by a peer or by the own disk, or is nothing, outlives the process.
+    const bool handed = journal_ != nullptr || std::all_of(views_.begin(), views_.end(), [](const ShardView& view) {
+                          return view.handed_over || view.sessions == 0;
+                        });
+    // Nobody to hand over to, and nobody to wait for.
+    const bool alone = transport_->connected() == 0 && config_.boot().empty();
+    if (!late && ((!handed && !alone) || !pending_.empty() || !arrived_.empty())) return false;
     if (!said_goodbye_) {
       said_goodbye_ = true;
-      Log(late ? v1::WARNING : v1::INFO, "node.handed_over", {{"complete", handed}, {"alone", alone}});
+      Log(handed ? v1::INFO : v1::WARNING, "node.handed_over", {{"complete", handed}, {"alone", alone}});
       transport_->Drain(drain_reason_);
       return false;  // one more cycle for the goodbye to go out
     }
@@ -792,7 +812,9 @@ class LiveNode final : public Node {
   bool stop_ = false;
   bool running_ = false;  // a cycle is with the actors
   bool draining_ = false;
+  bool served_ = false;  // when draining began
   bool said_goodbye_ = false;
+  bool cache_fails_ = false;
   bool drained_ = false;
   std::string drain_reason_;
   Steady::time_point drain_began_;

@@ -270,10 +270,12 @@ class ServerStream final : public Stream, public grpc::ServerBidiReactor<v1::Pee
  public:
   ServerStream(LinkId number, std::shared_ptr<StreamOwner> owner) : Stream(number), owner_(std::move(owner)) {}
 
-  void Begin(std::shared_ptr<ServerStream> self) {
+  // Reads on, or ends at once with a refusal.
+  void Begin(std::shared_ptr<ServerStream> self, const absl::Status& refuse) {
     self_ = std::move(self);
+    if (!refuse.ok()) return Close(refuse);
     const std::lock_guard lock(mu_);
-    if (!closed_) StartRead(&in_);
+    StartRead(&in_);
   }
 
   void OnReadDone(bool ok) override {
@@ -458,9 +460,9 @@ class TransportLayer::Impl final : public v1::Peering::CallbackService,
         refuse = absl::ResourceExhaustedError("too many streams; try another node");
       }
     }
-    stream->Begin(stream);
-    if (!refuse.ok()) stream->Close(refuse);
-    return stream.get();
+    ServerStream* reactor = stream.get();
+    stream->Begin(stream, refuse);
+    return reactor;
   }
 
   void Take(const std::shared_ptr<Stream>& stream, const v1::PeerMessage& message) override {
@@ -529,8 +531,12 @@ class TransportLayer::Impl final : public v1::Peering::CallbackService,
       idle_.notify_all();
     }
     const std::string address = hello.advertise().empty() ? stream->dialled : hello.advertise();
-    Log(was_open ? v1::INFO : v1::DEBUG, was_open ? "peer.disconnected" : "peer.refused",
-        {{"address", address}, {"why", std::string(why.message())}});
+    // Who cannot fit must be told apart from who cannot be reached: that is tried again and again.
+    const bool misfit = absl::IsFailedPrecondition(why) || absl::IsInvalidArgument(why);
+    Log(was_open ? v1::INFO
+        : misfit ? v1::WARNING
+                 : v1::DEBUG,
+        was_open ? "peer.disconnected" : "peer.refused", {{"address", address}, {"why", std::string(why.message())}});
   }
 
   void Drain(std::string_view reason) {

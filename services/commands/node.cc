@@ -1,4 +1,6 @@
 // lvs node: runs a server node until it is told to end.
+#include "services/node.h"
+
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <memory>
@@ -9,7 +11,6 @@
 #include "services/commands/commands.h"
 #include "services/commands/output.h"
 #include "services/log.h"
-#include "services/node.h"
 #include "services/node_config.h"
 
 namespace lvs::services {
@@ -85,8 +86,13 @@ void AddNode(CLI::App& app, Commands& commands) {
   node->add_option("--boot", over.boot, "A peer to begin with, host:port; may be given many times");
   node->add_option("--cache-dir", over.cache_dir, "Folder of the optional cache");
   node->add_option("--micro-nodes", over.micro_nodes, "Micro-nodes that it hosts");
-  node->add_flag("--insecure", over.insecure, "Listen without TLS on addresses other than loopback");
-  node->add_flag("--reflection", over.reflection, "Serve gRPC reflection on the control address");
+  // A flag that is not given overrides nothing.
+  node->add_flag(
+      "--insecure", [&over](std::int64_t n) { over.insecure = n > 0; },
+      "Listen without TLS on addresses other than loopback");
+  node->add_flag(
+      "--reflection", [&over](std::int64_t n) { over.reflection = n > 0; },
+      "Serve gRPC reflection on the control address");
   node->footer(
       "SIGTERM drains: it hands over what its peers lack, says goodbye and ends; a second one ends it at once.\n\n"
       "Example:\n"
