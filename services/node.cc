@@ -269,7 +269,7 @@ class LiveNode final : public Node {
     FillLedger(status.mutable_ledger());
     FillDrift(status.mutable_drift());
     FillCache(status.mutable_cache());
-    FillProblems(refused, &status);
+    FillProblems(&status);
     return status;
   }
 
@@ -362,6 +362,12 @@ class LiveNode final : public Node {
  private:
   static void Configure(grpc::ServerBuilder* builder) {
     builder->SetMaxReceiveMessageSize(kMessageBytesMax);
+    // Nobody here compresses, and a limit on what arrives is none on what it unpacks to.
+    builder->SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
+    builder->SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
+    // Connections that say nothing, and those that carry nothing.
+    builder->AddChannelArgument("grpc.server_handshake_timeout_ms", 5'000);
+    builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, 60'000);
     builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
     builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
     builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
@@ -681,7 +687,7 @@ class LiveNode final : public Node {
     cache->set_last_error(stats.last_error);
   }
 
-  void FillProblems(const RefusalCounts& refused, v1::NodeStatus* status) const {
+  void FillProblems(v1::NodeStatus* status) const {
     const auto problem = [&](const std::string& text) { status->add_problems(text); };
     if (state_ == v1::SYNCING) problem("it is fetching the ledger from its peers; wait, or look at `lvs peers`");
     if (state_ == v1::DRAINING) problem("it is draining and will end: " + drain_reason_);
@@ -693,7 +699,8 @@ class LiveNode final : public Node {
                            " % of its cycles; give it more cores, fewer micro-nodes or a longer period"));
     }
     if (!status->cache().last_error().empty()) problem("its cache cannot be written: " + status->cache().last_error());
-    if (refused.Of(Refusal::kFutureCycle) > 100) {
+    // One peer may be wrong, or lie; where most of them are ahead, this node is behind.
+    if (2 * transport_->ahead() > transport_->connected()) {
       problem("peers speak of cycles that have not been: compare the clocks of the nodes (NTP)");
     }
   }
