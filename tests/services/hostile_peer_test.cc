@@ -95,7 +95,7 @@ class HonestNetwork {
     ConfigureLog(v1::ERROR, 20);
     while (static_cast<int>(nodes_.size()) < nodes) Add();
     EXPECT_TRUE(Within(8s, [&] { return AllServe() && AllLinked(); })) << "the honest network did not start";
-    linked_since_ = Steady::now();
+    linked_since_ = Steady::now();  // and all of them stay linked from here on
     resident_bytes_ = node().Status().resident_bytes();
     clients_ = std::thread([this] { Contribute(); });
   }
@@ -110,6 +110,9 @@ class HonestNetwork {
     absl::StatusOr<std::unique_ptr<Node>> node = Node::Start(Config(boot));
     ASSERT_TRUE(node.ok()) << node.status();
     nodes_.push_back(*std::move(node));
+    if (!clients_.joinable()) return;
+    EXPECT_TRUE(Within(5s, [&] { return AllLinked(); }));
+    linked_since_ = Steady::now();
   }
 
   bool AllServe() const {
@@ -895,6 +898,39 @@ TEST(Arch2_2, AddressesThatAreMadeUpFillNothing) {
   EXPECT_LE(peers.known_size(), 130);
   for (const v1::KnownAddress& known : peers.known()) EXPECT_NE(known.address(), network.address());
   network.ExpectUnharmed();
+}
+
+// ---- What the allowances must not keep out ----
+
+// New sessions of peers are held back; a ledger that is larger than what is taken at once comes all the same.
+TEST(Spec9_1Full, NewcomerFetchesALedgerOfAHundredThousandSessions) {
+  HonestNetwork network(1);
+  constexpr std::uint64_t kSessions = 100'000;
+  std::atomic<std::uint64_t> held{0};
+  std::atomic<std::uint64_t> answered{0};
+  std::uint64_t asked = 0;
+  const auto until = Steady::now() + 30s * kPatience;
+  while (held < kSessions && Steady::now() < until) {
+    for (int n = 0; n < 3000; ++n) {
+      v1::ContributeRequest request;
+      request.set_session_high(7);
+      request.set_session_low(++asked);
+      request.set_shard(1);
+      request.set_amount_uvu(1);
+      network.node().Contribute(request, std::to_string(asked % 64), Steady::now() + 5s, [&](const auto& reply) {
+        held += reply.held() ? 1 : 0;
+        ++answered;
+      });
+    }
+    ASSERT_TRUE(Within(5s, [&] { return answered == asked; }));
+  }
+  ASSERT_GE(held, kSessions);
+  network.Add();
+  EXPECT_TRUE(Within(10s, [&] { return network.AllServe(); })) << "it serves before it has all of it";
+  const auto sessions = [&](std::size_t n) { return network.node(n).Shards().shards(1).sessions(); };
+  EXPECT_TRUE(Within(40s, [&] { return sessions(1) == sessions(0); })) << sessions(1) << " of " << sessions(0);
+  EXPECT_GT(Refused(network.node(1), "sessions_too_fast"), 0u) << "more than what is taken at once";
+  network.ExpectUnharmed({held, 0}, 256);
 }
 
 // ---- A peer that is only slow ----
