@@ -73,6 +73,19 @@ double CpuSeconds() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
+// gRPC 1.51 stops listening, for good, once a connection cannot be accepted for want of a file. The soft limit of a
+// shell is 1024, which one machine uses up in no time; a connection that says nothing lasts five seconds.
+void RaiseFileLimit() {
+  constexpr rlim_t kFewFiles = 16'384;
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max >= kFewFiles) return;
+  Log(v1::WARNING, "files.few",
+      {{"limit", static_cast<std::uint64_t>(limit.rlim_max)},
+       {"why", "whoever opens so many connections stops this node from listening; raise the hard limit (ulimit -Hn)"}});
+}
+
 // The reply to a contribution that was refused, by what the client should do next.
 void Refuse(Refusal why, std::int64_t period_ms, v1::ContributeReply* reply) {
   using Code = absl::StatusCode;
@@ -132,6 +145,7 @@ class LiveNode final : public Node {
 
   absl::Status Begin() {
     started_ = Steady::now();
+    RaiseFileLimit();
     session_ = {Random64(), Random64()};
     const std::uint64_t seed = Random64();
     shape_.value_slots = static_cast<int>(config_.state().value_slots());
@@ -173,7 +187,7 @@ class LiveNode final : public Node {
     // The peers' server first: reflection, once loaded, is in every server that is built after it.
     int peer_port = 0;
     grpc::ServerBuilder peers;
-    Configure(&peers);
+    Configure(&peers, 10'000);
     peers.AddListeningPort(config_.listen(), *server_credentials, &peer_port);
     peers.RegisterService(transport_->service());
     peer_server_ = peers.BuildAndStart();
@@ -187,7 +201,7 @@ class LiveNode final : public Node {
     control_service_ = MakeControlService(this);
     int control_port = 0;
     grpc::ServerBuilder control;
-    Configure(&control);
+    Configure(&control, 300'000);
     control.AddListeningPort(config_.control_listen(), *server_credentials, &control_port);
     control.RegisterService(control_service_.get());
     control_server_ = control.BuildAndStart();
@@ -360,14 +374,14 @@ class LiveNode final : public Node {
   }
 
  private:
-  static void Configure(grpc::ServerBuilder* builder) {
+  static void Configure(grpc::ServerBuilder* builder, int idle_ms) {
     builder->SetMaxReceiveMessageSize(kMessageBytesMax);
     // Nobody here compresses, and a limit on what arrives is none on what it unpacks to.
     builder->SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
     builder->SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
-    // Connections that say nothing, and those that carry nothing.
+    // Connections that say nothing, and those that carry nothing: a peer's carries one stream, from its first moment.
     builder->AddChannelArgument("grpc.server_handshake_timeout_ms", 5'000);
-    builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, 60'000);
+    builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, idle_ms);
     builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
     builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
     builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);

@@ -6,6 +6,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -798,6 +799,23 @@ TEST(Test7, PingFloodSlowsOnlyWhoFloods) {
   end = true;
   network.ExpectUnharmed();
   flood.join();
+}
+
+// The limit on open files is no limit on who is heard: a listener that ran into it would be deaf from then on.
+TEST(Test7, ConnectionsBeyondTheSoftLimitOfFilesDeafenNobody) {
+  rlimit limit{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  if (limit.rlim_max < 2048) GTEST_SKIP() << "the hard limit of open files is too low here";
+  limit.rlim_cur = 256;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  HonestNetwork network;
+  std::vector<std::unique_ptr<RawConnection>> mute;
+  for (int n = 0; n < 400; ++n) mute.push_back(std::make_unique<RawConnection>(network.address()));
+  EXPECT_TRUE(mute.back()->connected());
+  mute.clear();
+  Attacker newcomer(network.address());
+  EXPECT_TRUE(newcomer.Join());
+  network.ExpectUnharmed();
 }
 
 // A newcomer is welcomed although strangers that say nothing hold every place that strangers have.
