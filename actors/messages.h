@@ -75,7 +75,7 @@ struct ShardReport {
   std::vector<shard::LedgerEntry> changes;  // entries that changed this cycle, where they are asked for
   std::uint64_t ledger_digest = 0;
   std::uint64_t sessions = 0;
-  bool handed_over = false;  // a peer that is there has merged all of the ledger
+  bool handed_over = false;  // most of the peers that are there have merged all of the ledger
   std::vector<v1::Dot> dots;
   std::uint64_t drains_on_links = 0;  // anomalies raised on peer links
   std::uint64_t entropy_on_links = 0;

@@ -26,18 +26,43 @@ using vaultguard::Refusal;
 constexpr std::uint64_t kDisagreeCycles = 50;
 // A frame with nothing new in it is said this often.
 constexpr std::uint64_t kSignOfLifeCycles = 20;
-// A peer that asks for everything is heard again only after this many cycles: asking is cheap and answering is not.
+// Cycles' worth of new sessions that a link may save up.
+constexpr std::uint64_t kSavedCycles = 10;
+// Asking is cheap and answering is not: a peer that asks for everything again is heard after a pause, and buckets that
+// differ are told again after a pause, once all that is in them has been said. Each pause is twice the one before, up
+// to kPauseCyclesMax, until nothing was asked for eight times as long.
 constexpr std::uint64_t kTellAllCycles = 10;
+constexpr std::uint64_t kRepairCycles = 50;
+constexpr std::uint64_t kPauseCyclesMax = 1600;
 // Ledger news in one frame; as much again is left for buckets that differ.
 constexpr std::size_t kFrameNews = vaultguard::kMaxFrameEntries / 2;
 // Contributions of a shard that wait for other server nodes; above it clients are turned away and try again.
 constexpr std::size_t kMaxWaiting = 4096;
+// A peer counts for as many replicas as are here, or this many where they are few.
+constexpr std::uint32_t kCrowd = 64;
 // No row: the halo comes first, so row 0 is never a local one when there is anybody to speak to.
 constexpr std::uint32_t kNobody = 0;
 // Up to so many ambassadors, the rows that do not speak yet are searched one by one.
 constexpr std::size_t kFewAmbassadors = 64;
 // A halo row is told again at least this often, so that a peer that lost a frame hears of everybody.
 constexpr std::uint32_t kHaloRefreshCycles = 50;
+
+// Keeps apart what a peer may ask for, however often it asks.
+class Pause {
+ public:
+  explicit Pause(std::uint64_t cycles) : first_(cycles), cycles_(cycles) {}
+  bool Over(std::uint64_t cycle) const { return cycle >= since_ + cycles_; }
+  void Begin(std::uint64_t cycle) {
+    const bool again = since_ != 0 && cycle < since_ + 8 * cycles_;
+    cycles_ = again ? std::min(2 * cycles_, kPauseCyclesMax) : first_;
+    since_ = cycle;
+  }
+
+ private:
+  std::uint64_t first_;
+  std::uint64_t cycles_;
+  std::uint64_t since_ = 0;
+};
 
 // What this shard knows of the same shard on another server node.
 struct Peer {
@@ -53,9 +78,11 @@ struct Peer {
   std::uint64_t disagrees_since = 0;
   std::uint32_t buckets_wanted = 0;  // that it lacks
   std::size_t bucket_cursor = 0;
-  std::uint64_t told_all_cycle = 0;  // when it last asked for everything and was heard
+  Pause tell_all{kTellAllCycles};    // since it last asked for everything and was heard
+  Pause repair{kRepairCycles};       // since it was last told all of the buckets that differ
   std::uint64_t tell_all_until = 0;  // up to this change it is told even what came from itself: it forgot
   bool ask_all = false;              // this side is empty: ask for everything
+  std::uint32_t new_sessions = 0;    // that the link may still tell
   std::uint64_t spoke_cycle = 0;     // of the last frame to it, and what that acknowledged
   std::uint64_t spoke_acknowledged = 0;
   bool synced = false;   // everything that it had to tell has been merged once
@@ -128,6 +155,7 @@ class ShardHost {
     }
     for (const RowCommand& command : tick.rows) Apply(command, tick.cycle);
     Hold(tick.cycle);
+    AllowSessions(tick.cycle);
     const shard::SlotAmounts before = shard_->ledger().totals_uvu();
     TakeFrames(tick.cycle, report.get());
     for (const Contribution& contribution : tick.contributions) Accept(contribution, tick.cycle, report.get());
@@ -145,9 +173,7 @@ class ShardHost {
       told_version_ = shard_->ledger().Changes(told_version_, shard_->ledger().size(), &report->changes);
       report->ledger_digest = shard_->ledger().digest();
       report->sessions = shard_->ledger().size();
-      report->handed_over = std::any_of(peers_.begin(), peers_.end(), [&](const Peer& peer) {
-        return peer.up && peer.session != shard::SessionId{} && peer.acknowledged >= shard_->ledger().version();
-      });
+      report->handed_over = HandedOver(tick.cycle);
     }
 
     report->counts.step.refused += refused_;
@@ -193,7 +219,8 @@ class ShardHost {
       const Peer& peer = peers_[n];
       if (!peer.up || peer.newest_cycle + vaultguard::kSilenceCycles < cycle) continue;
       rows = std::max(rows, config_.halo_first[n] + config_.halo_count[n]);
-      remote += peer.replicas;
+      // A claim that nobody can check must not turn every neighbour into one of the claimant's.
+      remote += std::min(peer.replicas, std::max(shard_->replicas(), kCrowd));
     }
     shard_->SetRemote(rows, remote / std::max(1.0, remote + shard_->replicas()));
   }
@@ -207,6 +234,7 @@ class ShardHost {
     // What is still on its way arrives at the new process; frames of this very cycle may be here already or not yet.
     std::erase_if(inbox_, [cycle](const IncomingFrame& frame) { return frame.due_cycle <= cycle; });
     ambassadors_.clear();
+    new_sessions_ = vaultguard::kNewSessionsAtOnce;
     holding_ = true;  // a server node that starts fetches what its peers hold before its micro-nodes join
     populated_ = false;
     started_cycle_ = cycle;
@@ -302,6 +330,9 @@ class ShardHost {
       fresh.up = peer.up;
       fresh.in_inbox = peer.in_inbox;
       fresh.ask_all = ask_all;
+      fresh.new_sessions = peer.new_sessions;
+      fresh.tell_all = peer.tell_all;
+      fresh.repair = peer.repair;
       // At the start both sides hold the same opening balance; a later session has everything to learn.
       if (first && started_cycle_ == 0) {
         fresh.merged = peer.merged;
@@ -333,13 +364,28 @@ class ShardHost {
     RefreshHalo(frame, config_.halo_first[from], cycle, &peer);
   }
 
+  // What each link may tell of new sessions, and all of them together beside that, grows with time.
+  void AllowSessions(std::uint64_t cycle) {
+    const std::uint64_t earned = vaultguard::kNewSessionsPerCycle * std::min(cycle - allowed_cycle_, kSavedCycles);
+    allowed_cycle_ = cycle;
+    new_sessions_ =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(vaultguard::kNewSessionsAtOnce, new_sessions_ + earned));
+    for (Peer& peer : peers_) {
+      peer.new_sessions = static_cast<std::uint32_t>(
+          std::min<std::uint64_t>(vaultguard::kNewSessionsPerCycle * kSavedCycles, peer.new_sessions + earned));
+    }
+  }
+
   // Entries join whatever the frame's age: the ledger does not care about order.
   void JoinNews(const Frame& frame, std::uint32_t from, Peer* peer, std::uint64_t cycle) {
     if (holding_) {
       bool all = true;
       for (const shard::LedgerEntry& entry : frame.entries) {
-        if (const auto why = shard_->Contribute(entry, cycle, static_cast<std::uint8_t>(from)).refused) {
-          refused_.Add(*why);
+        std::uint32_t& allowance = peer->new_sessions > 0 ? peer->new_sessions : new_sessions_;
+        const auto outcome = shard_->Contribute(entry, cycle, static_cast<std::uint8_t>(from), allowance > 0);
+        if (outcome.opened) --allowance;
+        if (outcome.refused) {
+          refused_.Add(*outcome.refused);
           all = false;
         }
       }
@@ -358,8 +404,8 @@ class ShardHost {
       peer->sent = std::max(peer->sent, peer->acknowledged);
       peer->sent_cycle = cycle;
     }
-    if (frame.correction == Correction::kSyncAll && cycle >= peer->told_all_cycle + kTellAllCycles) {
-      peer->told_all_cycle = cycle;
+    if (frame.correction == Correction::kSyncAll && peer->tell_all.Over(cycle)) {
+      peer->tell_all.Begin(cycle);
       peer->acknowledged = peer->sent = 0;
       peer->tell_all_until = shard_->ledger().version();
       peer->refresh = true;
@@ -495,6 +541,19 @@ class ShardHost {
     return holders;
   }
 
+  // More than half of the peers that are there have merged all of the ledger: one that only says so is not enough.
+  bool HandedOver(std::uint64_t cycle) const {
+    std::size_t there = 0;
+    std::size_t hold = 0;
+    for (const Peer& peer : peers_) {
+      if (!peer.up || peer.session == shard::SessionId{}) continue;
+      if (peer.newest_cycle + vaultguard::kSilenceCycles < cycle) continue;
+      ++there;
+      if (peer.acknowledged >= shard_->ledger().version()) ++hold;
+    }
+    return 2 * hold > there;
+  }
+
   void AddPlainIncrement(const shard::SlotAmounts& before) {
     for (std::size_t s = 0; s < before.size(); ++s) plain_increment_[s] = shard_->ledger().totals_uvu()[s] - before[s];
     shard_->AddToAll(plain_increment_);
@@ -571,8 +630,10 @@ class ShardHost {
       frame->news_to = reached;
       if (peer->disagrees_since != 0 && cycle > peer->disagrees_since + kDisagreeCycles) {
         for (int b = 0; b < shard::Ledger::kBuckets; ++b) frame->bucket_digest.push_back(ledger.bucket_digest(b));
-        if (peer->buckets_wanted != 0) {
+        if (peer->buckets_wanted != 0 && peer->repair.Over(cycle)) {
+          const std::size_t before = peer->bucket_cursor;
           ledger.Bucket(peer->buckets_wanted, kFrameNews, &peer->bucket_cursor, &frame->entries);
+          if (peer->bucket_cursor <= before) peer->repair.Begin(cycle);  // once round
         }
       }
       if (peer->ask_all) frame->correction = Correction::kSyncAll;
@@ -692,6 +753,8 @@ class ShardHost {
   std::vector<AdversaryRow> adversaries_;
   std::deque<PendingAnswer> waiting_;
   vaultguard::RefusalCounts refused_;
+  std::uint32_t new_sessions_ = vaultguard::kNewSessionsAtOnce;  // that peers may tell beside what each link may
+  std::uint64_t allowed_cycle_ = 0;
   std::uint64_t told_version_ = 0;  // change up to which the reports have told
   std::uint64_t drains_on_links_ = 0;
   std::uint64_t entropy_on_links_ = 0;

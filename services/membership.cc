@@ -274,7 +274,8 @@ absl::Status Membership::Connected(const PeerLink& hello, double now) {
   if (twin != links_.end()) {
     // The one that the smaller session dialled stays: both ends see it so.
     const bool ours = options_.session < peer.session;
-    const bool keep_new = ours == !peer.dialled.empty() && ours != !twin->second.peer.dialled.empty();
+    const bool crossing = now - twin->second.since < options_.crossing_s;
+    const bool keep_new = crossing && ours == !peer.dialled.empty() && ours != !twin->second.peer.dialled.empty();
     if (!keep_new) return refuse(absl::AlreadyExistsError("connected already"));
     drops_.push_back({twin->first, absl::AlreadyExistsError("connected already")});
     links_.erase(twin);

@@ -78,6 +78,7 @@ struct MembershipOptions {
   double guest_s = 0.2;
   double forget_s = 600;
   double goodbye_s = 30;
+  double crossing_s = 1;  // two nodes that dial one another at once have both links within this time
 };
 
 // The transport's number for a stream; never used twice, not 0.
@@ -140,7 +141,8 @@ class Membership {
 
   // A stream is up and both hellos are said. Otherwise than OK, the stream is to be ended with this status, and the
   // link is not known here: RESOURCE_EXHAUSTED (full), ALREADY_EXISTS (connected to that session, or the session is
-  // this node's own; of two that dialled one another at once, both ends keep the same link).
+  // this node's own; of two that dialled one another at once, both ends keep the same link. A link that has lasted
+  // longer than that makes room for no other: a session is no secret, and whoever knows it could take its place).
   absl::Status Connected(const PeerLink& peer, double now);
 
   // The link is gone, for whatever reason; one that is not known is ignored.

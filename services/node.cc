@@ -73,6 +73,19 @@ double CpuSeconds() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
+// gRPC 1.51 stops listening, for good, once a connection cannot be accepted for want of a file. The soft limit of a
+// shell is 1024, which one machine uses up in no time; a connection that says nothing lasts five seconds.
+void RaiseFileLimit() {
+  constexpr rlim_t kFewFiles = 16'384;
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max >= kFewFiles) return;
+  Log(v1::WARNING, "files.few",
+      {{"limit", static_cast<std::uint64_t>(limit.rlim_max)},
+       {"why", "whoever opens so many connections stops this node from listening; raise the hard limit (ulimit -Hn)"}});
+}
+
 // The reply to a contribution that was refused, by what the client should do next.
 void Refuse(Refusal why, std::int64_t period_ms, v1::ContributeReply* reply) {
   using Code = absl::StatusCode;
@@ -132,6 +145,7 @@ class LiveNode final : public Node {
 
   absl::Status Begin() {
     started_ = Steady::now();
+    RaiseFileLimit();
     session_ = {Random64(), Random64()};
     const std::uint64_t seed = Random64();
     shape_.value_slots = static_cast<int>(config_.state().value_slots());
@@ -173,7 +187,7 @@ class LiveNode final : public Node {
     // The peers' server first: reflection, once loaded, is in every server that is built after it.
     int peer_port = 0;
     grpc::ServerBuilder peers;
-    Configure(&peers);
+    Configure(&peers, 10'000);
     peers.AddListeningPort(config_.listen(), *server_credentials, &peer_port);
     peers.RegisterService(transport_->service());
     peer_server_ = peers.BuildAndStart();
@@ -187,7 +201,7 @@ class LiveNode final : public Node {
     control_service_ = MakeControlService(this);
     int control_port = 0;
     grpc::ServerBuilder control;
-    Configure(&control);
+    Configure(&control, 300'000);
     control.AddListeningPort(config_.control_listen(), *server_credentials, &control_port);
     control.RegisterService(control_service_.get());
     control_server_ = control.BuildAndStart();
@@ -273,7 +287,7 @@ class LiveNode final : public Node {
     FillLedger(status.mutable_ledger());
     FillDrift(status.mutable_drift());
     FillCache(status.mutable_cache());
-    FillProblems(refused, &status);
+    FillProblems(&status);
     return status;
   }
 
@@ -366,8 +380,14 @@ class LiveNode final : public Node {
   }
 
  private:
-  static void Configure(grpc::ServerBuilder* builder) {
+  static void Configure(grpc::ServerBuilder* builder, int idle_ms) {
     builder->SetMaxReceiveMessageSize(kMessageBytesMax);
+    // Nobody here compresses, and a limit on what arrives is none on what it unpacks to.
+    builder->SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
+    builder->SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
+    // Connections that say nothing, and those that carry nothing: a peer's carries one stream, from its first moment.
+    builder->AddChannelArgument("grpc.server_handshake_timeout_ms", 5'000);
+    builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, idle_ms);
     builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
     builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
     builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
@@ -693,7 +713,7 @@ class LiveNode final : public Node {
     cache->set_last_error(stats.last_error);
   }
 
-  void FillProblems(const RefusalCounts& refused, v1::NodeStatus* status) const {
+  void FillProblems(v1::NodeStatus* status) const {
     const auto problem = [&](const std::string& text) { status->add_problems(text); };
     if (state_ == v1::SYNCING) problem("it is fetching the ledger from its peers; wait, or look at `lvs peers`");
     if (state_ == v1::DRAINING) problem("it is draining and will end: " + drain_reason_);
@@ -705,7 +725,8 @@ class LiveNode final : public Node {
                            " % of its cycles; give it more cores, fewer micro-nodes or a longer period"));
     }
     if (!status->cache().last_error().empty()) problem(status->cache().last_error());
-    if (refused.Of(Refusal::kFutureCycle) > 100) {
+    // One peer may be wrong, or lie; where most of them are ahead, this node is behind.
+    if (2 * transport_->ahead() > transport_->connected()) {
       problem("peers speak of cycles that have not been: compare the clocks of the nodes (NTP)");
     }
   }

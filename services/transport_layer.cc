@@ -36,6 +36,13 @@ constexpr std::size_t kMaxWaiting = 16;
 // Frames a shard and cycle that a link may say, and how many cycles' worth it may save up.
 constexpr double kFramesPerShardCycle = 3;
 constexpr double kBurstCycles = 20;
+// A message costs one, or one for each part of this size; a stream may have read what its frames need and some.
+constexpr std::size_t kReadPartBytes = 64 * 1024;
+constexpr double kReadsBesideFrames = 16;
+// Frames in a row of cycles that have not been, after which a peer's clock is taken to differ.
+constexpr std::uint32_t kAheadFrames = 100;
+// Characters of what a peer says in words, in the log and in the status.
+constexpr std::size_t kWordsMax = 256;
 // Refusals after which a link is dropped, where they outnumber what was taken.
 constexpr std::uint64_t kRefusalsMax = 1000;
 // Streams that have not said hello yet, above the links.
@@ -56,7 +63,7 @@ grpc::Status ToGrpc(const absl::Status& status) {
 }
 
 absl::Status FromGrpc(const grpc::Status& status) {
-  return {static_cast<absl::StatusCode>(status.error_code()), status.error_message()};
+  return {static_cast<absl::StatusCode>(status.error_code()), status.error_message().substr(0, kWordsMax)};
 }
 
 // Bytes that a frame takes while it waits: near what it will take on the wire.
@@ -134,6 +141,17 @@ class Stream {
     Write();
   }
 
+  // After a message: reads the next one, or rests until Resume where the peer has said more than its share.
+  void ReadOn(bool rest) {
+    const std::lock_guard lock(mu_);
+    resting_ = rest;
+    if (!closed_ && !rest) StartReading();
+  }
+  void Resume() {
+    const std::lock_guard lock(mu_);
+    if (!closed_ && std::exchange(resting_, false)) StartReading();
+  }
+
   // The first reason counts.
   void Close(const absl::Status& why) {
     const std::lock_guard lock(mu_);
@@ -157,6 +175,7 @@ class Stream {
   void Welcome(const v1::Hello& hello, std::uint32_t protocol) {
     const std::lock_guard lock(mu_);
     hello_ = hello;
+    hello_.DiscardUnknownFields();  // they could be of any size
     protocol_ = protocol;
   }
   v1::Hello hello() const {
@@ -192,11 +211,14 @@ class Stream {
   double rtt_ms = 0;
   double allowance = -1;  // frames that the link may still say
   double allowance_s = 0;
+  double reads = 0;         // messages that may still be read; below 0 the stream rests
+  std::uint32_t ahead = 0;  // frames in a row of cycles that have not been
   int slot = -1;
   bool goodbye = false;
   std::string dialled;  // the address, where this side dialled
 
  protected:
+  virtual void StartReading() = 0;                                // under mu_
   virtual void StartWriting(const v1::PeerMessage* message) = 0;  // under mu_
   virtual void End(const absl::Status& why) = 0;                  // under mu_, once
 
@@ -208,6 +230,7 @@ class Stream {
 
   mutable std::mutex mu_;
   bool closed_ = false;
+  bool resting_ = false;
   absl::Status why_;
 
  private:
@@ -262,7 +285,8 @@ class Stream {
 class StreamOwner {
  public:
   virtual ~StreamOwner() = default;
-  virtual void Take(const std::shared_ptr<Stream>& stream, const v1::PeerMessage& message) = 0;
+  // True where the stream has said more than its share and rests.
+  virtual bool Take(const std::shared_ptr<Stream>& stream, const v1::PeerMessage& message) = 0;
   virtual void Gone(const std::shared_ptr<Stream>& stream, const absl::Status& why) = 0;
 };
 
@@ -280,9 +304,9 @@ class ServerStream final : public Stream, public grpc::ServerBidiReactor<v1::Pee
 
   void OnReadDone(bool ok) override {
     if (!ok) return Close(absl::UnavailableError("the peer hung up"));
-    owner_->Take(self_, in_);
-    const std::lock_guard lock(mu_);
-    if (!closed_) StartRead(&in_);
+    const bool rest = owner_->Take(self_, in_);
+    in_.Clear();  // two bytes of a message can take hundreds in memory: they are not kept until the next one
+    ReadOn(rest);
   }
   void OnWriteDone(bool ok) override {
     Written(ok);
@@ -295,6 +319,7 @@ class ServerStream final : public Stream, public grpc::ServerBidiReactor<v1::Pee
   }
 
  protected:
+  void StartReading() override { StartRead(&in_); }
   void StartWriting(const v1::PeerMessage* message) override { StartWrite(message); }
   void End(const absl::Status& why) override { Finish(ToGrpc(why)); }
 
@@ -320,9 +345,9 @@ class ClientStream final : public Stream, public grpc::ClientBidiReactor<v1::Pee
 
   void OnReadDone(bool ok) override {
     if (!ok) return Close(absl::UnavailableError("the stream broke"));
-    owner_->Take(self_, in_);
-    const std::lock_guard lock(mu_);
-    if (!closed_) StartRead(&in_);
+    const bool rest = owner_->Take(self_, in_);
+    in_.Clear();  // two bytes of a message can take hundreds in memory: they are not kept until the next one
+    ReadOn(rest);
   }
   void OnWriteDone(bool ok) override {
     Written(ok);
@@ -336,6 +361,7 @@ class ClientStream final : public Stream, public grpc::ClientBidiReactor<v1::Pee
   }
 
  protected:
+  void StartReading() override { StartRead(&in_); }
   void StartWriting(const v1::PeerMessage* message) override { StartWrite(message); }
   void End(const absl::Status& why) override {
     // A stream that the other side has ended keeps the status that it ended with.
@@ -410,10 +436,17 @@ class TransportLayer::Impl final : public v1::Peering::CallbackService,
     std::vector<std::pair<std::shared_ptr<Stream>, absl::Status>> close;
     std::vector<std::pair<std::shared_ptr<Stream>, v1::PeerMessage>> say;
     std::vector<std::string> dial;
+    std::vector<std::shared_ptr<Stream>> rested;
     {
       const std::lock_guard lock(mu_);
       if (!started_ || stopped_) return;
+      const double reads =
+          ReadsPerCycle() * std::clamp((now - ticked_s_) * 1e6 / options_.period_us, 0.0, kBurstCycles);
+      ticked_s_ = now;
       for (const auto& [id, stream] : streams_) {
+        const bool rests = stream->reads < 0;
+        stream->reads = std::min(stream->reads + reads, kBurstCycles * ReadsPerCycle());
+        if (rests && stream->reads >= 0) rested.push_back(stream);
         if (stream->slot < 0 && now - stream->since_s > options_.hello_s) {
           close.emplace_back(stream, absl::DeadlineExceededError("no hello came"));
         } else if (stream->slot >= 0 && now - stream->heard_s > options_.silence_s) {
@@ -441,6 +474,7 @@ class TransportLayer::Impl final : public v1::Peering::CallbackService,
         }
       }
     }
+    for (const auto& stream : rested) stream->Resume();
     for (auto& [stream, message] : say) stream->Say(std::move(message));
     for (const auto& [stream, why] : close) stream->Close(why);
     for (const std::string& address : dial) Dial(address);
@@ -449,25 +483,36 @@ class TransportLayer::Impl final : public v1::Peering::CallbackService,
   // Called by gRPC for a stream that a peer opens.
   grpc::ServerBidiReactor<v1::PeerMessage, v1::PeerMessage>* Connect(grpc::CallbackServerContext*) override {
     std::shared_ptr<ServerStream> stream;
+    std::shared_ptr<Stream> crowded_out;
     absl::Status refuse;
     {
       const std::lock_guard lock(mu_);
-      stream = std::make_shared<ServerStream>(++last_id_, shared_from_this());
-      streams_.emplace(stream->id, stream);
       if (!started_ || draining_ || stopped_) {
         refuse = absl::UnavailableError("this node is not taking peers; try another");
-      } else if (streams_.size() > options_.links + kMaxStrangers) {
-        refuse = absl::ResourceExhaustedError("too many streams; try another node");
+      } else if (streams_.size() >= options_.links + kMaxStrangers) {
+        crowded_out = OldestStranger();
       }
+      stream = std::make_shared<ServerStream>(++last_id_, shared_from_this());
+      stream->reads = kBurstCycles * ReadsPerCycle();
+      streams_.emplace(stream->id, stream);
     }
+    // Whoever means it says hello at once: the one that has been silent for longest goes.
+    if (crowded_out != nullptr) crowded_out->Close(absl::ResourceExhaustedError("too many streams; try another node"));
     ServerStream* reactor = stream.get();
     stream->Begin(stream, refuse);
     return reactor;
   }
 
-  void Take(const std::shared_ptr<Stream>& stream, const v1::PeerMessage& message) override {
-    stream->CountRead(message.ByteSizeLong());
-    if (Severed(*stream)) return;
+  bool Take(const std::shared_ptr<Stream>& stream, const v1::PeerMessage& message) override {
+    const std::size_t bytes = message.ByteSizeLong();
+    stream->CountRead(bytes);
+    if (!Severed(*stream)) TakeMessage(stream, message);
+    const std::lock_guard lock(mu_);
+    stream->reads -= 1 + static_cast<double>(bytes / kReadPartBytes);
+    return stream->reads < 0;
+  }
+
+  void TakeMessage(const std::shared_ptr<Stream>& stream, const v1::PeerMessage& message) {
     {
       const std::lock_guard lock(mu_);
       stream->heard_s = Seconds();
@@ -502,7 +547,8 @@ class TransportLayer::Impl final : public v1::Peering::CallbackService,
           const std::lock_guard lock(mu_);
           stream->goodbye = true;
         }
-        return stream->Close(absl::UnavailableError(absl::StrCat("it left: ", message.goodbye().reason())));
+        return stream->Close(
+            absl::UnavailableError(absl::StrCat("it left: ", message.goodbye().reason().substr(0, kWordsMax))));
       }
       case v1::PeerMessage::KIND_NOT_SET:
         Count(Refusal::kBadEntry);
@@ -649,6 +695,12 @@ class TransportLayer::Impl final : public v1::Peering::CallbackService,
     return static_cast<std::uint32_t>(
         std::count_if(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.taken; }));
   }
+  std::uint32_t ahead() const {
+    const std::lock_guard lock(mu_);
+    return static_cast<std::uint32_t>(std::count_if(streams_.begin(), streams_.end(), [](const auto& stream) {
+      return stream.second->slot >= 0 && stream.second->ahead >= kAheadFrames;
+    }));
+  }
   bool draining() const {
     const std::lock_guard lock(mu_);
     return draining_;
@@ -705,9 +757,21 @@ class TransportLayer::Impl final : public v1::Peering::CallbackService,
       stream = std::make_shared<ClientStream>(++last_id_, shared_from_this(),
                                               grpc::CreateCustomChannel(address, options_.credentials, arguments));
       stream->dialled = address;
+      stream->reads = kBurstCycles * ReadsPerCycle();
       streams_.emplace(stream->id, stream);
     }
     stream->Begin(stream, OwnHello());
+  }
+
+  // Two protocol versions: the older one says each frame in a message of its own.
+  double ReadsPerCycle() const { return kFramesPerShardCycle * options_.shards + kReadsBesideFrames; }
+
+  // Of those that dialled and have said no hello; the ones that are going already do not count. Under mu_.
+  std::shared_ptr<Stream> OldestStranger() const {
+    for (const auto& [id, stream] : streams_) {
+      if (stream->slot < 0 && stream->dialled.empty() && !stream->closed()) return stream;
+    }
+    return nullptr;
   }
 
   bool Open(const Stream& stream) const {
@@ -821,11 +885,12 @@ class TransportLayer::Impl final : public v1::Peering::CallbackService,
     for (const v1::Frame& said : batch.frames()) {
       const std::optional<Refusal> refused = TakeFrame(stream, said);
       stream->CountFrame(!refused);
-      if (refused) Count(*refused);
-    }
-    const LinkCounters counters = stream->counters();
-    if (counters.refused > kRefusalsMax && counters.refused > counters.frames_received) {
-      stream->Close(absl::InvalidArgumentError("most of what was said on this stream had to be refused"));
+      Count(stream.get(), refused);
+      if (!refused) continue;
+      const LinkCounters counters = stream->counters();
+      if (counters.refused > kRefusalsMax && counters.refused > counters.frames_received) {
+        return stream->Close(absl::InvalidArgumentError("most of what was said on this stream had to be refused"));
+      }
     }
   }
 
@@ -905,6 +970,11 @@ class TransportLayer::Impl final : public v1::Peering::CallbackService,
     const std::lock_guard lock(mu_);
     refused_.Add(refusal);
   }
+  void Count(Stream* stream, std::optional<Refusal> refusal) {
+    const std::lock_guard lock(mu_);
+    if (refusal) refused_.Add(*refusal);
+    stream->ahead = refusal == Refusal::kFutureCycle ? stream->ahead + 1 : 0;
+  }
 
   // Looks up the boot addresses that are names: each may stand for many nodes.
   void Resolve() {
@@ -958,6 +1028,7 @@ class TransportLayer::Impl final : public v1::Peering::CallbackService,
   std::vector<Slot> slots_;
   std::uint64_t left_ = 0;
   LinkId last_id_ = 0;
+  double ticked_s_ = 0;
   LinkCounters total_;  // of streams that are gone
   RefusalCounts refused_;
   v1::Faults faults_;
@@ -987,6 +1058,7 @@ v1::PeerList TransportLayer::Peers() const { return impl_->Peers(); }
 v1::TrafficStatus TransportLayer::Traffic() const { return impl_->Traffic(); }
 RefusalCounts TransportLayer::refused() const { return impl_->refused(); }
 std::uint32_t TransportLayer::connected() const { return impl_->connected(); }
+std::uint32_t TransportLayer::ahead() const { return impl_->ahead(); }
 bool TransportLayer::draining() const { return impl_->draining(); }
 
 std::uint64_t CycleNow(std::uint64_t period_us) {

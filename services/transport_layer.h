@@ -15,7 +15,8 @@
 //
 // Inbox: every frame is checked against size, columns, finite numbers, shards and the cycle window before it reaches an
 // actor; what is refused is counted by reason and changes nothing. A link that says more than a few frames a shard and
-// cycle is refused the rest, and one that keeps saying what is refused is dropped.
+// cycle is refused the rest, one that keeps saying what is refused is dropped, and one that says more messages than an
+// honest one can is read no faster than that. Of strangers that say no hello the oldest makes room for the newest.
 //
 // All functions are safe from any thread.
 #pragma once
@@ -41,8 +42,9 @@ namespace lvs::services {
 inline constexpr std::uint32_t kProtocolMin = 1;
 inline constexpr std::uint32_t kProtocolMax = 2;
 
-// A message on a stream may not be longer; a batch of frames ends at a sixteenth of it.
-inline constexpr int kMessageBytesMax = 1 << 20;
+// A message on a stream may not be longer. A batch of frames ends at a quarter of it, and the largest frame takes less
+// than half; what is read may take a hundred times as much memory for as long as it is looked at.
+inline constexpr int kMessageBytesMax = 1 << 18;
 
 struct TransportOptions {
   std::string region;
@@ -93,6 +95,8 @@ class TransportLayer {
   v1::TrafficStatus Traffic() const;
   vaultguard::RefusalCounts refused() const;
   std::uint32_t connected() const;
+  // Of those connected, the ones whose last frames (a hundred or more) were all of cycles that have not been.
+  std::uint32_t ahead() const;
   bool draining() const;
 
  private:

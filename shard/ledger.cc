@@ -6,7 +6,7 @@ namespace lvs::shard {
 
 using vaultguard::Refusal;
 
-Ledger::Outcome Ledger::Merge(const LedgerEntry& entry, std::uint64_t cycle, std::uint8_t source) {
+Ledger::Outcome Ledger::Merge(const LedgerEntry& entry, std::uint64_t cycle, std::uint8_t source, bool may_open) {
   Outcome outcome;
   const auto refuse = [&outcome](Refusal why) {
     outcome.refused = why;
@@ -26,6 +26,7 @@ Ledger::Outcome Ledger::Merge(const LedgerEntry& entry, std::uint64_t cycle, std
   // Slot by slot, so that the join of two entries that may stand may stand too.
   if (largest > allowed) return refuse(Refusal::kRateExceeded);
 
+  if (!may_open && !index_.contains(entry.session)) return refuse(Refusal::kSessionsTooFast);
   const auto [at, inserted] = index_.try_emplace(entry.session, static_cast<std::uint32_t>(size()));
   if (inserted) {
     if (size() >= vaultguard::kMaxSessionsPerShard) {
@@ -37,6 +38,7 @@ Ledger::Outcome Ledger::Merge(const LedgerEntry& entry, std::uint64_t cycle, std
     amount_uvu_.resize(amount_uvu_.size() + static_cast<std::size_t>(slots_));
     changed_at_.push_back(0);
   }
+  outcome.opened = inserted;
   const LedgerEntry mine = Entry(at->second);
   LedgerEntry joined = mine;
   joined.opened_cycle = std::min(mine.opened_cycle, entry.opened_cycle);

@@ -49,6 +49,7 @@ class Ledger {
 
   struct Outcome {
     bool grew = false;                             // a slot's amount rose
+    bool opened = false;                           // it is the session's first entry here
     SlotAmounts gained_uvu{};                      // by how much
     std::optional<vaultguard::Refusal> refused{};  // nothing was changed
   };
@@ -57,7 +58,8 @@ class Ledger {
 
   // Joins one entry into the ledger as of `cycle`. `source` is who told it: kHere, or a peer's number below 255.
   static constexpr std::uint8_t kHere = 255;
-  Outcome Merge(const LedgerEntry& entry, std::uint64_t cycle, std::uint8_t source = kHere);
+  // Where it may not open a session, an entry of a session that is not known yet is refused.
+  Outcome Merge(const LedgerEntry& entry, std::uint64_t cycle, std::uint8_t source = kHere, bool may_open = true);
 
   // Appends entries changed after change `from`, oldest first and each once, at most `max`; returns the change that
   // they reach up to: what to pass as `from` next time. What `listener` itself told is left out.

@@ -242,8 +242,9 @@ void StateShard::SetFlag(std::uint32_t row, std::uint8_t flag, bool on) {
   if (flag == kLowPower) low_power_ += on ? 1 : -1;
 }
 
-Ledger::Outcome StateShard::Contribute(const LedgerEntry& entry, std::uint64_t cycle, std::uint8_t source) {
-  const Ledger::Outcome outcome = ledger_.Merge(entry, cycle, source);
+Ledger::Outcome StateShard::Contribute(const LedgerEntry& entry, std::uint64_t cycle, std::uint8_t source,
+                                       bool may_open) {
+  const Ledger::Outcome outcome = ledger_.Merge(entry, cycle, source, may_open);
   if (outcome.grew) {
     for (std::size_t s = 0; s < outcome.gained_uvu.size(); ++s) pending_.gained_uvu[s] += outcome.gained_uvu[s];
     pending_.bytes += sizes_.ledger_entry;

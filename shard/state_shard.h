@@ -96,7 +96,8 @@ class StateShard {
   void SetFlag(std::uint32_t row, std::uint8_t flag, bool on);
 
   // Joins an entry into the ledger and lets what is new spread among the replicas. Idempotent.
-  Ledger::Outcome Contribute(const LedgerEntry& entry, std::uint64_t cycle, std::uint8_t source = Ledger::kHere);
+  Ledger::Outcome Contribute(const LedgerEntry& entry, std::uint64_t cycle, std::uint8_t source = Ledger::kHere,
+                             bool may_open = true);
 
   // A remote neighbour's state diff arrived. Only a newer one than before is taken.
   bool SetHalo(std::uint32_t halo_row, std::uint64_t published_cycle, std::uint8_t drift_weight, const float* diff,

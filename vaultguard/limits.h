@@ -38,6 +38,11 @@ inline constexpr std::uint32_t kSilenceCycles = 130;
 
 // Ledger.
 inline constexpr std::size_t kMaxSessionsPerShard = std::size_t{1} << 20;
+// New sessions that a shard takes from its peers: each link so many a cycle, and beside that all links together as many
+// at once, which come back at the same rate. One that floods neither fills the table nor keeps the others' news out; a
+// server node that joins fetches a ledger of this size at full speed and the rest of a larger one by and by.
+inline constexpr std::uint32_t kNewSessionsPerCycle = 64;
+inline constexpr std::uint32_t kNewSessionsAtOnce = 1u << 16;
 inline constexpr std::int64_t kMaxEntryUvu = std::int64_t{1} << 56;
 inline constexpr std::uint64_t kMaxSessionCycles = 36'000;  // an ephemeral session lives an hour of 100 ms cycles
 

@@ -25,6 +25,7 @@ enum class Refusal : std::uint8_t {
   kRateExceeded,      // an entry or contribution beyond what its session may have earned
   kBadEntry,          // an amount or opening cycle that cannot be
   kSessionsFull,      // the shard's table of sessions is at its limit
+  kSessionsTooFast,   // more new sessions than a link may tell by now; it says them again later
   kCount,
 };
 inline constexpr std::size_t kRefusals = static_cast<std::size_t>(Refusal::kCount);

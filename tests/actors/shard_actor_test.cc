@@ -204,5 +204,100 @@ TEST_F(ShardActorTest, Arch2_1_ARestartedShardAsksForEverything) {
   EXPECT_TRUE(after->synced);
 }
 
+// ---- What one peer may ask for and tell ----
+
+class GreedyPeerTest : public ShardActorTest {
+ protected:
+  // One cycle in which the other server node says `frame`; what this one says to it.
+  Payload<shard::Frame> Exchange(const ShardActor& shard, std::uint64_t cycle, shard::Frame frame) {
+    frame.cycle = cycle;
+    frame.sender = {1, 77};
+    frame.value_slots = 2;
+    self_->send(shard, IncomingFrame{1, cycle, std::make_shared<const shard::Frame>(std::move(frame))});
+    ShardTick tick;
+    tick.cycle = cycle;
+    report_ = Tick(shard, tick);
+    return frames_.empty() ? nullptr : frames_.front();
+  }
+  // Sessions first, first + 1, ... with 1 uVU each.
+  static shard::Frame Sessions(std::uint64_t first, std::uint64_t count) {
+    shard::Frame frame;
+    for (std::uint64_t n = first; n < first + count; ++n) {
+      shard::LedgerEntry entry;
+      entry.session = {9, n};
+      entry.amount_uvu[0] = 1;
+      frame.entries.push_back(entry);
+    }
+    return frame;
+  }
+  std::int64_t sessions() const { return report_->total_uvu[0] - 1000 * kVu; }
+
+  Payload<ShardReport> report_;
+};
+
+TEST_F(GreedyPeerTest, Spec8_3_NewSessionsOfALinkAreLimitedAndToldAgain) {
+  const ShardActor shard = Make(50, 10'000);
+  constexpr std::uint64_t kFrame = vaultguard::kMaxFrameEntries;
+  constexpr std::uint64_t kPerCycle = vaultguard::kNewSessionsPerCycle;
+  std::uint64_t cycle = 1;
+  for (std::uint64_t told = 0; told < 100 * kFrame; told += kFrame) Exchange(shard, cycle++, Sessions(told, kFrame));
+  EXPECT_GE(sessions(), vaultguard::kNewSessionsAtOnce);
+  EXPECT_LE(sessions(), vaultguard::kNewSessionsAtOnce + 2 * cycle * kPerCycle);
+  EXPECT_GT(report_->counts.step.refused.Of(vaultguard::Refusal::kSessionsTooFast), 0u);
+  // The allowance comes back: what was refused goes in when it is told again, and what is known costs nothing.
+  for (std::uint64_t told = 0; told < 100 * kFrame; told += kFrame) {
+    for (int again = 0; again < 20; ++again) {
+      Exchange(shard, cycle++, Sessions(told, kFrame));
+      if (report_->counts.step.refused.Total() == 0) break;
+    }
+  }
+  EXPECT_EQ(sessions(), 100 * kFrame);
+  EXPECT_LT(cycle, 1000u);
+}
+
+TEST_F(GreedyPeerTest, Spec14_WhoAsksForEverythingAgainAndAgainIsToldEverMoreRarely) {
+  const ShardActor shard = Make(50, 10'000);
+  std::uint64_t cycle = 1;
+  Exchange(shard, cycle++, {});
+  const auto told_from_the_start = [&](std::uint64_t cycles) {
+    int times = 0;
+    for (const std::uint64_t end = cycle + cycles; cycle < end; ++cycle) {
+      shard::Frame ask;
+      ask.correction = shard::Correction::kSyncAll;
+      const Payload<shard::Frame> said = Exchange(shard, cycle, ask);
+      times += said != nullptr && said->news_from == 0 && !said->entries.empty();
+    }
+    return times;
+  };
+  const int at_first = told_from_the_start(100);
+  EXPECT_GT(at_first, 2);
+  told_from_the_start(700);
+  EXPECT_LT(told_from_the_start(700), 50);
+}
+
+TEST_F(GreedyPeerTest, Spec14_BucketsThatDifferForEverAreToldInPasses) {
+  const ShardActor shard = Make(50, 10'000);
+  std::uint64_t told = 0;
+  std::uint64_t first = 0;
+  std::uint64_t version = 0;
+  std::uint64_t session = 0;
+  for (std::uint64_t cycle = 1; cycle < 1000; ++cycle) {
+    shard::Frame lie;
+    lie.ledger_digest = 1;
+    lie.bucket_digest.assign(shard::Ledger::kBuckets, 1);
+    lie.acknowledged = version;
+    lie.acknowledged_of = session;
+    const Payload<shard::Frame> said = Exchange(shard, cycle, lie);
+    if (said == nullptr) continue;
+    version = said->news_to;
+    session = said->sender.low;
+    if (said->entries.empty()) continue;
+    ++told;
+    if (first == 0) first = cycle;
+  }
+  EXPECT_GT(told, 2u) << "nothing is repaired";
+  EXPECT_LT(told, 10u) << "from cycle " << first << " on";
+}
+
 }  // namespace
 }  // namespace lvs::actors

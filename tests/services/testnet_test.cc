@@ -203,7 +203,7 @@ TEST_F(TestnetTest, ARecycledPidIsNobodysNode) {
   // One that only names the configuration is none either.
   const pid_t reader = fork();
   if (reader == 0) {
-    execl("/bin/sh", "sh", "-c", "sleep 60", net->nodes()[0].ConfigFile().c_str(), nullptr);
+    execl("/usr/bin/tail", "tail", "-f", net->nodes()[0].ConfigFile().c_str(), nullptr);
     _exit(1);
   }
   std::ofstream(net->nodes()[0].folder / "pid") << reader << "\n";

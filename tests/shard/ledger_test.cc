@@ -296,6 +296,21 @@ TEST(Ledger, Spec8_3SessionsAreLimited) {
   EXPECT_EQ(ledger.total_uvu(0), static_cast<std::int64_t>(vaultguard::kMaxSessionsPerShard) + 9);
 }
 
+TEST(Ledger, Spec8_3WhatMayNotOpenASessionMayStillRaiseOne) {
+  Ledger ledger(1, {});
+  LedgerEntry entry;
+  entry.session = {1, 2};
+  entry.amount_uvu[0] = 5;
+  EXPECT_EQ(ledger.Merge(entry, 0, 1, false).refused, Refusal::kSessionsTooFast);
+  EXPECT_EQ(ledger.size(), 0u);
+  EXPECT_TRUE(ledger.Merge(entry, 0, 1).opened);
+  entry.amount_uvu[0] = 6;
+  const Ledger::Outcome more = ledger.Merge(entry, 0, 1, false);
+  EXPECT_TRUE(more.grew);
+  EXPECT_FALSE(more.opened);
+  EXPECT_EQ(ledger.total_uvu(0), 6);
+}
+
 // Two ledgers that tell each other their changes in pages, some of which are lost, while both grow: they end equal.
 // Neither tells the other what it was told by it.
 TEST(Ledger, Spec10PagesFromAnyAcknowledgedVersionMakeEqual) {
