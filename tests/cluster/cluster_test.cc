@@ -182,7 +182,7 @@ TEST(ClusterFull, Spec12_AMinuteApartOnABadNetworkIsWholeWithinFiveSeconds) {
 TEST(Cluster, Spec6_3_FramesThatAreLostOrLateLoseNothing) {
   Cluster cluster({.nodes = 3});
   ASSERT_TRUE(cluster.Up());
-  cluster.Partition({}, 0.5, 250);
+  cluster.Partition({}, 0.3, 150);
   LoadThread load(cluster, Load(200, seconds(2), v1::NODES, 3));
   const LoadReport report = load.Finish();
   EXPECT_EQ(report.Failed(), 0u);
