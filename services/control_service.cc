@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "grpcpp/alarm.h"
+#include "services/grpc_status.h"
 
 namespace lvs::services {
 
@@ -15,10 +16,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using Steady = std::chrono::steady_clock;
-
-grpc::Status ToGrpc(const absl::Status& status) {
-  return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
-}
 
 // The answer of a unary call: a reply that is an error carries itself as the status's detail.
 grpc::Status StatusOf(const v1::ContributeReply& reply) {

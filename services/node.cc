@@ -472,10 +472,7 @@ class LiveNode final : public Node {
 
   void WaitForCycle(std::uint64_t cycle) {
     const auto period_us = static_cast<std::uint64_t>(config_.period_us());
-    constexpr std::int64_t kEpochSeconds = 1'767'225'600;
-    const auto begins =
-        std::chrono::system_clock::time_point(std::chrono::duration_cast<std::chrono::system_clock::duration>(
-            std::chrono::seconds(kEpochSeconds) + microseconds(cycle * period_us)));
+    const auto begins = CycleStart(cycle, period_us);
     std::unique_lock lock(mu_);
     const auto now = std::chrono::system_clock::now();
     // A clock that was set back must not stop the node.

@@ -15,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "grpcpp/grpcpp.h"
+#include "services/grpc_status.h"
 #include "services/log.h"
 #include "services/membership.h"
 #include "shard/random.h"
@@ -50,6 +51,9 @@ constexpr std::size_t kMaxStrangers = 32;
 constexpr double kPingSeconds = 1;
 constexpr std::size_t kMaxDelayed = 65'536;
 
+// 2026-01-01T00:00:00Z, where cycles begin.
+constexpr std::chrono::system_clock::time_point kEpoch{std::chrono::seconds{1'767'225'600}};
+
 double Seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 std::uint64_t Micros() {
@@ -58,10 +62,7 @@ std::uint64_t Micros() {
           .count());
 }
 
-grpc::Status ToGrpc(const absl::Status& status) {
-  return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
-}
-
+// What a peer says is kept short.
 absl::Status FromGrpc(const grpc::Status& status) {
   return {static_cast<absl::StatusCode>(status.error_code()), status.error_message().substr(0, kWordsMax)};
 }
@@ -1062,10 +1063,13 @@ std::uint32_t TransportLayer::ahead() const { return impl_->ahead(); }
 bool TransportLayer::draining() const { return impl_->draining(); }
 
 std::uint64_t CycleNow(std::uint64_t period_us) {
-  constexpr std::int64_t kEpochSeconds = 1'767'225'600;  // 2026-01-01T00:00:00Z
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(now).count() - kEpochSeconds * 1'000'000;
-  return micros <= 0 ? 0 : static_cast<std::uint64_t>(micros) / period_us;
+  const auto since = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now() - kEpoch);
+  return since.count() <= 0 ? 0 : static_cast<std::uint64_t>(since.count()) / period_us;
+}
+
+std::chrono::system_clock::time_point CycleStart(std::uint64_t cycle, std::uint64_t period_us) {
+  return kEpoch + std::chrono::duration_cast<std::chrono::system_clock::duration>(
+                      std::chrono::microseconds(static_cast<std::int64_t>(cycle * period_us)));
 }
 
 }  // namespace lvs::services

@@ -21,7 +21,7 @@
 // All functions are safe from any thread.
 #pragma once
 
-#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -106,5 +106,6 @@ class TransportLayer {
 
 // Cycles since 2026-01-01T00:00:00Z, the same on every node whose clock is right.
 std::uint64_t CycleNow(std::uint64_t period_us);
+std::chrono::system_clock::time_point CycleStart(std::uint64_t cycle, std::uint64_t period_us);
 
 }  // namespace lvs::services
