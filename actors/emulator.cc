@@ -1,7 +1,6 @@
 #include "actors/emulator.h"
 
 #include <malloc.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -15,6 +14,7 @@
 #include "actors/measurement.h"
 #include "actors/node_runtime_actor.h"
 #include "actors/peer_link_actor.h"
+#include "actors/resident_memory.h"
 #include "actors/shard_actor.h"
 #include "actors/swarm.h"
 #include "actors/timeline.h"
@@ -30,13 +30,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-std::uint64_t ResidentBytes() {
-  std::ifstream statm("/proc/self/statm");
-  std::uint64_t pages = 0;
-  statm >> pages >> pages;
-  return pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-}
 
 std::uint64_t AvailableBytes() {
   std::ifstream meminfo("/proc/meminfo");

@@ -2,13 +2,11 @@
 
 #include <dlfcn.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <condition_variable>
-#include <fstream>
 #include <map>
 #include <mutex>
 #include <random>
@@ -18,6 +16,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "actors/resident_memory.h"
 #include "actors/server_node.h"
 #include "grpcpp/ext/health_check_service_server_builder_option.h"
 #include "services/cli.h"
@@ -56,13 +55,6 @@ std::uint64_t Random64() {
 }
 
 double Seconds(Steady::duration duration) { return std::chrono::duration<double>(duration).count(); }
-
-std::uint64_t ResidentBytes() {
-  std::ifstream statm("/proc/self/statm");
-  std::uint64_t pages = 0;
-  statm >> pages >> pages;
-  return pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-}
 
 double CpuSeconds() {
   rusage usage{};
@@ -261,7 +253,7 @@ class LiveNode final : public Node {
     status.set_uptime_s(Seconds(Steady::now() - started_));
     status.set_period_us(static_cast<std::uint64_t>(config_.period_us()));
     status.set_shards(config_.state().shards());
-    status.set_resident_bytes(ResidentBytes());
+    status.set_resident_bytes(actors::ResidentBytes());
     status.set_cpu_seconds(CpuSeconds());
     if (transport_ != nullptr) {
       *status.mutable_traffic() = transport_->Traffic();

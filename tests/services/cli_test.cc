@@ -18,6 +18,7 @@
 #include "lvs/v1/report.pb.h"
 #include "nlohmann/json.hpp"
 #include "services/report.h"
+#include "tests/services/lvs_command.h"
 
 namespace lvs::services {
 namespace {
@@ -25,20 +26,6 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-struct Outcome {
-  int exit_code;
-  std::string out, err;
-};
-
-Outcome Lvs(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), "lvs");
-  std::vector<const char*> argv;
-  for (const std::string& argument : arguments) argv.push_back(argument.c_str());
-  std::ostringstream out, err;
-  const int exit_code = Main(static_cast<int>(argv.size()), argv.data(), out, err);
-  return {exit_code, out.str(), err.str()};
-}
 
 class Cli : public ::testing::Test {
  protected:

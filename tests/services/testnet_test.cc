@@ -21,8 +21,8 @@
 #include <vector>
 
 #include "nlohmann/json.hpp"
-#include "services/cli.h"
 #include "tests/services/fake_control.h"
+#include "tests/services/lvs_command.h"
 
 namespace lvs::services {
 namespace {
@@ -31,20 +31,6 @@ namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-struct Outcome {
-  int exit_code;
-  std::string out, err;
-};
-
-Outcome Lvs(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), "lvs");
-  std::vector<const char*> argv;
-  for (const std::string& argument : arguments) argv.push_back(argument.c_str());
-  std::ostringstream out, err;
-  const int exit_code = Main(static_cast<int>(argv.size()), argv.data(), out, err);
-  return {exit_code, out.str(), err.str()};
-}
 
 bool Alive(pid_t pid) {
   waitpid(pid, nullptr, WNOHANG);
