@@ -17,16 +17,7 @@ constexpr double kRecoveredSpread = 1e-3;
 double Vu(double uvu) { return uvu / static_cast<double>(vaultguard::kMicroPerVu); }
 
 void AddCounts(const shard::CycleCounts& from, shard::CycleCounts* to) {
-  to->step.updated += from.step.updated;
-  to->step.published += from.step.published;
-  to->step.packets += from.step.packets;
-  to->step.heard += from.step.heard;
-  to->step.lost += from.step.lost;
-  to->step.strikes_up += from.step.strikes_up;
-  to->step.strikes_down += from.step.strikes_down;
-  to->step.trust += from.step.trust;
-  to->step.refused += from.step.refused;
-  for (std::size_t n = 0; n < from.step.clamped.size(); ++n) to->step.clamped[n] += from.step.clamped[n];
+  to->step += from.step;
   to->sent += from.sent;
   to->redundancy_syncs += from.redundancy_syncs;
   to->fallback_links += from.fallback_links;

@@ -162,6 +162,7 @@ class ShardHost {
     if (config_.shard.drift.plain) AddPlainIncrement(before);
 
     if (config_.links_change) WeighRemote(tick.cycle);
+    const std::vector<Dot> dots = PickDots(tick.snapshot_dots);
     // Cycle 0 is the state that was drawn, before the first step.
     if (tick.cycle > 0) {
       shard_->Advance(tick.cycle, tick.loss, &report->counts);
@@ -194,7 +195,7 @@ class ShardHost {
       if (tick.cycle == config_.last_cycle) report->state_hash = shard_->StateHash();
     }
     report->measure.replicas = shard_->replicas();
-    if (tick.snapshot_dots > 0) Dots(tick, report.get());
+    DrawDots(dots, report.get());
     return report;
   }
 
@@ -693,38 +694,56 @@ class ShardHost {
     return cycle > started_cycle_ + config_.alone_cycles;
   }
 
-  void Dots(const ShardTick& tick, ShardReport* report) const {
+  // Of a picture: one row, and what it said before this cycle.
+  struct Dot {
+    std::uint32_t row;
+    bool spoke;
+    float x;
+    float y;
+  };
+
+  // Free coordinates are the picture; a shard without them shows its first values.
+  std::pair<int, int> Axes() const {
+    const shard::Shape& shape = config_.shard.shape;
+    const int x = shape.free_coordinates >= 1 ? shape.value_slots : 0;
+    const int y = shape.free_coordinates >= 2 ? shape.value_slots + 1 : std::min(x + 1, shape.dimensions() - 1);
+    return {x, y};
+  }
+
+  std::vector<Dot> PickDots(std::uint32_t wanted) const {
+    std::vector<Dot> dots;
+    if (wanted == 0) return dots;
     const shard::Columns& columns = shard_->columns();
-    const int slots = config_.shard.shape.value_slots;
-    const int dims = config_.shard.shape.dimensions();
-    // Free coordinates are the picture; a shard without them shows its first values.
-    const int x = config_.shard.shape.free_coordinates >= 1 ? slots : 0;
-    const int y = config_.shard.shape.free_coordinates >= 2 ? slots + 1 : std::min(x + 1, dims - 1);
-    std::unordered_map<std::uint32_t, std::uint32_t> index;
-    std::vector<std::uint32_t> rows;
-    const std::size_t step = std::max<std::size_t>(1, shard_->replicas() / tick.snapshot_dots);
+    const auto [x, y] = Axes();
+    const std::size_t step = std::max<std::size_t>(1, shard_->replicas() / wanted);
     std::size_t alive = 0;
-    for (std::size_t row = columns.first_local; row < columns.end && rows.size() < tick.snapshot_dots; ++row) {
+    for (std::size_t row = columns.first_local; row < columns.end && dots.size() < wanted; ++row) {
       if ((columns.flags[row] & shard::kAlive) == 0 || alive++ % step != 0) continue;
-      index.emplace(static_cast<std::uint32_t>(row), static_cast<std::uint32_t>(rows.size()));
-      rows.push_back(static_cast<std::uint32_t>(row));
+      const float* said = columns.Said(row);
+      dots.push_back({static_cast<std::uint32_t>(row), (columns.Meta(row) & shard::kMetaValid) != 0, said[x], said[y]});
     }
-    for (const std::uint32_t row : rows) {
+    return dots;
+  }
+
+  void DrawDots(const std::vector<Dot>& dots, ShardReport* report) const {
+    const shard::Columns& columns = shard_->columns();
+    const int dims = config_.shard.shape.dimensions();
+    const auto [x, y] = Axes();
+    std::unordered_map<std::uint32_t, std::uint32_t> index;
+    for (const Dot& dot : dots) index.emplace(dot.row, static_cast<std::uint32_t>(index.size()));
+    for (const auto& [row, spoke_before, x_before, y_before] : dots) {
       v1::Dot dot;
-      // After the cycle, "said" holds what was said a cycle ago.
-      const float* before = columns.said_state + std::size_t{row} * static_cast<std::size_t>(dims);
-      const bool spoke_before = (columns.said_meta[row] & shard::kMetaValid) != 0;
       const bool liar = (columns.flags[row] & shard::kAdversary) != 0;
       const float* now = shard_->said(row);
-      const auto place = [&](int c) {
-        const float at = liar ? now[c] : columns.state[static_cast<std::size_t>(c) * columns.stride + row];
+      const auto place = [&, at_row = row](int c) {
+        const float at = liar ? now[c] : columns.state[static_cast<std::size_t>(c) * columns.stride + at_row];
         return std::abs(at) <= vaultguard::kMaxDistance ? at : 0.0f;
       };
       dot.set_x(place(x));
       dot.set_y(place(y));
       if (spoke_before && !liar) {
-        dot.set_dx(dot.x() - before[x]);
-        dot.set_dy(dot.y() - before[y]);
+        dot.set_dx(dot.x() - x_before);
+        dot.set_dy(dot.y() - y_before);
       }
       dot.set_region(config_.node);
       dot.set_adversary(liar);
@@ -732,7 +751,8 @@ class ShardHost {
       for (int c = 0; c < dims; ++c) energy += std::abs(shard::EntropyComponent(shard_->said_entropy(row), c));
       dot.set_entropy(energy / static_cast<float>(dims));
       for (int s = 0; s < config_.shard.shape.peers; ++s) {
-        const auto at = index.find(columns.neighbour[static_cast<std::size_t>(s) * columns.stride + row]);
+        const auto at =
+            index.find(shard::NeighbourOf(columns.link[static_cast<std::size_t>(s) * columns.stride + row]));
         if (at != index.end() && at->first != row) dot.add_peer(at->second);
       }
       report->dots.push_back(std::move(dot));

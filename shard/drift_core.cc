@@ -1,9 +1,49 @@
 #include "shard/drift_core.h"
 
+#include <hwy/aligned_allocator.h>
+
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <utility>
+#include <vector>
 
 #include "shard/random.h"
+
+#ifndef LVS_SHARD_DRIFT_CORE_ONCE
+#define LVS_SHARD_DRIFT_CORE_ONCE
+namespace lvs::shard {
+
+// What a cycle's speakers say, until everybody has heard what was said before: groups of rows side by side, in the
+// layout of Columns::said.
+struct Publications {
+  float* rows;
+  std::uint32_t* first_row;  // of each group
+  std::size_t groups = 0;
+  std::size_t rows_a_group = 1;
+};
+
+// Batcher's odd-even merge sort of P (8 or 16) keys: pairs of places whose smaller key comes first.
+template <int P>
+inline constexpr auto kSortingNetwork = [] {
+  struct Network {
+    int size = 0;
+    std::array<std::array<int, 2>, 64> pair{};
+  } network;
+  for (int p = 1; p < P; p *= 2) {
+    for (int k = p; k >= 1; k /= 2) {
+      for (int j = k % p; j <= P - 1 - k; j += 2 * k) {
+        for (int n = 0; n <= std::min(k - 1, P - j - k - 1); ++n) {
+          if ((n + j) / (p * 2) == (n + j + k) / (p * 2)) network.pair[network.size++] = {n + j, n + j + k};
+        }
+      }
+    }
+  }
+  return network;
+}();
+
+}  // namespace lvs::shard
+#endif
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "shard/drift_core.cc"
@@ -30,6 +70,7 @@ using VF = hn::Vec<F>;
 using VI = hn::Vec<I>;
 using VU = hn::Vec<U>;
 using MF = hn::Mask<F>;
+using MI = hn::Mask<I>;
 
 // murmur3's 32-bit finaliser, one draw a lane.
 VU Mix32(U u, VU x) {
@@ -43,6 +84,18 @@ VU Mix32(U u, VU x) {
 VU WordOf(U u, std::uint32_t seed32, std::uint32_t cycle, VU row) {
   return Mix32(u, hn::Add(hn::Mul(row, hn::Set(u, 0x9e3779b1u)), hn::Set(u, seed32 ^ (cycle * 0x85ebca77u))));
 }
+
+// Whether a message arrives is drawn when it is sent: a receiver that missed it stays without it until the next one.
+// 31 bits, uniform, by receiver, link and cycle of publication.
+HWY_INLINE VI LossDraw(U u, std::uint32_t seed32, VU rows, int link, VU meta) {
+  const VU sent = hn::Mul(hn::And(meta, hn::Set(u, 0xffffu)), hn::Set(u, 0x85ebca77u));
+  const VU receiver = hn::Add(hn::Mul(rows, hn::Set(u, 16u * 0x9e3779b1u)),
+                              hn::Set(u, static_cast<std::uint32_t>(link) * 0x9e3779b1u + seed32 * 0x27d4eb2fu));
+  return hn::BitCast(hn::RebindToSigned<U>(), hn::ShiftRight<1>(Mix32(u, hn::Xor(receiver, sent))));
+}
+
+// Five bits of an entropy packet, for the repetition count test.
+HWY_INLINE VU EntropyHash(U u, VU word) { return hn::ShiftRight<27>(hn::Mul(word, hn::Set(u, 0x9e3779b1u))); }
 
 // Lanes in which one of the four signed bytes lies beyond +-119: an honest packet has none (EntropyWord).
 hn::Mask<U> AnyByteAtRails(U u, VU word) {
@@ -65,45 +118,33 @@ VU EntropyBytes(U u, VU word) {
   return bytes;
 }
 
-// Batcher's odd-even merge sort over P (8 or 16) keys, lane by lane: compare-exchange min to the front.
-template <int P>
-HWY_INLINE void SortKeys(I i, VI (&key)[P]) {
-  for (int p = 1; p < P; p *= 2) {
-    for (int k = p; k >= 1; k /= 2) {
-      for (int j = k % p; j <= P - 1 - k; j += 2 * k) {
-        const int last = std::min(k - 1, P - j - k - 1);
-        for (int n = 0; n <= last; ++n) {
-          if ((n + j) / (p * 2) == (n + j + k) / (p * 2)) {
-            const VI a = key[n + j];
-            const VI b = key[n + j + k];
-            key[n + j] = hn::Min(a, b);
-            key[n + j + k] = hn::Max(a, b);
-          }
-        }
-      }
-    }
-  }
+// Sorts P keys, lane by lane.
+template <int P, std::size_t... kStep>
+HWY_INLINE void SortKeys(VI (&key)[P], std::index_sequence<kStep...>) {
+  const auto exchange = [&key](int low, int high) {
+    const VI smaller = hn::Min(key[low], key[high]);
+    key[high] = hn::Max(key[low], key[high]);
+    key[low] = smaller;
+  };
+  (exchange(kSortingNetwork<P>.pair[kStep][0], kSortingNetwork<P>.pair[kStep][1]), ...);
 }
 
 // The weighted median of distances: a key holds the distance's float bits with the weight in the low byte, so that one
-// integer sort carries both. Returns 0 where there is no weight.
+// integer sort carries both. It is the last key with less than half of the weight before it; 0 where there is none.
 template <int P>
 HWY_INLINE VF WeightedMedian(F f, I i, VI (&key)[P], VI total) {
-  SortKeys<P>(i, key);
+  SortKeys<P>(key, std::make_index_sequence<kSortingNetwork<P>.size>());
   const VI byte = hn::Set(i, 0xff);
-  VI below = hn::Zero(i);
+  VI twice_before = hn::Zero(i);
   VI median = hn::Zero(i);
-  auto found = hn::Eq(total, hn::Zero(i));  // no weight: the median stays 0
   for (int s = 0; s < P; ++s) {
-    below = hn::Add(below, hn::And(key[s], byte));
-    const auto reached = hn::Not(hn::Lt(hn::Add(below, below), total));
-    median = hn::IfThenElse(hn::AndNot(found, reached), hn::AndNot(byte, key[s]), median);
-    found = hn::Or(found, reached);
+    median = hn::Max(median, hn::IfThenElseZero(hn::Lt(twice_before, total), key[s]));
+    const VI weight = hn::And(key[s], byte);
+    twice_before = hn::Add(twice_before, hn::Add(weight, weight));
   }
-  return hn::BitCast(f, median);
+  return hn::BitCast(f, hn::AndNot(byte, median));
 }
 
-// Counts how often each thing happened, in lanes; the sums are integers, so their order does not matter.
 HWY_INLINE std::uint64_t Sum(I i, VI v) {
   HWY_ALIGN std::int32_t lane[HWY_MAX_BYTES / 4];
   hn::Store(v, i, lane);
@@ -112,57 +153,121 @@ HWY_INLINE std::uint64_t Sum(I i, VI v) {
   return sum;
 }
 
-// Rows that do nothing this cycle say what they said before.
-void RepeatRows(const Columns& col, std::size_t row, std::size_t n, int dims) {
-  std::memcpy(col.said_state + row * dims, col.heard_state + row * dims, n * dims * sizeof(float));
-  std::memcpy(col.said_meta + row, col.heard_meta + row, n * sizeof(std::uint32_t));
-  std::memcpy(col.said_entropy + row, col.heard_entropy + row, n * sizeof(std::uint32_t));
+// One lane's row where Words() reads it: four words in a run, those of every fourth lane side by side.
+template <int W>
+HWY_INLINE void Place(const float* row, std::size_t lane, std::size_t lanes, float* HWY_RESTRICT heard) {
+  for (std::size_t word = 0; word < W; word += 4) {
+    std::memcpy(heard + (word + lane % 4) * lanes + lane / 4 * 4, row + word, 4 * sizeof(float));
+  }
 }
 
-// K value slots, E free coordinates; P peers padded to 8 or 16. 0 for K means that the shape is read at run time.
-template <int K, int E, int P>
-void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, const Columns& col, StepCounts* counts) {
+// What the neighbours at the far ends of a vector of links said.
+template <int W>
+HWY_INLINE void Hear(U u, const float* said, const std::uint32_t* link, float* HWY_RESTRICT heard) {
+  HWY_ALIGN std::uint32_t first_word[HWY_MAX_BYTES / 4];
+  hn::Store(hn::ShiftLeft < W == 8 ? 3 : 4 > (hn::And(hn::Load(u, link), hn::Set(u, kNeighbourMask))), u, first_word);
+  const std::size_t lanes = hn::Lanes(u);
+  HWY_UNROLL(16)
+  for (std::size_t lane = 0; lane < lanes; ++lane) Place<W>(said + first_word[lane], lane, lanes, heard);
+}
+
+// The same of `lanes` rows that lie side by side.
+template <int W>
+HWY_INLINE void HearOwn(const float* said, std::size_t lanes, float* HWY_RESTRICT heard) {
+  HWY_UNROLL(16)
+  for (std::size_t lane = 0; lane < lanes; ++lane) Place<W>(said + lane * W, lane, lanes, heard);
+}
+
+#if HWY_TARGET != HWY_SCALAR  // one lane is its own transpose
+// Rows of 4 x 4 words, transposed in each block of four lanes.
+HWY_INLINE void Transpose(F f, VF* word) {
+  const hn::Repartition<std::uint64_t, F> pairs;
+  const auto wide = [pairs](VF x) { return hn::BitCast(pairs, x); };
+  const VF ab_low = hn::InterleaveLower(f, word[0], word[1]);
+  const VF ab_high = hn::InterleaveUpper(f, word[0], word[1]);
+  const VF cd_low = hn::InterleaveLower(f, word[2], word[3]);
+  const VF cd_high = hn::InterleaveUpper(f, word[2], word[3]);
+  word[0] = hn::BitCast(f, hn::InterleaveLower(pairs, wide(ab_low), wide(cd_low)));
+  word[1] = hn::BitCast(f, hn::InterleaveUpper(pairs, wide(ab_low), wide(cd_low)));
+  word[2] = hn::BitCast(f, hn::InterleaveLower(pairs, wide(ab_high), wide(cd_high)));
+  word[3] = hn::BitCast(f, hn::InterleaveUpper(pairs, wide(ab_high), wide(cd_high)));
+}
+
+#endif
+
+// A vector a word of what Hear() put there. Words that nobody reads cost nothing.
+template <int W>
+HWY_INLINE void Words(F f, const float* heard, VF (&word)[W]) {
+  const std::size_t lanes = hn::Lanes(f);
+  for (std::size_t n = 0; n < W; ++n) word[n] = hn::Load(f, heard + n * lanes);
+#if HWY_TARGET != HWY_SCALAR
+  for (std::size_t n = 0; n < W; n += 4) Transpose(f, word + n);
+#endif
+}
+
+// The way back: a vector a word, to rows that lie side by side.
+template <int W>
+HWY_INLINE void StoreRows(F f, VF (&word)[W], float* rows) {
+#if HWY_TARGET == HWY_SCALAR
+  for (std::size_t n = 0; n < W; ++n) hn::Store(word[n], f, rows + n);
+#else
+  const std::size_t lanes = hn::Lanes(f);
+  HWY_ALIGN float block[HWY_MAX_BYTES / 4];
+  for (std::size_t n = 0; n < W; n += 4) {
+    Transpose(f, word + n);
+    for (std::size_t of_four = 0; of_four < 4; ++of_four) {
+      hn::Store(word[n + of_four], f, block);
+      for (std::size_t first = 0; first < lanes; first += 4) {
+        std::memcpy(rows + (first + of_four) * W + n, block + first, 4 * sizeof(float));
+      }
+    }
+  }
+#endif
+}
+
+// K value slots, E free coordinates, P peers (0 for K: the shape is read at run time, and P is its peers padded to 8 or
+// 16); W words of what a row says.
+template <int K, int E, int P, int W>
+void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, const Columns& col, Publications* out,
+          StepCounts* counts) {
   const F f;
   const I i;
   const U u;
   const Bytes b8;
   const int k = K > 0 ? K : shape.value_slots;
-  const int e = K > 0 ? E : shape.free_coordinates;
-  const int dims = k + e;
-  const int peers = shape.peers;
+  const int dims = K > 0 ? K + E : shape.dimensions();
+  const int peers = K > 0 ? P : shape.peers;
   const std::size_t lanes = hn::Lanes(f);
-  constexpr int kBuffer = K > 0 ? K + E : kMaxDimensions;
+  constexpr int kBuffer = K > 0 ? K + E : W - 2;
+  constexpr std::size_t kLanes = HWY_MAX_BYTES / 4;
 
   const std::uint32_t seed32 = static_cast<std::uint32_t>(Mix(in.seed)) | 1u;
   const std::uint32_t cycle32 = static_cast<std::uint32_t>(in.cycle);
   const VU cycle16 = hn::Set(u, cycle32 & 0xffffu);
-  const VU loss_seed = hn::Set(u, seed32 * 0x27d4eb2fu);
-  const auto loss_below = static_cast<std::int32_t>(std::min(in.loss, 1.0) * 0x7fffffff);
-  const VF far = hn::Set(f, vaultguard::kMaxDistance);
+  const bool lossy = in.loss > 0;
+  const VI loss_below = hn::Set(i, static_cast<std::int32_t>(std::min(in.loss, 1.0) * 0x7fffffff));
+  const VI far = hn::BitCast(i, hn::Set(f, vaultguard::kMaxDistance));
+  const VI size_bits = hn::Set(i, 0x7fffffff);
+  const VI keep = hn::Set(i, ~0xff);
   const VF zero = hn::Zero(f);
   const VI zero_i = hn::Zero(i);
   const VI one_i = hn::Set(i, 1);
+  const VF one = hn::Set(f, 1.0f);
   const VF w0 = hn::Set(f, p.ledger_weight * 255.0f);
 
-  std::uint64_t updated = 0, published = 0, packets = 0;
+  StepCounts sum;
+  const auto count = [i](auto mask) { return static_cast<std::uint64_t>(hn::CountTrue(i, mask)); };
   // Lane by lane over the whole shard: at most 16 x 255 a row group, so 8 million rows fit.
-  VI n_heard = zero_i, n_lost = zero_i, n_stale = zero_i, n_not_finite = zero_i, n_saturated = zero_i,
-     n_repeated = zero_i;
-  VI n_up = zero_i, n_down = zero_i, n_trust = zero_i;
-  std::uint64_t clamped[vaultguard::kClamps] = {};
+  VI trust_heard = zero_i;
 
   for (std::size_t row = col.first_local; row < col.end; row += lanes) {
     const VU rows = hn::Iota(u, static_cast<std::uint32_t>(row));
     const VI flags = hn::PromoteTo(i, hn::LoadU(b8, col.flags + row));
-    const auto alive = hn::TestBit(flags, hn::Set(i, kAlive));
-    const auto resting = hn::And(
-        hn::TestBit(flags, hn::Set(i, kLowPower)),
-        hn::Ne(hn::BitCast(i, hn::And(hn::Add(rows, hn::Set(u, cycle32)), hn::Set(u, kLowPowerPeriod - 1))), zero_i));
-    const auto active = hn::AndNot(resting, alive);
-    if (hn::AllFalse(i, active)) {
-      RepeatRows(col, row, lanes, dims);
-      continue;
+    auto active = hn::TestBit(flags, hn::Set(i, kAlive));
+    if (!LowPowerTurn(static_cast<std::uint32_t>(row), cycle32)) {
+      active = hn::AndNot(hn::TestBit(flags, hn::Set(i, kLowPower)), active);
     }
+    if (hn::AllFalse(i, active)) continue;
     const MF active_f = hn::RebindMask(f, active);
 
     VF v[kBuffer];
@@ -170,111 +275,112 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
     for (int c = 0; c < dims; ++c) v[c] = hn::Load(f, col.state + c * col.stride + row);
     for (int c = 0; c < k; ++c) own_distance = hn::Max(own_distance, hn::Abs(v[c]));
 
-    // Receive and weigh (SPEC-7.2 steps 1 and 2). diff is kept for the second pass.
-    HWY_ALIGN float diff[P * kBuffer * (HWY_MAX_BYTES / 4)];
+    // Receive and weigh (SPEC-7.2 steps 1 and 2). First everything is fetched, so that the fetches wait for memory
+    // together; then link by link. diff is kept for the second pass.
+    HWY_ALIGN float heard[P * W * kLanes];
+    HWY_ALIGN float diff[P * kBuffer * kLanes];
+    for (int s = 0; s < peers; ++s) Hear<W>(u, col.said, col.link + s * col.stride + row, heard + s * W * lanes);
     VI key_value[P];
     VI key_free[P];
-    VF distance_value[P];
-    VF distance_free[P];
+    VI distance_value[P];
+    VI distance_free[P];
     VI weight[P];
     VI trust[P];
-    VI flooded[P];
+    MI flooded[P];
+    const MI none = hn::Lt(zero_i, zero_i);
     VI total = zero_i;
     VF entropy[kBuffer];
     for (int c = 0; c < dims; ++c) entropy[c] = zero;
     VI entropy_heard = zero_i;
     for (int s = 0; s < P; ++s) {
+      flooded[s] = none;
       if (s >= peers) {
         key_value[s] = key_free[s] = hn::Set(i, 0x7f7fff00);
-        weight[s] = trust[s] = flooded[s] = zero_i;
-        distance_value[s] = distance_free[s] = zero;
         continue;
       }
-      const VU peer = hn::Load(u, col.neighbour + s * col.stride + row);
-      const VI peer_i = hn::BitCast(i, peer);
-      const VU meta = hn::GatherIndex(u, col.heard_meta, peer_i);
-      const VU age = hn::And(hn::Sub(cycle16, meta), hn::Set(u, 0xffffu));
-      const auto valid = hn::And(active, hn::RebindMask(i, hn::TestBit(meta, hn::Set(u, kMetaValid))));
-      // A message is lost or not when it is sent: a receiver that missed it stays without it until the next one.
-      const VU draw =
-          Mix32(u, hn::Add(hn::Mul(hn::Add(hn::Mul(rows, hn::Set(u, 16u)), hn::Set(u, static_cast<std::uint32_t>(s))),
-                                   hn::Set(u, 0x9e3779b1u)),
-                           hn::Xor(loss_seed, hn::Mul(hn::And(meta, hn::Set(u, 0xffffu)), hn::Set(u, 0x85ebca77u)))));
-      const auto arrived = hn::Not(hn::Lt(hn::BitCast(i, hn::ShiftRight<1>(draw)), hn::Set(i, loss_below)));
-      const auto fresh = hn::Not(hn::Gt(hn::BitCast(i, age), hn::Set(i, vaultguard::kSilenceCycles)));
-      const VI first = hn::Mul(peer_i, hn::Set(i, dims));
-      auto finite = hn::Eq(zero_i, zero_i);
-      VF dv = zero;
-      VF df = zero;
+      VF word[W];
+      Words<W>(f, heard + s * W * lanes, word);
+      const VU meta = hn::BitCast(u, word[W - 2]);
+      const VI age = hn::BitCast(i, hn::And(hn::Sub(cycle16, meta), hn::Set(u, 0xffffu)));
+      auto received = hn::And(active, hn::RebindMask(i, hn::TestBit(meta, hn::Set(u, kMetaValid))));
+      if (lossy) {
+        const auto arrived = hn::Not(hn::Lt(LossDraw(u, seed32, rows, s, meta), loss_below));
+        sum.lost += count(hn::AndNot(arrived, received));
+        received = hn::And(received, arrived);
+      }
+      const auto fresh = hn::Not(hn::Gt(age, hn::Set(i, vaultguard::kSilenceCycles)));
+      // Sizes are compared as integers, where NaN and infinity are the largest.
+      VI dv = zero_i;
+      VI df = zero_i;
       for (int c = 0; c < dims; ++c) {
-        const VF d = hn::Sub(hn::GatherIndex(f, col.heard_state + c, first), v[c]);
-        const VF size = hn::Abs(d);
-        finite = hn::And(finite, hn::RebindMask(i, hn::Le(size, far)));
-        if (c < k) {
-          dv = hn::Max(dv, size);
-        } else {
-          df = hn::Max(df, size);
-        }
+        const VF d = hn::Sub(word[c], v[c]);
+        const VI size = hn::And(hn::BitCast(i, d), size_bits);
+        (c < k ? dv : df) = hn::Max(c < k ? dv : df, size);
         hn::Store(d, f, diff + (s * dims + c) * lanes);
       }
-      const auto received = hn::And(valid, arrived);
+      const auto finite = hn::Not(hn::Gt(hn::Max(dv, df), far));
       const auto usable = hn::And(received, hn::And(fresh, finite));
-      n_lost = hn::Add(n_lost, hn::IfThenElseZero(hn::AndNot(arrived, valid), one_i));
-      n_stale = hn::Add(n_stale, hn::IfThenElseZero(hn::AndNot(fresh, received), one_i));
-      n_not_finite = hn::Add(n_not_finite, hn::IfThenElseZero(hn::AndNot(finite, hn::And(received, fresh)), one_i));
-      n_heard = hn::Add(n_heard, hn::IfThenElseZero(usable, one_i));
-      const MF usable_f = hn::RebindMask(f, usable);
-      dv = hn::IfThenElseZero(usable_f, dv);
-      df = hn::IfThenElseZero(usable_f, df);
+      if (!hn::AllTrue(i, hn::Or(usable, hn::Not(received)))) {
+        sum.refused.Add(Refusal::kStale, count(hn::AndNot(fresh, received)));
+        sum.refused.Add(Refusal::kNotFinite, count(hn::AndNot(finite, hn::And(received, fresh))));
+      }
+      if (!hn::AllTrue(i, finite)) {
+        for (int c = 0; c < dims; ++c) {
+          float* at = diff + (s * dims + c) * lanes;
+          hn::Store(hn::IfThenElseZero(hn::RebindMask(f, finite), hn::Load(f, at)), f, at);
+        }
+      }
+      sum.heard += count(usable);
+      dv = hn::IfThenElseZero(usable, dv);
+      df = hn::IfThenElseZero(usable, df);
 
+      // DC (SPEC-5.3): trust by link times the sender's drift weight; clipping below is its value part.
+      const VU link = hn::Load(u, col.link + s * col.stride + row);
+      trust[s] = hn::BitCast(i, hn::ShiftRight<24>(link));
+      const VI claimed = hn::BitCast(i, hn::ShiftRight<24>(meta));
+      weight[s] = hn::IfThenElseZero(usable, hn::ShiftRight<8>(hn::Add(hn::Mul(trust[s], claimed), trust[s])));
+      total = hn::Add(total, weight[s]);
+      trust_heard = hn::Add(trust_heard, hn::IfThenElseZero(usable, trust[s]));
+      distance_value[s] = dv;
+      distance_free[s] = df;
+      key_value[s] = hn::Or(hn::And(dv, keep), weight[s]);
+      key_free[s] = hn::Or(hn::And(df, keep), weight[s]);
+
+      const auto news =
+          hn::And(usable, hn::And(hn::Eq(age, one_i), hn::RebindMask(i, hn::TestBit(meta, hn::Set(u, kMetaPacket)))));
+      if (hn::AllFalse(i, news)) continue;
       // Entropy health, link by link: rails, and the repetition count test (NIST SP 800-90B 4.4.1, H = 5, cutoff 7:
       // alpha 2^-30).
-      const VU word = hn::GatherIndex(u, col.heard_entropy, peer_i);
-      const auto at_rails = hn::RebindMask(i, AnyByteAtRails(u, word));
-      const auto news = hn::And(usable, hn::And(hn::RebindMask(i, hn::Eq(age, hn::Set(u, 1u))),
-                                                hn::RebindMask(i, hn::TestBit(meta, hn::Set(u, kMetaPacket)))));
-      const VI last = hn::PromoteTo(i, hn::LoadU(b8, col.link_entropy + s * col.stride + row));
-      const VI hash = hn::BitCast(i, hn::ShiftRight<27>(Mix32(u, word)));
+      const VU packet = hn::BitCast(u, word[W - 1]);
+      std::uint8_t* last_at = col.link_entropy + s * col.stride + row;
+      const VI last = hn::PromoteTo(i, hn::LoadU(b8, last_at));
+      const VI hash = hn::BitCast(i, EntropyHash(u, packet));
       const auto same = hn::Eq(hn::ShiftRight<3>(last), hash);
       const VI run = hn::IfThenElse(same, hn::Min(hn::Add(hn::And(last, hn::Set(i, 7)), one_i), hn::Set(i, 7)), one_i);
-      const VI link_entropy = hn::IfThenElse(news, hn::Or(hn::ShiftLeft<3>(hash), run), last);
-      hn::StoreU(hn::DemoteTo(b8, link_entropy), b8, col.link_entropy + s * col.stride + row);
+      hn::StoreU(hn::DemoteTo(b8, hn::IfThenElse(news, hn::Or(hn::ShiftLeft<3>(hash), run), last)), b8, last_at);
       const auto stuck = hn::And(news, hn::Gt(run, hn::Set(i, 6)));
-      const auto railed = hn::And(news, at_rails);
-      n_repeated = hn::Add(n_repeated, hn::IfThenElseZero(stuck, one_i));
-      n_saturated = hn::Add(n_saturated, hn::IfThenElseZero(railed, one_i));
-      const auto flood = hn::Or(stuck, railed);
-      const auto noise_ok = hn::AndNot(flood, news);
+      const auto railed = hn::And(news, hn::RebindMask(i, AnyByteAtRails(u, packet)));
+      // A link in a flood is struck below; its distance counts as usual.
+      flooded[s] = hn::Or(stuck, railed);
+      if (!hn::AllFalse(i, flooded[s])) {
+        sum.refused.Add(Refusal::kEntropyRepeated, count(stuck));
+        sum.refused.Add(Refusal::kEntropySaturated, count(railed));
+      }
+      const auto noise_ok = hn::AndNot(flooded[s], news);
       entropy_heard = hn::Add(entropy_heard, hn::IfThenElseZero(noise_ok, one_i));
-      VU bytes = word;
-      VU mixed = word;
+      VU bytes = hn::IfThenElseZero(hn::RebindMask(u, noise_ok), packet);
+      VU mixed = packet;
       for (int c = 0; c < dims; ++c) {
         if (c == 4 || c == 8) {
           mixed = Mix32(u, mixed);
-          bytes = EntropyBytes(u, mixed);
+          bytes = hn::IfThenElseZero(hn::RebindMask(u, noise_ok), EntropyBytes(u, mixed));
         }
         const VI component = hn::ShiftRight<24>(hn::BitCast(i, (c & 3) == 0   ? hn::ShiftLeft<24>(bytes)
                                                                : (c & 3) == 1 ? hn::ShiftLeft<16>(bytes)
                                                                : (c & 3) == 2 ? hn::ShiftLeft<8>(bytes)
                                                                               : bytes));
-        entropy[c] = hn::Add(entropy[c], hn::ConvertTo(f, hn::IfThenElseZero(noise_ok, component)));
+        entropy[c] = hn::Add(entropy[c], hn::ConvertTo(f, component));
       }
-
-      // DC (SPEC-5.3): trust by link times the sender's drift weight; clipping below is its value part.
-      trust[s] = hn::PromoteTo(i, hn::LoadU(b8, col.trust + s * col.stride + row));
-      const VI claimed = hn::BitCast(i, hn::ShiftRight<24>(meta));
-      VI w = hn::ShiftRight<8>(hn::Mul(trust[s], hn::Add(claimed, one_i)));
-      w = hn::IfThenElseZero(usable, w);
-      weight[s] = w;
-      total = hn::Add(total, w);
-      // A link in a flood is struck below; its distance counts as usual.
-      flooded[s] = hn::IfThenElseZero(flood, one_i);
-      distance_value[s] = dv;
-      distance_free[s] = df;
-      const VI keep = hn::Set(i, ~0xff);
-      key_value[s] = hn::Or(hn::And(hn::BitCast(i, dv), keep), w);
-      key_free[s] = hn::Or(hn::And(hn::BitCast(i, df), keep), w);
-      n_trust = hn::Add(n_trust, hn::IfThenElseZero(usable, trust[s]));
     }
 
     // The bound adapts, and remembers (drift.md rule 4).
@@ -294,73 +400,79 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
     const VF tau_value = remember(median_value, tau_value_before, vaultguard::kMinBoundVu);
     const VF tau_free = remember(median_free, tau_free_before, vaultguard::kMinBoundFree);
 
-    // Trust is earned by link (rule 5), and the clipped average (rules 2 and 3).
+    // Trust is earned by link (rule 5), and the clipped average (rules 2 and 3). What has no voice weighs nothing.
     const VF strike_value = hn::Max(hn::Mul(hn::Set(f, p.strike_factor), tau_value), own_distance);
     const VF strike_free = hn::Mul(hn::Set(f, p.strike_factor), tau_free);
-    VF sum[kBuffer];
-    for (int c = 0; c < dims; ++c) sum[c] = zero;
+    VF drawn[kBuffer];
+    for (int c = 0; c < dims; ++c) drawn[c] = zero;
     VF spread_value = zero;
     VF spread_free = zero;
     for (int s = 0; s < peers; ++s) {
-      const auto counts_here = hn::Gt(weight[s], zero_i);
       const VF w = hn::ConvertTo(f, weight[s]);
-      VF pull = zero;
       VF clipped_value = zero;
       VF clipped_free = zero;
       for (int c = 0; c < dims; ++c) {
         const VF tau = c < k ? tau_value : tau_free;
-        const VF d = hn::IfThenElseZero(hn::RebindMask(f, counts_here), hn::Load(f, diff + (s * dims + c) * lanes));
+        const VF d = hn::Load(f, diff + (s * dims + c) * lanes);
         const VF clipped = hn::Max(hn::Min(d, tau), hn::Neg(tau));
-        sum[c] = hn::Add(sum[c], hn::Mul(w, clipped));
-        if (c < k) {
-          pull = hn::Add(pull, d);
-          clipped_value = hn::Max(clipped_value, hn::Abs(clipped));
-        } else {
-          clipped_free = hn::Max(clipped_free, hn::Abs(clipped));
-        }
+        drawn[c] = hn::Add(drawn[c], hn::Mul(w, clipped));
+        (c < k ? clipped_value : clipped_free) = hn::Max(c < k ? clipped_value : clipped_free, hn::Abs(clipped));
       }
       spread_value = hn::Add(spread_value, hn::Mul(w, clipped_value));
       spread_free = hn::Add(spread_free, hn::Mul(w, clipped_free));
-      const auto outside =
-          hn::RebindMask(i, hn::Or(hn::Gt(distance_value[s], strike_value), hn::Gt(distance_free[s], strike_free)));
-      const auto struck = hn::Or(outside, hn::Gt(flooded[s], zero_i));
-      const auto value_struck = hn::And(counts_here, hn::RebindMask(i, hn::Gt(distance_value[s], strike_value)));
-      const auto downward = hn::RebindMask(i, hn::Lt(pull, zero));
-      n_down = hn::Add(n_down, hn::IfThenElseZero(hn::And(value_struck, downward), one_i));
-      n_up = hn::Add(n_up, hn::IfThenElseZero(hn::AndNot(downward, value_struck), one_i));
+
+      const auto has_voice = hn::Gt(weight[s], zero_i);
+      const auto value_struck =
+          hn::And(has_voice, hn::RebindMask(i, hn::Gt(hn::BitCast(f, distance_value[s]), strike_value)));
+      if (!hn::AllFalse(i, value_struck)) {
+        VF pull = zero;
+        for (int c = 0; c < k; ++c) pull = hn::Add(pull, hn::Load(f, diff + (s * dims + c) * lanes));
+        const auto downward = hn::RebindMask(i, hn::Lt(pull, zero));
+        sum.strikes_down += count(hn::And(value_struck, downward));
+        sum.strikes_up += count(hn::AndNot(downward, value_struck));
+      }
+      const auto struck = hn::Or(hn::Or(value_struck, flooded[s]),
+                                 hn::RebindMask(i, hn::Gt(hn::BitCast(f, distance_free[s]), strike_free)));
       const VI less = hn::ShiftRight<8>(hn::Mul(trust[s], hn::Set(i, 205)));       // x 0.8
       const VI more = hn::Min(hn::Add(trust[s], hn::Set(i, 5)), hn::Set(i, 255));  // + 0.02
-      const VI now = hn::IfThenElse(counts_here, hn::IfThenElse(struck, less, more), trust[s]);
-      hn::StoreU(hn::DemoteTo(b8, now), b8, col.trust + s * col.stride + row);
+      const VI now = hn::IfThenElse(has_voice, hn::IfThenElse(struck, less, more), trust[s]);
+      if (!hn::AllTrue(i, hn::Eq(now, trust[s]))) {
+        std::uint32_t* at = col.link + s * col.stride + row;
+        const VU neighbour = hn::And(hn::Load(u, at), hn::Set(u, kNeighbourMask));
+        hn::Store(hn::Or(neighbour, hn::ShiftLeft<24>(hn::BitCast(u, now))), u, at);
+      }
     }
 
     // Drift (rules 3 and 6), then VaultGuard (rule 7).
     const VF voices = hn::ConvertTo(f, total);
     const VF voices_value = hn::Add(voices, w0);
-    const VF voices_free = hn::Max(voices, hn::Set(f, 1.0f));
-    const VF sigma_value = hn::Div(spread_value, hn::Max(voices, hn::Set(f, 1.0f)));
+    const VF voices_free = hn::Max(voices, one);
+    const VF sigma_value = hn::Div(spread_value, voices_free);
     const VF sigma_free = hn::Div(spread_free, voices_free);
-    const VF noise = hn::Div(hn::Set(f, p.alpha / kEntropySteps),
-                             hn::Sqrt(hn::Max(hn::ConvertTo(f, entropy_heard), hn::Set(f, 1.0f))));
-    const VF band =
-        hn::Max(hn::Mul(hn::Load(f, col.band + row), hn::Set(f, p.band_decay)), hn::Set(f, vaultguard::kMinBandVu));
-    auto none = hn::Ne(zero_i, zero_i);
+    const VF noise =
+        hn::Div(hn::Set(f, p.alpha / kEntropySteps), hn::Sqrt(hn::Max(hn::ConvertTo(f, entropy_heard), one)));
+    const VF noise_value = hn::Mul(noise, sigma_value);
+    const VF noise_free = hn::Mul(noise, sigma_free);
+    const VF band_before = hn::Load(f, col.band + row);
+    const VF band = hn::Max(hn::Mul(band_before, hn::Set(f, p.band_decay)), hn::Set(f, vaultguard::kMinBandVu));
     auto by_finite = none, by_shift = none, by_floor = none, by_band = none;
+    VF own[W];
+    HWY_ALIGN float own_said[W * kLanes];
+    HearOwn<W>(col.said + row * W, lanes, own_said);
+    Words<W>(f, own_said, own);
     VF moved_value = zero;
     VF moved_free = zero;
     VF next[kBuffer];
-    HWY_ALIGN float said[kBuffer * (HWY_MAX_BYTES / 4)];
-    const VI own_first = hn::Mul(hn::BitCast(i, rows), hn::Set(i, dims));
     for (int c = 0; c < dims; ++c) {
       VF correction;
       if (c < k) {
         const VF home = hn::Max(hn::Min(hn::Neg(v[c]), tau_value), hn::Neg(tau_value));
-        correction = hn::Div(hn::Add(sum[c], hn::Mul(w0, home)), voices_value);
-        correction = hn::Add(hn::Mul(hn::Set(f, p.beta), correction), hn::Mul(hn::Mul(noise, sigma_value), entropy[c]));
+        correction = hn::Div(hn::Add(drawn[c], hn::Mul(w0, home)), voices_value);
       } else {
-        correction = hn::Div(sum[c], voices_free);
-        correction = hn::Add(hn::Mul(hn::Set(f, p.beta), correction), hn::Mul(hn::Mul(noise, sigma_free), entropy[c]));
+        correction = hn::Div(drawn[c], voices_free);
       }
+      correction =
+          hn::Add(hn::Mul(hn::Set(f, p.beta), correction), hn::Mul(c < k ? noise_value : noise_free, entropy[c]));
       const auto finite = guard::RequireFinite(f, correction);
       const auto shift = guard::LimitShift(f, finite.value, c < k ? tau_value : tau_free);
       VF state = hn::Add(v[c], shift.value);
@@ -375,84 +487,76 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
       }
       next[c] = hn::IfThenElse(active_f, state, v[c]);
       hn::Store(next[c], f, col.state + c * col.stride + row);
-      const VF before = hn::GatherIndex(f, col.heard_state + c, own_first);
-      const VF moved = hn::Abs(hn::Sub(next[c], before));
-      if (c < k) {
-        moved_value = hn::Max(moved_value, moved);
-      } else {
-        moved_free = hn::Max(moved_free, moved);
-      }
+      (c < k ? moved_value : moved_free) = hn::Max(c < k ? moved_value : moved_free, hn::Abs(hn::Sub(next[c], own[c])));
     }
     hn::Store(hn::IfThenElse(active_f, tau_value, tau_value_before), f, col.bound_value + row);
     hn::Store(hn::IfThenElse(active_f, tau_free, tau_free_before), f, col.bound_free + row);
-    hn::Store(hn::IfThenElse(active_f, band, hn::Load(f, col.band + row)), f, col.band + row);
+    hn::Store(hn::IfThenElse(active_f, band, band_before), f, col.band + row);
+    sum.updated += count(active);
+    if (!hn::AllFalse(i, hn::And(active, hn::Or(hn::Or(by_finite, by_shift), hn::Or(by_floor, by_band))))) {
+      sum.clamped[static_cast<int>(Clamp::kFinite)] += count(hn::And(active, by_finite));
+      sum.clamped[static_cast<int>(Clamp::kShift)] += count(hn::And(active, by_shift));
+      sum.clamped[static_cast<int>(Clamp::kFloor)] += count(hn::And(active, by_floor));
+      sum.clamped[static_cast<int>(Clamp::kBand)] += count(hn::And(active, by_band));
+    }
 
     // Publish when there is something to say (rule 8): SPEC-7.2 step 4.
-    const VU own_meta = hn::Load(u, col.heard_meta + row);
-    const VU own_age = hn::And(hn::Sub(cycle16, own_meta), hn::Set(u, 0xffffu));
+    const VU own_meta = hn::BitCast(u, own[W - 2]);
+    const VI own_age = hn::BitCast(i, hn::And(hn::Sub(cycle16, own_meta), hn::Set(u, 0xffffu)));
     const VF q = hn::Set(f, p.publish_factor);
     const VF news_value = hn::Max(hn::Mul(q, tau_value), hn::Set(f, vaultguard::kMinNewsVu));
     const VF news_free = hn::Max(hn::Mul(q, tau_free), hn::Set(f, vaultguard::kMinNewsFree));
     const auto changed = hn::RebindMask(i, hn::Or(hn::Gt(moved_value, news_value), hn::Gt(moved_free, news_free)));
-    const auto silent = hn::Not(hn::Lt(hn::BitCast(i, own_age), hn::Set(i, vaultguard::kHeartbeatCycles)));
+    const auto silent = hn::Not(hn::Lt(own_age, hn::Set(i, vaultguard::kHeartbeatCycles)));
     const auto first_word = hn::TestBit(flags, hn::Set(i, kFresh));
     const auto says = hn::And(active, hn::Or(hn::Or(changed, silent), first_word));
+    if (hn::AllFalse(i, says)) continue;
     // A mere sign of life brings no new entropy: there is no disagreement for it to feed.
     const VU phase = hn::Add(rows, hn::Set(u, cycle32));
     const auto turn = hn::Eq(
         hn::BitCast(i, hn::And(hn::Add(phase, hn::ShiftRight<2>(phase)), hn::Set(u, kEntropyPeriod - 1))), zero_i);
     const auto packet = hn::And(active, hn::Or(hn::And(changed, turn), first_word));
-    const VU meta_now = hn::IfThenElse(hn::RebindMask(u, packet), hn::Set(u, Meta(in.cycle, 255) | kMetaPacket),
-                                       hn::Set(u, Meta(in.cycle, 255)));
-    const VU meta_next = hn::IfThenElse(hn::RebindMask(u, says), meta_now, own_meta);
-    hn::Store(meta_next, u, col.said_meta + row);
-    const VU word = EntropyBytes(u, WordOf(u, seed32, cycle32, rows));
-    hn::Store(hn::IfThenElse(hn::RebindMask(u, packet), word, hn::Load(u, col.heard_entropy + row)), u,
-              col.said_entropy + row);
-    const MF says_f = hn::RebindMask(f, says);
-    for (int c = 0; c < dims; ++c) {
-      const VF before = hn::GatherIndex(f, col.heard_state + c, own_first);
-      hn::Store(hn::IfThenElse(says_f, next[c], before), f, said + c * lanes);
-    }
-    float* out = col.said_state + row * dims;
-    for (std::size_t lane = 0; lane < lanes; ++lane) {
-      for (int c = 0; c < dims; ++c) *out++ = said[c * lanes + lane];
-    }
-
-    const auto in_use = [&](auto mask) { return hn::CountTrue(i, hn::And(active, mask)); };
-    updated += hn::CountTrue(i, active);
     const auto honest = hn::Not(hn::TestBit(flags, hn::Set(i, kAdversary)));
-    published += hn::CountTrue(i, hn::And(says, honest));
-    packets += hn::CountTrue(i, hn::And(packet, honest));
-    clamped[static_cast<int>(Clamp::kFinite)] += in_use(by_finite);
-    clamped[static_cast<int>(Clamp::kShift)] += in_use(by_shift);
-    clamped[static_cast<int>(Clamp::kFloor)] += in_use(by_floor);
-    clamped[static_cast<int>(Clamp::kBand)] += in_use(by_band);
+    sum.published += count(hn::And(says, honest));
+    const MF says_f = hn::RebindMask(f, says);
+    for (int c = 0; c < dims; ++c) own[c] = hn::IfThenElse(says_f, next[c], own[c]);
+    const VU meta_now = hn::Set(u, Meta(in.cycle, 255));
+    own[W - 2] = hn::IfThenElse(says_f, hn::BitCast(f, meta_now), own[W - 2]);
+    if (!hn::AllFalse(i, packet)) {
+      sum.packets += count(hn::And(packet, honest));
+      const MF packet_f = hn::RebindMask(f, packet);
+      const VU meta_packet = hn::Or(meta_now, hn::Set(u, kMetaPacket));
+      own[W - 2] = hn::IfThenElse(packet_f, hn::BitCast(f, meta_packet), own[W - 2]);
+      const VU fresh_word = EntropyBytes(u, WordOf(u, seed32, cycle32, rows));
+      own[W - 1] = hn::IfThenElse(packet_f, hn::BitCast(f, fresh_word), own[W - 1]);
+    }
+    out->first_row[out->groups] = static_cast<std::uint32_t>(row);
+    StoreRows<W>(f, own, out->rows + out->groups * lanes * W);
+    ++out->groups;
   }
-
-  counts->updated += updated;
-  counts->published += published;
-  counts->packets += packets;
-  counts->heard += Sum(i, n_heard);
-  counts->lost += Sum(i, n_lost);
-  counts->strikes_up += Sum(i, n_up);
-  counts->strikes_down += Sum(i, n_down);
-  counts->trust += Sum(i, n_trust);
-  counts->refused.Add(Refusal::kStale, Sum(i, n_stale));
-  counts->refused.Add(Refusal::kNotFinite, Sum(i, n_not_finite));
-  counts->refused.Add(Refusal::kEntropySaturated, Sum(i, n_saturated));
-  counts->refused.Add(Refusal::kEntropyRepeated, Sum(i, n_repeated));
-  for (std::size_t n = 0; n < vaultguard::kClamps; ++n) counts->clamped[n] += clamped[n];
+  sum.trust = Sum(i, trust_heard);
+  out->rows_a_group = lanes;
+  *counts += sum;
 }
 
-void SafeStep(const Shape& shape, const DriftParameters& p, const StepInput& in, const Columns& col,
+template <int K, int E, int P>
+void StepOfWidth(const Shape& shape, const DriftParameters& p, const StepInput& in, const Columns& col,
+                 Publications* out, StepCounts* counts) {
+  if (col.said_words == 8) {
+    Step<K, E, P, 8>(shape, p, in, col, out, counts);
+  } else if constexpr (K == 0) {
+    Step<K, E, P, 16>(shape, p, in, col, out, counts);
+  }
+}
+
+void SafeStep(const Shape& shape, const DriftParameters& p, const StepInput& in, const Columns& col, Publications* out,
               StepCounts* counts) {
   if (shape.peers > 8) {
-    Step<0, 0, 16>(shape, p, in, col, counts);
-  } else if (shape.value_slots == 2 && shape.free_coordinates == 2) {
-    Step<2, 2, 8>(shape, p, in, col, counts);
+    StepOfWidth<0, 0, 16>(shape, p, in, col, out, counts);
+  } else if (shape.value_slots == 2 && shape.free_coordinates == 2 && shape.peers == 8) {
+    StepOfWidth<2, 2, 8>(shape, p, in, col, out, counts);
   } else {
-    Step<0, 0, 8>(shape, p, in, col, counts);
+    StepOfWidth<0, 0, 8>(shape, p, in, col, out, counts);
   }
 }
 
@@ -468,54 +572,81 @@ HWY_EXPORT(SafeStep);
 
 // The paper's equation taken literally, with constant-variance entropy and nothing that guards it (drift.md, "What
 // fails"). It is here to be compared with, not to be used.
-void PlainStep(const Shape& shape, const DriftParameters& p, const StepInput& in, const Columns& col,
+void PlainStep(const Shape& shape, const DriftParameters& p, const StepInput& in, const Columns& col, Publications* out,
                StepCounts* counts) {
   const int dims = shape.dimensions();
   const auto loss_below = in.loss < 1.0 ? static_cast<std::uint64_t>(in.loss * 0x1p64) : ~std::uint64_t{0};
   for (std::size_t row = col.first_local; row < col.end; ++row) {
+    if ((col.flags[row] & kAlive) == 0) continue;
     float next[vaultguard::kMaxDimensions];
     for (int c = 0; c < dims; ++c) next[c] = col.state[c * col.stride + row];
-    if (col.flags[row] & kAlive) {
-      float sum[vaultguard::kMaxDimensions] = {};
-      float voices = 0;
-      for (int s = 0; s < shape.peers; ++s) {
-        const std::uint32_t peer = col.neighbour[s * col.stride + row];
-        if ((col.heard_meta[peer] & kMetaValid) == 0) continue;
-        if (Draw(in.seed, Stream::kLink, row * 16 + s, in.cycle) < loss_below) {
-          ++counts->lost;
-          continue;
-        }
-        ++counts->heard;
-        voices += 1;
-        for (int c = 0; c < dims; ++c) sum[c] += col.heard_state[peer * dims + c] - next[c];
+    float sum[vaultguard::kMaxDimensions] = {};
+    float voices = 0;
+    for (int s = 0; s < shape.peers; ++s) {
+      const std::uint32_t peer = NeighbourOf(col.link[s * col.stride + row]);
+      if ((col.Meta(peer) & kMetaValid) == 0) continue;
+      if (Draw(in.seed, Stream::kLink, row * 16 + s, in.cycle) < loss_below) {
+        ++counts->lost;
+        continue;
       }
-      const std::uint32_t word = EntropyWord(in.seed, static_cast<std::uint32_t>(row), in.cycle);
-      for (int c = 0; c < dims; ++c) {
-        if (voices > 0) next[c] += p.beta * (sum[c] / voices);
-        next[c] += p.alpha * p.plain_entropy * EntropyComponent(word, c);
-        col.state[c * col.stride + row] = next[c];
-      }
-      ++counts->updated;
-      ++counts->published;
-      ++counts->packets;
-      col.said_meta[row] = Meta(in.cycle, 255);
-      col.said_entropy[row] = word;
-    } else {
-      col.said_meta[row] = col.heard_meta[row];
-      col.said_entropy[row] = col.heard_entropy[row];
+      ++counts->heard;
+      voices += 1;
+      for (int c = 0; c < dims; ++c) sum[c] += col.Said(peer)[c] - next[c];
     }
-    for (int c = 0; c < dims; ++c) col.said_state[row * dims + c] = next[c];
+    const std::uint32_t word = EntropyWord(in.seed, static_cast<std::uint32_t>(row), in.cycle);
+    for (int c = 0; c < dims; ++c) {
+      if (voices > 0) next[c] += p.beta * (sum[c] / voices);
+      next[c] += p.alpha * p.plain_entropy * EntropyComponent(word, c);
+      col.state[c * col.stride + row] = next[c];
+    }
+    ++counts->updated;
+    ++counts->published;
+    ++counts->packets;
+    float* says = out->rows + out->groups * col.said_words;
+    std::copy_n(next, dims, says);
+    says[col.said_words - 2] = std::bit_cast<float>(Meta(in.cycle, 255));
+    says[col.said_words - 1] = std::bit_cast<float>(word);
+    out->first_row[out->groups++] = static_cast<std::uint32_t>(row);
   }
 }
 
 }  // namespace
 
+StepCounts& StepCounts::operator+=(const StepCounts& other) {
+  updated += other.updated;
+  published += other.published;
+  packets += other.packets;
+  heard += other.heard;
+  lost += other.lost;
+  strikes_up += other.strikes_up;
+  strikes_down += other.strikes_down;
+  trust += other.trust;
+  refused += other.refused;
+  for (std::size_t n = 0; n < clamped.size(); ++n) clamped[n] += other.clamped[n];
+  return *this;
+}
+
 void DriftStep(const Shape& shape, const DriftParameters& parameters, const StepInput& input, const Columns& columns,
                StepCounts* counts) {
+  // Shards take turns on a thread: one buffer for all of them stays in its cache, and no shard pays for a second copy.
+  thread_local hwy::AlignedFreeUniquePtr<float[]> rows;
+  thread_local std::size_t rows_size = 0;
+  thread_local std::vector<std::uint32_t> first_row;
+  const std::size_t locals = columns.end - columns.first_local;
+  if (rows_size < locals * columns.said_words) {
+    rows_size = locals * columns.said_words;
+    rows = hwy::AllocateAligned<float>(rows_size);
+  }
+  first_row.resize(std::max(first_row.size(), locals));
+  Publications out{rows.get(), first_row.data()};
   if (parameters.plain) {
-    PlainStep(shape, parameters, input, columns, counts);
+    PlainStep(shape, parameters, input, columns, &out, counts);
   } else {
-    HWY_DYNAMIC_DISPATCH(SafeStep)(shape, parameters, input, columns, counts);
+    HWY_DYNAMIC_DISPATCH(SafeStep)(shape, parameters, input, columns, &out, counts);
+  }
+  const std::size_t words = out.rows_a_group * columns.said_words;
+  for (std::size_t n = 0; n < out.groups; ++n) {
+    std::copy_n(out.rows + n * words, words, columns.said + out.first_row[n] * columns.said_words);
   }
 }
 

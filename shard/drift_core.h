@@ -11,10 +11,13 @@
 //
 // Layout ("columns"): rows [0, halo_rows) are remote neighbours' newest state diffs, rows from there on are local
 // replicas. Columns of local replicas are indexed by row as well; the halo part of them is unused. `stride` is the
-// allocated number of rows, a multiple of kRowAlign.
+// allocated number of rows, a multiple of kRowAlign. What a row said last is the one thing that others read, in no
+// order: it lies together, so that hearing a neighbour costs one cache line.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -55,10 +58,14 @@ struct DriftParameters {
 
 // Bits of a replica's flags.
 inline constexpr std::uint8_t kAlive = 1;
-inline constexpr std::uint8_t kLowPower = 2;   // drifts every fourth cycle (SPEC-9.3)
+inline constexpr std::uint8_t kLowPower = 2;   // drifts every fourth cycle (SPEC-9.3): LowPowerTurn
 inline constexpr std::uint8_t kFresh = 4;      // joined this cycle: publishes at once
 inline constexpr std::uint8_t kAdversary = 8;  // what it publishes is decided elsewhere; its own state drifts on
 inline constexpr std::uint32_t kLowPowerPeriod = 4;
+// Rows that lie together rest together: a vector of them costs nothing then.
+constexpr bool LowPowerTurn(std::uint32_t row, std::uint32_t cycle) {
+  return (row / kRowAlign + cycle) % kLowPowerPeriod == 0;
+}
 // A micro-node sends one entropy packet a cycle, and holds about this many shards: each replica's turn comes as often,
 // in low power too.
 inline constexpr std::uint32_t kEntropyPeriod = 4;
@@ -79,9 +86,22 @@ constexpr std::uint32_t Age(std::uint32_t meta, std::uint64_t cycle) {
   return (static_cast<std::uint32_t>(cycle) - meta) & 0xffffu;
 }
 
+// A link is one word: the neighbour's row, and the trust in it (TC, 1/255) in the high byte.
+inline constexpr std::uint32_t kNeighbourMask = 0xffffffu;
+inline constexpr std::size_t kMaxRows = std::size_t{1} << 24;  // of a shard on one server node
+constexpr std::uint32_t Link(std::uint32_t neighbour, std::uint8_t trust) {
+  return neighbour | (std::uint32_t{trust} << 24);
+}
+constexpr std::uint32_t NeighbourOf(std::uint32_t link) { return link & kNeighbourMask; }
+constexpr std::uint8_t TrustOf(std::uint32_t link) { return static_cast<std::uint8_t>(link >> 24); }
+
+// Words of what a row said last: its state, then at the end the meta word and the entropy word.
+constexpr std::size_t SaidWords(int dimensions) { return dimensions <= 6 ? 8 : 16; }
+
 // Pointers into a state shard's memory; every column is kRowAlign-aligned by element.
 struct Columns {
   std::size_t stride = 0;
+  std::size_t said_words = 8;    // SaidWords(dimensions)
   std::size_t first_local = 0;   // halo_rows rounded up to kRowAlign
   std::size_t end = 0;           // rows in use, rounded up to kRowAlign
   float* state = nullptr;        // [dimension][stride]
@@ -89,24 +109,28 @@ struct Columns {
   float* bound_free = nullptr;   // tau of the free coordinates
   float* band = nullptr;         // b, VU
   std::uint8_t* flags = nullptr;
-  std::uint8_t* trust = nullptr;         // TC by link, 1/255: [peer][stride]
+  std::uint32_t* link = nullptr;         // [peer][stride]
   std::uint8_t* link_entropy = nullptr;  // repetition count test a link: 5 bit hash, 3 bit run: [peer][stride]
-  std::uint32_t* neighbour = nullptr;    // rows: [peer][stride]
-  // Published a cycle ago (read) and now (written).
-  const float* heard_state = nullptr;  // [row][dimension]
-  const std::uint32_t* heard_meta = nullptr;
-  const std::uint32_t* heard_entropy = nullptr;
-  float* said_state = nullptr;
-  std::uint32_t* said_meta = nullptr;
-  std::uint32_t* said_entropy = nullptr;
+  float* said = nullptr;                 // [row][said_words]
+
+  const float* Said(std::size_t row) const { return said + row * said_words; }
+  std::uint32_t Meta(std::size_t row) const { return std::bit_cast<std::uint32_t>(Said(row)[said_words - 2]); }
+  std::uint32_t Entropy(std::size_t row) const { return std::bit_cast<std::uint32_t>(Said(row)[said_words - 1]); }
+  void Say(std::size_t row, int dimensions, const float* state_now, std::uint32_t meta, std::uint32_t entropy) const {
+    std::copy_n(state_now, dimensions, said + row * said_words);
+    SetMeta(row, meta);
+    said[row * said_words + said_words - 1] = std::bit_cast<float>(entropy);
+  }
+  void SetMeta(std::size_t row, std::uint32_t meta) const {
+    said[row * said_words + said_words - 2] = std::bit_cast<float>(meta);
+  }
 };
 
 // What one step did, summed over replicas.
 struct StepCounts {
-  std::uint64_t updated = 0;    // replica cycles
-  std::uint64_t published = 0;  // state diffs of honest replicas
-  std::uint64_t packets =
-      0;  // entropy packets of honest replicas: with state diffs that are no mere sign of life, in turn
+  std::uint64_t updated = 0;     // replica cycles
+  std::uint64_t published = 0;   // state diffs of honest replicas
+  std::uint64_t packets = 0;     // of entropy: with honest state diffs that are no mere sign of life, in turn
   std::uint64_t heard = 0;       // state diffs that had a voice
   std::uint64_t lost = 0;        // state diffs that the network lost
   std::uint64_t strikes_up = 0;  // diffs well outside the bound, upwards and downwards in value
@@ -114,6 +138,7 @@ struct StepCounts {
   std::uint64_t trust = 0;  // sum of TC over heard links, 1/255
   vaultguard::RefusalCounts refused;
   std::array<std::uint64_t, vaultguard::kClamps> clamped{};
+  StepCounts& operator+=(const StepCounts& other);
 };
 
 struct StepInput {
@@ -124,7 +149,8 @@ struct StepInput {
   std::array<float, vaultguard::kMaxValueSlots> floor{};
 };
 
-// Runs one cycle over all local rows of `columns`. Thread-safe for distinct columns.
+// Runs one cycle over all local rows of `columns`: all hear what was said before, then what they say replaces it.
+// Thread-safe for distinct columns; a thread keeps what its largest shard says in one cycle (32 bytes a replica).
 void DriftStep(const Shape& shape, const DriftParameters& parameters, const StepInput& input, const Columns& columns,
                StepCounts* counts);
 

@@ -12,7 +12,7 @@ using vaultguard::kSilenceCycles;
 namespace {
 
 bool Heard(const Columns& col, std::uint32_t row, std::uint64_t cycle) {
-  const std::uint32_t meta = col.heard_meta[row];
+  const std::uint32_t meta = col.Meta(row);
   return (meta & kMetaValid) != 0 && Age(meta, cycle) <= kSilenceCycles;
 }
 
@@ -20,8 +20,7 @@ bool Heard(const Columns& col, std::uint32_t row, std::uint64_t cycle) {
 
 void Overlay::Set(const Columns& col, int slot, std::uint32_t row, std::uint32_t peer, std::uint8_t trust) const {
   const std::size_t at = static_cast<std::size_t>(slot) * col.stride + row;
-  col.neighbour[at] = peer;
-  col.trust[at] = trust;
+  col.link[at] = Link(peer, trust);
   col.link_entropy[at] = 0;
 }
 
@@ -72,7 +71,7 @@ void Overlay::Join(const Columns& col, std::uint32_t row, std::uint32_t halo, do
       Set(col, s, row, Candidate(col, row, halo, 1.0, Mix(draw), cycle), kTrustNew);
       continue;
     }
-    const std::uint32_t theirs = col.neighbour[static_cast<std::size_t>(s) * col.stride + host];
+    const std::uint32_t theirs = NeighbourOf(col.link[static_cast<std::size_t>(s) * col.stride + host]);
     Set(col, s, row, theirs == row || !Heard(col, theirs, cycle) ? host : theirs, kTrustExchanged);
     Set(col, s, host, row, kTrustExchanged);
   }
@@ -91,27 +90,39 @@ std::uint64_t Overlay::Maintain(const Columns& col, double shuffle, std::uint32_
     const std::uint32_t a = first + Below(Mix(draw + 1), locals);
     const std::uint32_t b = first + Below(Mix(draw + 2), locals);
     if (a == b || (col.flags[a] & col.flags[b] & kAlive) == 0) continue;
-    const std::uint32_t of_a = col.neighbour[static_cast<std::size_t>(slot) * col.stride + a];
-    const std::uint32_t of_b = col.neighbour[static_cast<std::size_t>(slot) * col.stride + b];
+    const std::uint32_t of_a = NeighbourOf(col.link[static_cast<std::size_t>(slot) * col.stride + a]);
+    const std::uint32_t of_b = NeighbourOf(col.link[static_cast<std::size_t>(slot) * col.stride + b]);
     if (of_a == b || of_b == a) continue;
     Set(col, slot, a, of_b, kTrustExchanged);
     Set(col, slot, b, of_a, kTrustExchanged);
   }
   std::uint64_t fallbacks = 0;
+  // Every eighth cycle a slot may also trade a near peer for a far one, or back: after a partition, that is how the
+  // share of far peers returns.
+  const double trades_a_row = halo == 0 ? 0.0 : 8 * shuffle * shape_.peers;
+  const std::uint64_t this_cycle = shard::Draw(seed_, Stream::kFallback, ~0ull, ~cycle);
   for (std::uint32_t row = first + static_cast<std::uint32_t>(cycle & 7); row < first + locals; row += 8) {
     if ((col.flags[row] & kAlive) == 0) continue;
     for (int s = 0; s < shape_.peers; ++s) {
-      const std::size_t at = static_cast<std::size_t>(s) * col.stride + row;
-      const std::uint32_t peer = col.neighbour[at];
+      const std::uint32_t link = col.link[static_cast<std::size_t>(s) * col.stride + row];
+      const std::uint32_t peer = NeighbourOf(link);
       const bool silent = cycle > kSilenceCycles && !Heard(col, peer, cycle);
-      const bool drop = peer == row || silent || col.trust[at] <= kTrustDropped;
+      if (peer != row && !silent && TrustOf(link) > kTrustDropped) continue;
       const std::uint64_t draw =
           shard::Draw(seed_, Stream::kFallback, row * 16ull + static_cast<std::uint64_t>(s), ~cycle);
-      // Every eighth cycle a slot may also trade a near peer for a far one, or back: after a partition, that is how the
-      // share of far peers returns.
-      if (!drop && (halo == 0 || Unit(Mix(draw + 11)) >= 8 * shuffle)) continue;
       const std::uint32_t other = Candidate(col, row, halo, remote_share, draw, cycle);
-      if (other == row || (!drop && (other < first) == (peer < first))) continue;
+      if (other == row) continue;
+      Set(col, s, row, other, kTrustExchanged);
+      ++fallbacks;
+    }
+    if (trades_a_row == 0) continue;
+    const std::uint64_t draw = Mix(this_cycle + row * 0x9e3779b97f4a7c15ull);
+    auto trades = static_cast<int>(trades_a_row + Unit(draw));
+    for (std::uint64_t turn = Mix(draw); trades > 0; --trades, turn = Mix(turn + 1)) {
+      const int s = static_cast<int>(Below(turn, static_cast<std::uint32_t>(shape_.peers)));
+      const std::uint32_t peer = NeighbourOf(col.link[static_cast<std::size_t>(s) * col.stride + row]);
+      const std::uint32_t other = Candidate(col, row, halo, remote_share, Mix(turn), cycle);
+      if (other == row || (other < first) == (peer < first)) continue;
       Set(col, s, row, other, kTrustExchanged);
       ++fallbacks;
     }

@@ -63,6 +63,7 @@ StateShard::StateShard(const StateShardConfig& config)
       overlay_(config.shape, config.seed),
       halo_in_use_(config.halo_rows),
       remote_share_(config.remote_share) {
+  columns_.said_words = SaidWords(dims_);
   columns_.first_local = RoundUp(config.halo_rows);
   columns_.end = columns_.first_local;
   Grow(columns_.first_local);
@@ -79,15 +80,14 @@ void StateShard::Grow(std::size_t rows) {
   const auto peers = static_cast<std::size_t>(config_.shape.peers);
   Restride(&state_, dims, used, old, stride);
   for (auto* column : {&bound_value_, &bound_free_, &band_}) Restride(column, 1, used, old, stride);
-  for (auto* column : {&heard_state_, &said_state_}) Restride(column, 1, used * dims, old * dims, stride * dims);
+  Restride(&said_, 1, used * columns_.said_words, old * columns_.said_words, stride * columns_.said_words);
   Restride(&flags_, 1, used, old, stride);
-  for (auto* column : {&trust_, &link_entropy_}) Restride(column, peers, used, old, stride);
-  Restride(&neighbour_, peers, used, old, stride);
-  for (auto* column : {&heard_meta_, &said_meta_, &heard_entropy_, &said_entropy_})
-    Restride(column, 1, used, old, stride);
-  for (auto* column : {&known_, &known_next_}) Restride(column, 1, used, old, stride);
+  Restride(&link_, peers, used, old, stride);
+  Restride(&link_entropy_, peers, used, old, stride);
+  Restride(&known_, 1, used, old, stride);
   for (std::size_t s = 0; s < peers; ++s) {
-    for (std::size_t row = used; row < stride; ++row) neighbour_[s * stride + row] = static_cast<std::uint32_t>(row);
+    for (std::size_t row = used; row < stride; ++row)
+      link_[s * stride + row] = Link(static_cast<std::uint32_t>(row), 0);
   }
   columns_.stride = stride;
   columns_.state = state_.get();
@@ -95,15 +95,9 @@ void StateShard::Grow(std::size_t rows) {
   columns_.bound_free = bound_free_.get();
   columns_.band = band_.get();
   columns_.flags = flags_.get();
-  columns_.trust = trust_.get();
+  columns_.link = link_.get();
   columns_.link_entropy = link_entropy_.get();
-  columns_.neighbour = neighbour_.get();
-  columns_.heard_state = heard_state_.get();
-  columns_.heard_meta = heard_meta_.get();
-  columns_.heard_entropy = heard_entropy_.get();
-  columns_.said_state = said_state_.get();
-  columns_.said_meta = said_meta_.get();
-  columns_.said_entropy = said_entropy_.get();
+  columns_.said = said_.get();
 }
 
 void StateShard::Start(std::uint32_t n, std::int64_t opening_balance_uvu) {
@@ -131,19 +125,18 @@ void StateShard::Start(std::uint32_t n, std::int64_t opening_balance_uvu) {
     const std::size_t row = first + i;
     rows[i] = static_cast<std::uint32_t>(row);
     flags_[row] = kAlive;
+    float state[vaultguard::kMaxDimensions];
     for (int c = 0; c < dims_; ++c) {
       const double draw = Unit(Draw(config_.seed, Stream::kInitialState, row * 16 + static_cast<std::uint64_t>(c), 0));
       const double start =
           c < config_.shape.value_slots ? (2 * draw - 1) * config_.value_spread : draw * config_.coordinate_range;
-      const auto value = static_cast<float>(start);
-      state_[static_cast<std::size_t>(c) * columns_.stride + row] = value;
-      heard_state_[row * static_cast<std::size_t>(dims_) + static_cast<std::size_t>(c)] = value;
+      state[c] = static_cast<float>(start);
+      state_[static_cast<std::size_t>(c) * columns_.stride + row] = state[c];
     }
     bound_value_[row] = std::max(2 * config_.value_spread, vaultguard::kMinBoundVu);
     bound_free_[row] = std::max(config_.coordinate_range, vaultguard::kMinBoundFree);
     band_[row] = std::max(config_.value_spread, vaultguard::kMinBandVu);
-    heard_meta_[row] = Meta(0, 255);
-    heard_entropy_[row] = EntropyWord(config_.seed, static_cast<std::uint32_t>(row), 0);
+    columns_.Say(row, dims_, state, Meta(0, 255), EntropyWord(config_.seed, static_cast<std::uint32_t>(row), 0));
   }
   replicas_ = n;
   overlay_.Draw(columns_, rows, halo_in_use_, remote_share_);
@@ -163,7 +156,7 @@ void StateShard::Join(std::uint32_t row, std::uint64_t cycle) {
   // The ledger comes whole from one live peer; what that peer does not know yet, the joiner will pull.
   std::uint64_t known = 0;
   for (int s = 0; s < config_.shape.peers; ++s) {
-    const std::uint32_t peer = neighbour_[static_cast<std::size_t>(s) * columns_.stride + row];
+    const std::uint32_t peer = NeighbourOf(link_[static_cast<std::size_t>(s) * columns_.stride + row]);
     if (peer < columns_.first_local || peer == row || !Alive(peer)) continue;
     known = (flags_[peer] & kAdversary) != 0 ? 0 : known_[peer] & outstanding_;
     break;
@@ -177,12 +170,12 @@ void StateShard::FirstState(std::uint32_t row, std::uint64_t cycle) {
   std::uint32_t asked[vaultguard::kMaxPeers + 2 * kJoinSample];
   int n = 0;
   const auto ask = [&](std::uint32_t peer) {
-    if (peer == row || (heard_meta_[peer] & kMetaValid) == 0 ||
-        Age(heard_meta_[peer], cycle) > vaultguard::kSilenceCycles)
-      return;
+    const std::uint32_t meta = columns_.Meta(peer);
+    if (peer == row || (meta & kMetaValid) == 0 || Age(meta, cycle) > vaultguard::kSilenceCycles) return;
     asked[n++] = peer;
   };
-  for (int s = 0; s < config_.shape.peers; ++s) ask(neighbour_[static_cast<std::size_t>(s) * columns_.stride + row]);
+  for (int s = 0; s < config_.shape.peers; ++s)
+    ask(NeighbourOf(link_[static_cast<std::size_t>(s) * columns_.stride + row]));
   const auto sample = [&](std::uint32_t first, std::uint32_t count, std::uint64_t salt) {
     const std::uint64_t draw = Draw(config_.seed, Stream::kInitialState, row * 16ull + salt, cycle);
     if (count <= kJoinSample) {
@@ -198,6 +191,7 @@ void StateShard::FirstState(std::uint32_t row, std::uint64_t cycle) {
 
   // The median of what they say, coordinate by coordinate: a minority of liars cannot move it far.
   float bound[2] = {vaultguard::kMinBoundVu, vaultguard::kMinBoundFree};
+  float first[vaultguard::kMaxDimensions];
   for (int c = 0; c < dims_; ++c) {
     float said_by[std::size(asked)];
     int heard = 0;
@@ -219,13 +213,12 @@ void StateShard::FirstState(std::uint32_t row, std::uint64_t cycle) {
       float& b = bound[value_slot ? 0 : 1];
       b = std::max(b, 2 * said_by[heard / 2]);
     }
-    state_[static_cast<std::size_t>(c) * columns_.stride + row] = state;
-    heard_state_[std::size_t{row} * static_cast<std::size_t>(dims_) + static_cast<std::size_t>(c)] = state;
+    state_[static_cast<std::size_t>(c) * columns_.stride + row] = first[c] = state;
   }
   bound_value_[row] = bound[0];
   bound_free_[row] = bound[1];
   band_[row] = vaultguard::kMinBandVu;
-  heard_meta_[row] = 0;  // it has said nothing yet
+  columns_.Say(row, dims_, first, 0, columns_.Entropy(row));  // nothing that is valid: it has not spoken yet
 }
 
 void StateShard::Leave(std::uint32_t row) {
@@ -262,14 +255,12 @@ bool StateShard::SetHalo(std::uint32_t halo_row, std::uint64_t published_cycle, 
   if (halo_row >= config_.halo_rows) return false;
   // An entropy packet that says the same word again is no news.
   const std::uint32_t meta =
-      Meta(published_cycle, drift_weight) | (entropy != heard_entropy_[halo_row] ? kMetaPacket : 0);
-  const std::uint32_t before = heard_meta_[halo_row];
+      Meta(published_cycle, drift_weight) | (entropy != columns_.Entropy(halo_row) ? kMetaPacket : 0);
+  const std::uint32_t before = columns_.Meta(halo_row);
   // Newer by less than half of the 16 bit circle.
   if ((before & kMetaValid) != 0 && static_cast<std::int16_t>(static_cast<std::uint16_t>(meta - before)) <= 0)
     return false;
-  std::copy_n(diff, dims_, heard_state_.get() + std::size_t{halo_row} * static_cast<std::size_t>(dims_));
-  heard_meta_[halo_row] = meta;
-  heard_entropy_[halo_row] = entropy;
+  columns_.Say(halo_row, dims_, diff, meta, entropy);
   return true;
 }
 
@@ -353,40 +344,41 @@ void StateShard::PullNews(std::uint64_t cycle, double loss, CycleCounts* counts)
   const auto first = static_cast<std::uint32_t>(columns_.first_local);
   const auto end = static_cast<std::uint32_t>(columns_.end);
   const auto lost_below = static_cast<std::uint32_t>(lost_pull * 0xffffffffu);
+  // Everybody pulls at once: what is learned now is passed on from the next cycle.
+  thread_local std::vector<std::uint64_t> before;
+  before.assign(known_.get() + first, known_.get() + end);
   std::array<std::uint64_t, kBatchWindow> learned{};
-  const auto learn = [&](std::uint32_t row, std::uint64_t from) {
-    const std::uint64_t fresh = known_[from] & outstanding_ & ~known_next_[row];
-    known_next_[row] |= fresh;
-    for (std::uint64_t bits = fresh; bits != 0; bits &= bits - 1)
+  const auto learn = [&](std::uint32_t row, std::uint32_t from) {
+    const std::uint64_t news = before[from - first] & outstanding_ & ~known_[row];
+    known_[row] |= news;
+    for (std::uint64_t bits = news; bits != 0; bits &= bits - 1)
       ++learned[static_cast<std::size_t>(std::countr_zero(bits))];
   };
-  for (std::uint32_t row = first; row < end; ++row) known_next_[row] = known_[row] & outstanding_;
-  for (std::uint32_t row = first; row < end; ++row) {
-    if (!Alive(row)) continue;
-    const std::uint32_t period = (flags_[row] & kLowPower) != 0 ? kPullPeriod * kLowPowerPeriod : kPullPeriod;
-    const std::uint64_t attempt = (cycle + row) % period;
-    const auto draw_of = [&](std::uint64_t when) { return Draw(config_.seed, Stream::kPull, row, when); };
-    bool due = attempt < kPullPeriod;
-    for (std::uint64_t earlier = 1; due && earlier <= attempt; ++earlier) {
-      due = static_cast<std::uint32_t>(draw_of(cycle - earlier)) < lost_below;  // only if those were lost
-    }
-    if (!due) continue;
-    const std::uint64_t draw = draw_of(cycle);
-    if (static_cast<std::uint32_t>(draw) < lost_below) continue;
+  const std::uint64_t this_cycle = Draw(config_.seed, Stream::kPull, 0, cycle);
+  // False: the pull or its answer was lost.
+  const auto pull = [&](std::uint32_t row) {
+    const std::uint64_t draw = Mix(this_cycle + row * 0x9e3779b97f4a7c15ull);
+    if (static_cast<std::uint32_t>(draw) < lost_below) return false;
     const std::uint32_t peer = RandomLive(draw);
-    if (peer == row) continue;
+    if (peer == row) return true;
     // Push and pull: each sees from the other's mask what it lacks. An adversary withholds what it knows.
     if ((flags_[peer] & kAdversary) == 0) learn(row, peer);
-    if ((flags_[row] & kAdversary) == 0 && (known_[row] & outstanding_ & ~known_[peer]) != 0) {
+    if ((flags_[row] & kAdversary) == 0 && (before[row - first] & outstanding_ & ~before[peer - first]) != 0) {
       learn(peer, row);
       counts->sent.beacon += sizes_.ledger_pull;
     }
+    return true;
+  };
+  std::erase_if(unanswered_, [&](UnansweredPull& again) {
+    return !Alive(again.row) || pull(again.row) || ++again.tries == kPullPeriod;
+  });
+  for (std::uint32_t row = first + (0u - first - static_cast<std::uint32_t>(cycle)) % kPullPeriod; row < end;
+       row += kPullPeriod) {
+    const bool rests = (flags_[row] & kLowPower) != 0 && (cycle + row) % (kPullPeriod * kLowPowerPeriod) != 0;
+    if (Alive(row) && !rests && !pull(row)) unanswered_.push_back({row, 1});
   }
   std::uint64_t all = ~std::uint64_t{0};
-  for (std::uint32_t row = first; row < end; ++row) {
-    if (Alive(row)) all &= known_next_[row];
-  }
-  std::swap(known_, known_next_);
+  for (std::uint32_t row = first; row < end; ++row) all &= known_[row] | (Alive(row) ? 0 : ~std::uint64_t{0});
   for (int bit = 0; bit < kBatchWindow; ++bit) {
     const Batch& batch = batch_[static_cast<std::size_t>(bit)];
     counts->sent.ledger += learned[static_cast<std::size_t>(bit)] * batch.bytes;
@@ -432,26 +424,12 @@ void StateShard::Advance(std::uint64_t cycle, double loss, CycleCounts* counts) 
     PullNews(cycle, loss, counts);
   }
 
-  // What was said now is what is heard next; the halo keeps what it has.
-  const std::size_t halo = columns_.first_local;
-  const auto dims = static_cast<std::size_t>(dims_);
-  std::copy_n(heard_state_.get(), halo * dims, said_state_.get());
-  std::copy_n(heard_meta_.get(), halo, said_meta_.get());
-  std::copy_n(heard_entropy_.get(), halo, said_entropy_.get());
-  std::swap(heard_state_, said_state_);
-  std::swap(heard_meta_, said_meta_);
-  std::swap(heard_entropy_, said_entropy_);
-  columns_.heard_state = heard_state_.get();
-  columns_.heard_meta = heard_meta_.get();
-  columns_.heard_entropy = heard_entropy_.get();
-  columns_.said_state = said_state_.get();
-  columns_.said_meta = said_meta_.get();
-  columns_.said_entropy = said_entropy_.get();
   for (const std::uint32_t row : fresh_) flags_[row] &= static_cast<std::uint8_t>(~kFresh);
   fresh_.clear();
   // A publication that is about to leave the 16 bit circle becomes silence.
   for (std::size_t row = cycle & 63; row < columns_.end; row += 64) {
-    if (Age(heard_meta_[row], cycle) > 0x7000) heard_meta_[row] &= ~kMetaValid;
+    const std::uint32_t meta = columns_.Meta(row);
+    if (Age(meta, cycle) > 0x7000) columns_.SetMeta(row, meta & ~kMetaValid);
   }
 
   if (!config_.drift.plain) {
@@ -460,9 +438,7 @@ void StateShard::Advance(std::uint64_t cycle, double loss, CycleCounts* counts) 
 }
 
 void StateShard::OverwriteSaid(std::uint32_t row, const float* state, std::uint32_t meta, std::uint32_t entropy) {
-  std::copy_n(state, dims_, heard_state_.get() + std::size_t{row} * static_cast<std::size_t>(dims_));
-  heard_meta_[row] = meta;
-  heard_entropy_[row] = entropy;
+  columns_.Say(row, dims_, state, meta, entropy);
 }
 
 double StateShard::MeanDriftVu(int slot) const {
@@ -569,7 +545,7 @@ std::uint64_t StateShard::StateHash() const {
 std::size_t StateShard::resident_bytes() const {
   const auto dims = static_cast<std::size_t>(dims_);
   const auto peers = static_cast<std::size_t>(config_.shape.peers);
-  return columns_.stride * (dims * 12 + 12 + 1 + peers * 6 + 16 + 16) + ledger_.resident_bytes();
+  return columns_.stride * (4 * dims + 12 + 1 + 5 * peers + 4 * columns_.said_words + 8) + ledger_.resident_bytes();
 }
 
 }  // namespace lvs::shard

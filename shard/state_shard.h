@@ -131,9 +131,9 @@ class StateShard {
   std::uint32_t replicas() const { return replicas_; }
   std::uint32_t low_power() const { return low_power_; }
   // What a row said last: `dimensions` floats.
-  const float* said(std::uint32_t row) const { return heard_state_.get() + std::size_t{row} * dims_; }
-  std::uint32_t said_meta(std::uint32_t row) const { return heard_meta_[row]; }
-  std::uint32_t said_entropy(std::uint32_t row) const { return heard_entropy_[row]; }
+  const float* said(std::uint32_t row) const { return columns_.Said(row); }
+  std::uint32_t said_meta(std::uint32_t row) const { return columns_.Meta(row); }
+  std::uint32_t said_entropy(std::uint32_t row) const { return columns_.Entropy(row); }
   std::size_t resident_bytes() const;
 
  private:
@@ -144,6 +144,11 @@ class StateShard {
     SlotAmounts gained_uvu{};
     std::uint64_t bytes = 0;
     std::uint64_t opened_cycle = 0;
+  };
+
+  struct UnansweredPull {
+    std::uint32_t row;
+    std::uint32_t tries;
   };
 
   void Grow(std::size_t rows);
@@ -168,12 +173,13 @@ class StateShard {
   Columns columns_;
   std::uint32_t replicas_ = 0;
   std::uint32_t low_power_ = 0;
-  std::vector<std::uint32_t> fresh_;  // rows with kFresh
+  std::vector<std::uint32_t> fresh_;        // rows with kFresh
+  std::vector<UnansweredPull> unanswered_;  // of the last cycles: tried again
 
-  Column<float> state_, bound_value_, bound_free_, band_, heard_state_, said_state_;
-  Column<std::uint8_t> flags_, trust_, link_entropy_;
-  Column<std::uint32_t> neighbour_, heard_meta_, said_meta_, heard_entropy_, said_entropy_;
-  Column<std::uint64_t> known_, known_next_;
+  Column<float> state_, bound_value_, bound_free_, band_, said_;
+  Column<std::uint8_t> flags_, link_entropy_;
+  Column<std::uint32_t> link_;
+  Column<std::uint64_t> known_;
 
   std::array<Batch, kBatchWindow> batch_{};
   std::uint64_t outstanding_ = 0;   // bits of batches that not everybody knows

@@ -34,16 +34,15 @@ class DriftCore : public testing::Test {
   ~DriftCore() override { (void)SelectSimdTarget("auto"); }
 };
 
-std::uint32_t Murmur(std::uint32_t x) {
-  x = (x ^ (x >> 16)) * 0x85ebca6bu;
-  x = (x ^ (x >> 13)) * 0xc2b2ae35u;
-  return x ^ (x >> 16);
-}
+// Five bits of an entropy packet, as the kernel takes them.
+std::uint32_t EntropyHash(std::uint32_t word) { return (word * 0x9e3779b1u) >> 27; }
 
 ReferenceChoices Choices() {
   ReferenceChoices choices;
-  choices.entropy_hash = [](std::uint32_t word) { return static_cast<std::uint8_t>(Murmur(word) >> 27); };
-  choices.low_power_turn = [](std::uint32_t row, std::uint64_t cycle) { return (row + cycle) % kLowPowerPeriod == 0; };
+  choices.entropy_hash = [](std::uint32_t word) { return static_cast<std::uint8_t>(EntropyHash(word)); };
+  choices.low_power_turn = [](std::uint32_t row, std::uint64_t cycle) {
+    return (row / 16 + cycle) % kLowPowerPeriod == 0;
+  };
   choices.packet_turn = [](std::uint32_t row, std::uint64_t cycle) {
     return EntropyTurn(row, static_cast<std::uint32_t>(cycle));
   };
@@ -66,42 +65,35 @@ class Memory {
     Make(&bound_free_, n, &col_.bound_free);
     Make(&band_, n, &col_.band);
     Make(&flags_, n, &col_.flags);
-    Make(&trust_, peers * n, &col_.trust);
+    Make(&link_, peers * n, &col_.link);
     Make(&link_entropy_, peers * n, &col_.link_entropy);
-    Make(&neighbour_, peers * n, &col_.neighbour);
-    for (int side = 0; side < 2; ++side) {
-      Make(&said_state_[side], dims * n, &said_state_at_[side]);
-      Make(&said_meta_[side], n, &said_meta_at_[side]);
-      Make(&said_entropy_[side], n, &said_entropy_at_[side]);
-    }
-    Point();
+    col_.said_words = SaidWords(shape.dimensions());
+    Make(&said_, col_.said_words * n, &col_.said);
   }
 
   const Columns& col() const { return col_; }
   const Shape& shape() const { return shape_; }
   float& State(std::size_t row, int c) { return state_[static_cast<std::size_t>(c) * col_.stride + row]; }
-  std::uint8_t& Trust(std::size_t row, int s) { return trust_[static_cast<std::size_t>(s) * col_.stride + row]; }
+  std::uint8_t Trust(std::size_t row, int s) const { return TrustOf(LinkAt(row, s)); }
+  void SetTrust(std::size_t row, int s, std::uint8_t trust) {
+    std::uint32_t& link = link_[static_cast<std::size_t>(s) * col_.stride + row];
+    link = Link(NeighbourOf(link), trust);
+  }
   std::uint8_t& LinkEntropy(std::size_t row, int s) {
     return link_entropy_[static_cast<std::size_t>(s) * col_.stride + row];
   }
-  std::uint32_t& Neighbour(std::size_t row, int s) {
-    return neighbour_[static_cast<std::size_t>(s) * col_.stride + row];
+  std::uint32_t Neighbour(std::size_t row, int s) const { return NeighbourOf(LinkAt(row, s)); }
+  void SetNeighbour(std::size_t row, int s, std::uint32_t neighbour) {
+    std::uint32_t& link = link_[static_cast<std::size_t>(s) * col_.stride + row];
+    link = Link(neighbour, TrustOf(link));
   }
   // What is heard in the next step.
-  float& HeardState(std::size_t row, int c) {
-    return said_state_at_[heard_][row * Dims() + static_cast<std::size_t>(c)];
-  }
-  std::uint32_t& HeardMeta(std::size_t row) { return said_meta_at_[heard_][row]; }
-  std::uint32_t& HeardEntropy(std::size_t row) { return said_entropy_at_[heard_][row]; }
-
-  // What was said now is heard next; the halo keeps what it has.
-  void Turn() {
-    const std::size_t halo = col_.first_local;
-    std::copy_n(said_state_at_[heard_], halo * Dims(), said_state_at_[1 - heard_]);
-    std::copy_n(said_meta_at_[heard_], halo, said_meta_at_[1 - heard_]);
-    std::copy_n(said_entropy_at_[heard_], halo, said_entropy_at_[1 - heard_]);
-    heard_ = 1 - heard_;
-    Point();
+  float& HeardState(std::size_t row, int c) { return said_[row * col_.said_words + static_cast<std::size_t>(c)]; }
+  std::uint32_t HeardMeta(std::size_t row) const { return col_.Meta(row); }
+  void SetMeta(std::size_t row, std::uint32_t meta) { col_.SetMeta(row, meta); }
+  std::uint32_t HeardEntropy(std::size_t row) const { return col_.Entropy(row); }
+  void SetEntropy(std::size_t row, std::uint32_t word) {
+    said_[(row + 1) * col_.said_words - 1] = std::bit_cast<float>(word);
   }
 
   // Every bit that a step may write.
@@ -131,25 +123,14 @@ class Memory {
     std::fill_n(owned->get(), n, T{});
     *at = owned->get();
   }
-  void Point() {
-    col_.heard_state = said_state_at_[heard_];
-    col_.heard_meta = said_meta_at_[heard_];
-    col_.heard_entropy = said_entropy_at_[heard_];
-    col_.said_state = said_state_at_[1 - heard_];
-    col_.said_meta = said_meta_at_[1 - heard_];
-    col_.said_entropy = said_entropy_at_[1 - heard_];
-  }
-  std::size_t Dims() const { return static_cast<std::size_t>(shape_.dimensions()); }
+  std::uint32_t LinkAt(std::size_t row, int s) const { return link_[static_cast<std::size_t>(s) * col_.stride + row]; }
 
   Shape shape_;
   Columns col_;
   int heard_ = 0;
-  Owned<float> state_, bound_value_, bound_free_, band_, said_state_[2];
-  Owned<std::uint8_t> flags_, trust_, link_entropy_;
-  Owned<std::uint32_t> neighbour_, said_meta_[2], said_entropy_[2];
-  float* said_state_at_[2];
-  std::uint32_t* said_meta_at_[2];
-  std::uint32_t* said_entropy_at_[2];
+  Owned<float> state_, bound_value_, bound_free_, band_, said_;
+  Owned<std::uint8_t> flags_, link_entropy_;
+  Owned<std::uint32_t> link_;
 };
 
 // One random case: what the memory holds before the first cycle, and what happens to it between cycles.
@@ -209,14 +190,14 @@ void Publish(const Case& c, Generator* g, std::uint64_t cycle, std::size_t row, 
   }
   const auto weight = static_cast<std::uint8_t>(g->Chance(0.3) ? g->Below(256) : 255);
   const std::uint64_t ages[] = {1, 2, 59, 60, 130, 131, 65'535};
-  m->HeardMeta(row) = Meta(cycle - (g->Chance(0.5) ? 1 : ages[g->Below(std::size(ages))]), weight);
-  if (g->Chance(0.7)) m->HeardMeta(row) |= kMetaPacket;
-  if (g->Chance(c.nonsense / 4)) m->HeardMeta(row) &= ~kMetaValid;
-  m->HeardEntropy(row) = EntropyWord(g->Next(), static_cast<std::uint32_t>(row), cycle);
-  if (g->Chance(c.flood)) m->HeardEntropy(row) = g->Chance(0.5) ? 0x05050505u : static_cast<std::uint32_t>(g->Next());
+  m->SetMeta(row, Meta(cycle - (g->Chance(0.5) ? 1 : ages[g->Below(std::size(ages))]), weight));
+  if (g->Chance(0.7)) m->SetMeta(row, m->HeardMeta(row) | kMetaPacket);
+  if (g->Chance(c.nonsense / 4)) m->SetMeta(row, m->HeardMeta(row) & ~kMetaValid);
+  m->SetEntropy(row, EntropyWord(g->Next(), static_cast<std::uint32_t>(row), cycle));
+  if (g->Chance(c.flood)) m->SetEntropy(row, g->Chance(0.5) ? 0x05050505u : static_cast<std::uint32_t>(g->Next()));
   if (c.flood > 0 && row % 3 == 0) {  // a source that is stuck
-    m->HeardMeta(row) = Meta(cycle - 1, weight) | kMetaPacket;
-    m->HeardEntropy(row) = 0x11111111u * static_cast<std::uint32_t>(row % 7);
+    m->SetMeta(row, Meta(cycle - 1, weight) | kMetaPacket);
+    m->SetEntropy(row, 0x11111111u * static_cast<std::uint32_t>(row % 7));
   }
 }
 
@@ -240,9 +221,10 @@ void Fill(const Case& c, Generator* g, Memory* m) {
   for (std::size_t row = first; row < m->col().end; ++row) {
     for (int s = 0; s < c.shape.peers; ++s) {
       const bool remote = c.halo > 0 && g->Chance(0.3);
-      m->Neighbour(row, s) = remote ? g->Below(static_cast<std::uint32_t>(c.halo))
-                                    : first + g->Below(static_cast<std::uint32_t>(c.locals));
-      m->Trust(row, s) = static_cast<std::uint8_t>(g->Chance(0.5) ? 255 : g->Below(256));
+      m->SetNeighbour(row, s,
+                      remote ? g->Below(static_cast<std::uint32_t>(c.halo))
+                             : first + g->Below(static_cast<std::uint32_t>(c.locals)));
+      m->SetTrust(row, s, static_cast<std::uint8_t>(g->Chance(0.5) ? 255 : g->Below(256)));
     }
   }
 }
@@ -344,7 +326,6 @@ void RunCase(const Case& c, std::uint64_t seed, int cycles, StepCounts* reached,
 
     StepCounts by_kernel;
     DriftStep(c.shape, c.parameters, input, m.col(), &by_kernel);
-    m.Turn();
 
     StepCounts by_reference;
     std::vector<ReferenceSaid> said = heard;
@@ -422,19 +403,20 @@ class OneLink {
     m_.col().bound_value[row] = 1;
     m_.col().bound_free[row] = 1;
     m_.col().band[row] = 10;
-    for (std::size_t r = row; r < m_.col().end; ++r) m_.Neighbour(r, 0) = 0;
-    m_.Trust(row, 0) = 255;
-    m_.HeardMeta(row) = Meta(0, 255);
+    for (std::size_t r = row; r < m_.col().end; ++r) m_.SetNeighbour(r, 0, 0);
+    m_.SetTrust(row, 0, 255);
+    m_.SetMeta(row, Meta(0, 255));
   }
   std::size_t Row() const { return m_.col().first_local; }
   Memory& m() { return m_; }
-  std::uint8_t& trust() { return m_.Trust(Row(), 0); }
+  std::uint8_t trust() const { return m_.Trust(Row(), 0); }
+  void SetTrust(std::uint8_t trust) { m_.SetTrust(Row(), 0, trust); }
   // The neighbour says this in the cycle before.
   void Say(float value, float coordinate, std::uint32_t meta, std::uint32_t entropy = 0) {
     m_.HeardState(0, 0) = value;
     m_.HeardState(0, 1) = coordinate;
-    m_.HeardMeta(0) = meta;
-    m_.HeardEntropy(0) = entropy;
+    m_.SetMeta(0, meta);
+    m_.SetEntropy(0, entropy);
   }
   StepCounts Step(std::uint64_t cycle, double loss = 0, std::uint64_t seed = 1) {
     StepInput input;
@@ -444,7 +426,6 @@ class OneLink {
     input.floor.fill(-1e9f);
     StepCounts counts;
     DriftStep(m_.shape(), DriftParameters{}, input, m_.col(), &counts);
-    m_.Turn();
     return counts;
   }
 
@@ -456,7 +437,7 @@ TEST_F(DriftCore, Spec5_2TrustAfterIsWhatTheKernelDoes) {
   for (int trust = 1; trust <= 255; ++trust) {
     for (const bool far : {false, true}) {
       OneLink link;
-      link.trust() = static_cast<std::uint8_t>(trust);
+      link.SetTrust(static_cast<std::uint8_t>(trust));
       link.Say(far ? 1000.0f : 0.0f, 0, Meta(9, 255));
       const StepCounts counts = link.Step(10);
       EXPECT_EQ(link.trust(), TrustAfter(static_cast<std::uint8_t>(trust), far)) << trust;
@@ -490,19 +471,19 @@ TEST_F(DriftCore, Spec6_3LossIsDrawnOnceAPublication) {
   for (const double loss : {0.01, 0.3, 0.5, 0.9}) {
     Memory m(shape, 16, kLocals);
     for (std::size_t row = 0; row < m.col().end; ++row) {
-      m.HeardMeta(row) = Meta(5, 255);
+      m.SetMeta(row, Meta(5, 255));
       if (row < m.col().first_local) continue;
       m.col().flags[row] = kAlive;
       m.col().bound_value[row] = m.col().bound_free[row] = m.col().band[row] = 1;
       for (int s = 0; s < shape.peers; ++s) {
-        m.Neighbour(row, s) = static_cast<std::uint32_t>(row % 16);
-        m.Trust(row, s) = 100;  // a link that heard ends the cycle at 105
+        m.SetNeighbour(row, s, static_cast<std::uint32_t>(row % 16));
+        m.SetTrust(row, s, 100);  // a link that heard ends the cycle at 105
       }
     }
     const auto lost_links = [&](std::uint64_t cycle, std::uint64_t seed, std::uint64_t published) {
-      for (std::size_t row = 0; row < 16; ++row) m.HeardMeta(row) = Meta(published, 255);
+      for (std::size_t row = 0; row < 16; ++row) m.SetMeta(row, Meta(published, 255));
       for (std::size_t row = m.col().first_local; row < m.col().end; ++row) {
-        for (int s = 0; s < shape.peers; ++s) m.Trust(row, s) = 100;
+        for (int s = 0; s < shape.peers; ++s) m.SetTrust(row, s, 100);
       }
       StepInput input;
       input.cycle = cycle;
@@ -609,7 +590,7 @@ TEST_F(DriftCore, Spec8_3RepeatedPacketIsRefusedFromTheSeventhOn) {
   std::vector<std::uint32_t> word_of(32, 0);
   for (std::uint32_t n = 0; n < 2000; ++n) {
     const std::uint32_t word = EntropyWord(3, n, 0);
-    word_of[Murmur(word) >> 27] = word;
+    word_of[EntropyHash(word)] = word;
   }
   for (const std::uint32_t word : word_of) {
     ASSERT_NE(word, 0u);
@@ -618,7 +599,7 @@ TEST_F(DriftCore, Spec8_3RepeatedPacketIsRefusedFromTheSeventhOn) {
       link.Say(0, 0, Meta(n, 255) | kMetaPacket, word);
       const StepCounts counts = link.Step(n + 1);
       EXPECT_EQ(counts.refused.Of(Refusal::kEntropyRepeated), n >= 7 ? 1u : 0u)
-          << "packet " << n << " hash " << (Murmur(word) >> 27);
+          << "packet " << n << " hash " << EntropyHash(word);
     }
     // Another one ends the run; a message without a packet, or that is no news, does not touch it.
     link.Say(0, 0, Meta(13, 255), word);
@@ -626,7 +607,7 @@ TEST_F(DriftCore, Spec8_3RepeatedPacketIsRefusedFromTheSeventhOn) {
     EXPECT_EQ(link.Step(15).refused.Total(), 0u);
     link.Say(0, 0, Meta(15, 255) | kMetaPacket, word);
     EXPECT_EQ(link.Step(16).refused.Total(), 1u);
-    link.Say(0, 0, Meta(16, 255) | kMetaPacket, word_of[(Murmur(word) >> 27) ^ 1]);
+    link.Say(0, 0, Meta(16, 255) | kMetaPacket, word_of[EntropyHash(word) ^ 1]);
     EXPECT_EQ(link.Step(17).refused.Total(), 0u);
   }
 }
@@ -664,19 +645,18 @@ TEST_F(DriftCore, Spec10HonestPacketIsNeverRefused) {
     m.col().flags[r] = kAlive;
     m.col().bound_value[r] = m.col().bound_free[r] = m.col().band[r] = 1;
     for (int s = 0; s < shape.peers; ++s)
-      m.Neighbour(r, s) = static_cast<std::uint32_t>((r - row) * 8 + static_cast<std::size_t>(s));
+      m.SetNeighbour(r, s, static_cast<std::uint32_t>((r - row) * 8 + static_cast<std::size_t>(s)));
   }
   StepCounts counts;
   constexpr std::uint64_t kCycles = 100'000;
   for (std::uint64_t cycle = 1; cycle <= kCycles; ++cycle) {
     for (std::uint32_t h = 0; h < 128; ++h) {
-      m.HeardMeta(h) = Meta(cycle - 1, 255) | kMetaPacket;
-      m.HeardEntropy(h) = EntropyWord(99, h, cycle);
+      m.SetMeta(h, Meta(cycle - 1, 255) | kMetaPacket);
+      m.SetEntropy(h, EntropyWord(99, h, cycle));
     }
     StepInput input;
     input.cycle = cycle;
     DriftStep(shape, DriftParameters{}, input, m.col(), &counts);
-    m.Turn();
   }
   EXPECT_EQ(counts.heard, kCycles * 128);
   EXPECT_EQ(counts.refused.Total(), 0u);

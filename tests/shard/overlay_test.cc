@@ -25,15 +25,13 @@ class Rows {
     col_.stride = col_.end;
     const std::size_t links = static_cast<std::size_t>(peers) * col_.stride;
     flags_.resize(col_.end);
-    trust_.resize(links);
+    link_.resize(links);
     link_entropy_.resize(links);
-    neighbour_.resize(links);
-    meta_.resize(col_.end);
+    said_.resize(col_.end * col_.said_words);
     col_.flags = flags_.data();
-    col_.trust = trust_.data();
+    col_.link = link_.data();
     col_.link_entropy = link_entropy_.data();
-    col_.neighbour = neighbour_.data();
-    col_.heard_meta = meta_.data();
+    col_.said = said_.data();
     for (std::size_t row = col_.first_local; row < col_.first_local + locals; ++row) {
       flags_[row] = kAlive;
       live_.push_back(static_cast<std::uint32_t>(row));
@@ -49,11 +47,14 @@ class Rows {
   void Speak(std::uint64_t cycle) {
     for (std::size_t row = 0; row < col_.end; ++row) {
       const bool speaks = (row < halo_ && !halo_silent) || (row >= col_.first_local && (flags_[row] & kAlive) != 0);
-      if (speaks) meta_[row] = Meta(cycle - 1, 255);
+      if (speaks) col_.SetMeta(row, Meta(cycle - 1, 255));
     }
   }
-  std::uint32_t& Peer(std::uint32_t row, int s) { return neighbour_[static_cast<std::size_t>(s) * col_.stride + row]; }
-  std::uint8_t& Trust(std::uint32_t row, int s) { return trust_[static_cast<std::size_t>(s) * col_.stride + row]; }
+  std::uint32_t Peer(std::uint32_t row, int s) const { return NeighbourOf(LinkAt(row, s)); }
+  std::uint8_t Trust(std::uint32_t row, int s) const { return TrustOf(LinkAt(row, s)); }
+  void Set(std::uint32_t row, int s, std::uint32_t peer, std::uint8_t trust) {
+    link_[static_cast<std::size_t>(s) * col_.stride + row] = Link(peer, trust);
+  }
 
   std::vector<int> InDegree() {
     std::vector<int> degree(col_.end, 0);
@@ -88,8 +89,13 @@ class Rows {
   std::uint32_t halo_, locals_;
   Overlay overlay_;
   Columns col_;
-  std::vector<std::uint8_t> flags_, trust_, link_entropy_;
-  std::vector<std::uint32_t> neighbour_, meta_, live_;
+  std::uint32_t LinkAt(std::uint32_t row, int s) const {
+    return link_[static_cast<std::size_t>(s) * col_.stride + row];
+  }
+
+  std::vector<std::uint8_t> flags_, link_entropy_;
+  std::vector<float> said_;
+  std::vector<std::uint32_t> link_, live_;
 };
 
 TEST(Overlay, EachReplicaIsHeardByExactlyD) {
@@ -199,8 +205,8 @@ TEST(Overlay, Spec10DistrustedLinksAreReplacedWithinEightCycles) {
   rows.Draw();
   rows.Maintain(1, 0.0);
   for (const std::uint32_t row : rows.live()) {
-    rows.Trust(row, 0) = kTrustDropped;
-    rows.Trust(row, 1) = kTrustDropped + 1;
+    rows.Set(row, 0, rows.Peer(row, 0), kTrustDropped);
+    rows.Set(row, 1, rows.Peer(row, 1), kTrustDropped + 1);
   }
   std::vector<std::uint32_t> first, second;
   for (const std::uint32_t row : rows.live()) {
