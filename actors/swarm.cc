@@ -65,7 +65,8 @@ void Swarm::Hold(std::uint32_t node, std::uint32_t shard, std::uint64_t cycle, H
   ++holders_[shard];
   ++replicas_;
   Command(*held, Kind::kJoin, v1::ATTACK_UNSPECIFIED, commands);
-  if (nodes_[node].attack != v1::ATTACK_UNSPECIFIED) Command(*held, Kind::kAttackOn, nodes_[node].attack, commands);
+  if (nodes_[node].attack != v1::ATTACK_UNSPECIFIED)
+    Command(*held, Kind::kAttackOn, static_cast<v1::Attack>(nodes_[node].attack), commands);
   if (nodes_[node].low_power) Command(*held, Kind::kLowPowerOn, v1::ATTACK_UNSPECIFIED, commands);
 }
 
@@ -86,7 +87,7 @@ std::uint32_t Swarm::NewNode(std::uint64_t cycle) {
   double draw = shard::Unit(Draw(config_.seed, Stream::kAdversaryChoice, sessions_, ~0ull));
   for (const auto& [attack, share] : joiner_attacks_) {
     if (draw < share && fresh.attack == v1::ATTACK_UNSPECIFIED) {
-      fresh.attack = attack;
+      fresh.attack = static_cast<std::uint8_t>(attack);
       ++adversaries_;
     }
     draw -= share;
@@ -193,7 +194,7 @@ void Swarm::BeginAttack(v1::Attack attack, std::uint32_t count, double share, st
   for (std::uint32_t i = 0; i < count; ++i) {
     const std::uint64_t draw = Draw(config_.seed, Stream::kAdversaryChoice, i, cycle);
     std::swap(honest[i], honest[i + shard::Below(draw, static_cast<std::uint32_t>(honest.size()) - i)]);
-    nodes_[honest[i]].attack = attack;
+    nodes_[honest[i]].attack = static_cast<std::uint8_t>(attack);
     ++adversaries_;
     ForEachHeld(honest[i], [&](Held held) { Command(held, Kind::kAttackOn, attack, commands); });
   }

@@ -62,7 +62,7 @@ class Swarm {
   struct MicroNode {
     std::uint64_t session = 0;
     std::uint32_t alive_at = 0;  // position in alive_
-    v1::Attack attack = v1::ATTACK_UNSPECIFIED;
+    std::uint8_t attack = v1::ATTACK_UNSPECIFIED;
     bool low_power = false;
   };
   struct Held {

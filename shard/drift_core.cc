@@ -1,6 +1,7 @@
 #include "shard/drift_core.h"
 
 #include <hwy/aligned_allocator.h>
+#include <hwy/cache_control.h>
 
 #include <algorithm>
 #include <array>
@@ -154,28 +155,27 @@ HWY_INLINE std::uint64_t Sum(I i, VI v) {
 }
 
 // One lane's row where Words() reads it: four words in a run, those of every fourth lane side by side.
-template <int W>
-HWY_INLINE void Place(const float* row, std::size_t lane, std::size_t lanes, float* HWY_RESTRICT heard) {
-  for (std::size_t word = 0; word < W; word += 4) {
+HWY_INLINE void Place(const float* row, std::size_t words, std::size_t lane, std::size_t lanes,
+                      float* HWY_RESTRICT heard) {
+  for (std::size_t word = 0; word < words; word += 4) {
     std::memcpy(heard + (word + lane % 4) * lanes + lane / 4 * 4, row + word, 4 * sizeof(float));
   }
 }
 
 // What the neighbours at the far ends of a vector of links said.
-template <int W>
-HWY_INLINE void Hear(U u, const float* said, const std::uint32_t* link, float* HWY_RESTRICT heard) {
+HWY_INLINE void Hear(U u, const Columns& col, std::size_t words, const std::uint32_t* link, float* HWY_RESTRICT heard) {
   HWY_ALIGN std::uint32_t first_word[HWY_MAX_BYTES / 4];
-  hn::Store(hn::ShiftLeft < W == 8 ? 3 : 4 > (hn::And(hn::Load(u, link), hn::Set(u, kNeighbourMask))), u, first_word);
+  const VU neighbour = hn::And(hn::Load(u, link), hn::Set(u, kNeighbourMask));
+  hn::Store(hn::Mul(neighbour, hn::Set(u, static_cast<std::uint32_t>(words))), u, first_word);
   const std::size_t lanes = hn::Lanes(u);
   HWY_UNROLL(16)
-  for (std::size_t lane = 0; lane < lanes; ++lane) Place<W>(said + first_word[lane], lane, lanes, heard);
+  for (std::size_t lane = 0; lane < lanes; ++lane) Place(col.said + first_word[lane], words, lane, lanes, heard);
 }
 
-// The same of `lanes` rows that lie side by side.
-template <int W>
-HWY_INLINE void HearOwn(const float* said, std::size_t lanes, float* HWY_RESTRICT heard) {
+// What a vector of rows said themselves.
+HWY_INLINE void HearOwn(const float* said, std::size_t words, std::size_t lanes, float* HWY_RESTRICT heard) {
   HWY_UNROLL(16)
-  for (std::size_t lane = 0; lane < lanes; ++lane) Place<W>(said + lane * W, lane, lanes, heard);
+  for (std::size_t lane = 0; lane < lanes; ++lane) Place(said + lane * words, words, lane, lanes, heard);
 }
 
 #if HWY_TARGET != HWY_SCALAR  // one lane is its own transpose
@@ -196,7 +196,7 @@ HWY_INLINE void Transpose(F f, VF* word) {
 #endif
 
 // A vector a word of what Hear() put there. Words that nobody reads cost nothing.
-template <int W>
+template <std::size_t W>
 HWY_INLINE void Words(F f, const float* heard, VF (&word)[W]) {
   const std::size_t lanes = hn::Lanes(f);
   for (std::size_t n = 0; n < W; ++n) word[n] = hn::Load(f, heard + n * lanes);
@@ -205,29 +205,45 @@ HWY_INLINE void Words(F f, const float* heard, VF (&word)[W]) {
 #endif
 }
 
-// The way back: a vector a word, to rows that lie side by side.
-template <int W>
-HWY_INLINE void StoreRows(F f, VF (&word)[W], float* rows) {
+// The way back: a vector a word, to rows of `words` that lie side by side.
+template <std::size_t W>
+HWY_INLINE void StoreRows(F f, VF (&word)[W], std::size_t words, float* rows) {
 #if HWY_TARGET == HWY_SCALAR
-  for (std::size_t n = 0; n < W; ++n) hn::Store(word[n], f, rows + n);
+  for (std::size_t n = 0; n < words; ++n) hn::Store(word[n], f, rows + n);
 #else
   const std::size_t lanes = hn::Lanes(f);
   HWY_ALIGN float block[HWY_MAX_BYTES / 4];
-  for (std::size_t n = 0; n < W; n += 4) {
+  for (std::size_t n = 0; n < words; n += 4) {
+    const std::size_t bytes = std::min<std::size_t>(4, words - n) * sizeof(float);
     Transpose(f, word + n);
     for (std::size_t of_four = 0; of_four < 4; ++of_four) {
       hn::Store(word[n + of_four], f, block);
       for (std::size_t first = 0; first < lanes; first += 4) {
-        std::memcpy(rows + (first + of_four) * W + n, block + first, 4 * sizeof(float));
+        std::memcpy(rows + (first + of_four) * words + n, block + first, bytes);
       }
     }
   }
 #endif
 }
 
+// Shards take turns on a core, so that each finds its columns in memory when its turn comes. They are read in step, too
+// many of them for the processor to see that; this asks for the rows that come next. Beyond the end it asks for nothing
+// that would fault.
+constexpr std::size_t kRowsAhead = 64;
+HWY_INLINE void FetchAhead(const Columns& col, int dims, int peers, std::size_t row) {
+  for (int s = 0; s < peers; ++s) {
+    hwy::Prefetch(col.link + s * col.stride + row);
+    hwy::Prefetch(col.link_entropy + s * col.stride + row);
+  }
+  for (int c = 0; c < dims; ++c) hwy::Prefetch(col.state + c * col.stride + row);
+  hwy::Prefetch(col.bound_value + row);
+  hwy::Prefetch(col.bound_free + row);
+  hwy::Prefetch(col.band + row);
+}
+
 // K value slots, E free coordinates, P peers (0 for K: the shape is read at run time, and P is its peers padded to 8 or
-// 16); W words of what a row says.
-template <int K, int E, int P, int W>
+// 16).
+template <int K, int E, int P>
 void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, const Columns& col, Publications* out,
           StepCounts* counts) {
   const F f;
@@ -238,7 +254,10 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
   const int dims = K > 0 ? K + E : shape.dimensions();
   const int peers = K > 0 ? P : shape.peers;
   const std::size_t lanes = hn::Lanes(f);
-  constexpr int kBuffer = K > 0 ? K + E : W - 2;
+  constexpr int kBuffer = K > 0 ? K + E : kMaxDimensions;
+  // What a row says, by fours.
+  constexpr std::size_t W = (SaidWords(kBuffer) + 3) / 4 * 4;
+  const std::size_t words = SaidWords(dims);
   constexpr std::size_t kLanes = HWY_MAX_BYTES / 4;
 
   const std::uint32_t seed32 = static_cast<std::uint32_t>(Mix(in.seed)) | 1u;
@@ -260,6 +279,10 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
   // Lane by lane over the whole shard: at most 16 x 255 a row group, so 8 million rows fit.
   VI trust_heard = zero_i;
 
+  // What was said is read in no order: all of it is fetched first, in order.
+  constexpr std::size_t kLineFloats = 16;
+  for (std::size_t at = 0; at < col.end * words; at += kLineFloats) hwy::Prefetch(col.said + at);
+
   for (std::size_t row = col.first_local; row < col.end; row += lanes) {
     const VU rows = hn::Iota(u, static_cast<std::uint32_t>(row));
     const VI flags = hn::PromoteTo(i, hn::LoadU(b8, col.flags + row));
@@ -275,11 +298,13 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
     for (int c = 0; c < dims; ++c) v[c] = hn::Load(f, col.state + c * col.stride + row);
     for (int c = 0; c < k; ++c) own_distance = hn::Max(own_distance, hn::Abs(v[c]));
 
+    FetchAhead(col, dims, peers, row + kRowsAhead);
+
     // Receive and weigh (SPEC-7.2 steps 1 and 2). First everything is fetched, so that the fetches wait for memory
     // together; then link by link. diff is kept for the second pass.
     HWY_ALIGN float heard[P * W * kLanes];
     HWY_ALIGN float diff[P * kBuffer * kLanes];
-    for (int s = 0; s < peers; ++s) Hear<W>(u, col.said, col.link + s * col.stride + row, heard + s * W * lanes);
+    for (int s = 0; s < peers; ++s) Hear(u, col, words, col.link + s * col.stride + row, heard + s * W * lanes);
     VI key_value[P];
     VI key_free[P];
     VI distance_value[P];
@@ -299,8 +324,8 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
         continue;
       }
       VF word[W];
-      Words<W>(f, heard + s * W * lanes, word);
-      const VU meta = hn::BitCast(u, word[W - 2]);
+      Words(f, heard + s * W * lanes, word);
+      const VU meta = hn::BitCast(u, word[dims]);
       const VI age = hn::BitCast(i, hn::And(hn::Sub(cycle16, meta), hn::Set(u, 0xffffu)));
       auto received = hn::And(active, hn::RebindMask(i, hn::TestBit(meta, hn::Set(u, kMetaValid))));
       if (lossy) {
@@ -351,7 +376,7 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
       if (hn::AllFalse(i, news)) continue;
       // Entropy health, link by link: rails, and the repetition count test (NIST SP 800-90B 4.4.1, H = 5, cutoff 7:
       // alpha 2^-30).
-      const VU packet = hn::BitCast(u, word[W - 1]);
+      const VU packet = hn::BitCast(u, word[dims + 1]);
       std::uint8_t* last_at = col.link_entropy + s * col.stride + row;
       const VI last = hn::PromoteTo(i, hn::LoadU(b8, last_at));
       const VI hash = hn::BitCast(i, EntropyHash(u, packet));
@@ -458,8 +483,8 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
     auto by_finite = none, by_shift = none, by_floor = none, by_band = none;
     VF own[W];
     HWY_ALIGN float own_said[W * kLanes];
-    HearOwn<W>(col.said + row * W, lanes, own_said);
-    Words<W>(f, own_said, own);
+    HearOwn(col.said + row * words, words, lanes, own_said);
+    Words(f, own_said, own);
     VF moved_value = zero;
     VF moved_free = zero;
     VF next[kBuffer];
@@ -501,7 +526,7 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
     }
 
     // Publish when there is something to say (rule 8): SPEC-7.2 step 4.
-    const VU own_meta = hn::BitCast(u, own[W - 2]);
+    const VU own_meta = hn::BitCast(u, own[dims]);
     const VI own_age = hn::BitCast(i, hn::And(hn::Sub(cycle16, own_meta), hn::Set(u, 0xffffu)));
     const VF q = hn::Set(f, p.publish_factor);
     const VF news_value = hn::Max(hn::Mul(q, tau_value), hn::Set(f, vaultguard::kMinNewsVu));
@@ -521,17 +546,17 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
     const MF says_f = hn::RebindMask(f, says);
     for (int c = 0; c < dims; ++c) own[c] = hn::IfThenElse(says_f, next[c], own[c]);
     const VU meta_now = hn::Set(u, Meta(in.cycle, 255));
-    own[W - 2] = hn::IfThenElse(says_f, hn::BitCast(f, meta_now), own[W - 2]);
+    own[dims] = hn::IfThenElse(says_f, hn::BitCast(f, meta_now), own[dims]);
     if (!hn::AllFalse(i, packet)) {
       sum.packets += count(hn::And(packet, honest));
       const MF packet_f = hn::RebindMask(f, packet);
       const VU meta_packet = hn::Or(meta_now, hn::Set(u, kMetaPacket));
-      own[W - 2] = hn::IfThenElse(packet_f, hn::BitCast(f, meta_packet), own[W - 2]);
+      own[dims] = hn::IfThenElse(packet_f, hn::BitCast(f, meta_packet), own[dims]);
       const VU fresh_word = EntropyBytes(u, WordOf(u, seed32, cycle32, rows));
-      own[W - 1] = hn::IfThenElse(packet_f, hn::BitCast(f, fresh_word), own[W - 1]);
+      own[dims + 1] = hn::IfThenElse(packet_f, hn::BitCast(f, fresh_word), own[dims + 1]);
     }
     out->first_row[out->groups] = static_cast<std::uint32_t>(row);
-    StoreRows<W>(f, own, out->rows + out->groups * lanes * W);
+    StoreRows(f, own, words, out->rows + out->groups * lanes * words);
     ++out->groups;
   }
   sum.trust = Sum(i, trust_heard);
@@ -539,24 +564,14 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
   *counts += sum;
 }
 
-template <int K, int E, int P>
-void StepOfWidth(const Shape& shape, const DriftParameters& p, const StepInput& in, const Columns& col,
-                 Publications* out, StepCounts* counts) {
-  if (col.said_words == 8) {
-    Step<K, E, P, 8>(shape, p, in, col, out, counts);
-  } else if constexpr (K == 0) {
-    Step<K, E, P, 16>(shape, p, in, col, out, counts);
-  }
-}
-
 void SafeStep(const Shape& shape, const DriftParameters& p, const StepInput& in, const Columns& col, Publications* out,
               StepCounts* counts) {
   if (shape.peers > 8) {
-    StepOfWidth<0, 0, 16>(shape, p, in, col, out, counts);
+    Step<0, 0, 16>(shape, p, in, col, out, counts);
   } else if (shape.value_slots == 2 && shape.free_coordinates == 2 && shape.peers == 8) {
-    StepOfWidth<2, 2, 8>(shape, p, in, col, out, counts);
+    Step<2, 2, 8>(shape, p, in, col, out, counts);
   } else {
-    StepOfWidth<0, 0, 8>(shape, p, in, col, out, counts);
+    Step<0, 0, 8>(shape, p, in, col, out, counts);
   }
 }
 

@@ -95,13 +95,15 @@ constexpr std::uint32_t Link(std::uint32_t neighbour, std::uint8_t trust) {
 constexpr std::uint32_t NeighbourOf(std::uint32_t link) { return link & kNeighbourMask; }
 constexpr std::uint8_t TrustOf(std::uint32_t link) { return static_cast<std::uint8_t>(link >> 24); }
 
-// Words of what a row said last: its state, then at the end the meta word and the entropy word.
-constexpr std::size_t SaidWords(int dimensions) { return dimensions <= 6 ? 8 : 16; }
+// Words of what a row said last: its state, the meta word and the entropy word. They are read by fours, so that a few
+// more are read past the last row.
+constexpr std::size_t SaidWords(int dimensions) { return static_cast<std::size_t>(dimensions) + 2; }
+inline constexpr std::size_t kSaidPadding = 4;
 
 // Pointers into a state shard's memory; every column is kRowAlign-aligned by element.
 struct Columns {
   std::size_t stride = 0;
-  std::size_t said_words = 8;    // SaidWords(dimensions)
+  std::size_t said_words = 0;    // SaidWords(dimensions)
   std::size_t first_local = 0;   // halo_rows rounded up to kRowAlign
   std::size_t end = 0;           // rows in use, rounded up to kRowAlign
   float* state = nullptr;        // [dimension][stride]
@@ -111,7 +113,7 @@ struct Columns {
   std::uint8_t* flags = nullptr;
   std::uint32_t* link = nullptr;         // [peer][stride]
   std::uint8_t* link_entropy = nullptr;  // repetition count test a link: 5 bit hash, 3 bit run: [peer][stride]
-  float* said = nullptr;                 // [row][said_words]
+  float* said = nullptr;                 // [row][said_words], and kSaidPadding
 
   const float* Said(std::size_t row) const { return said + row * said_words; }
   std::uint32_t Meta(std::size_t row) const { return std::bit_cast<std::uint32_t>(Said(row)[said_words - 2]); }
@@ -150,7 +152,7 @@ struct StepInput {
 };
 
 // Runs one cycle over all local rows of `columns`: all hear what was said before, then what they say replaces it.
-// Thread-safe for distinct columns; a thread keeps what its largest shard says in one cycle (32 bytes a replica).
+// Thread-safe for distinct columns; a thread keeps what its largest shard says in one cycle.
 void DriftStep(const Shape& shape, const DriftParameters& parameters, const StepInput& input, const Columns& columns,
                StepCounts* counts);
 

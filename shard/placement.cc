@@ -6,12 +6,19 @@
 namespace lvs::shard {
 
 void PlaceMicroNode(std::uint64_t session, std::uint32_t shards, std::uint32_t held, std::vector<std::uint32_t>* out) {
-  thread_local std::vector<std::pair<std::uint64_t, std::uint32_t>> weights;
-  weights.clear();
-  for (std::uint32_t s = 0; s < shards; ++s) weights.emplace_back(RendezvousWeight(session, s), s);
-  std::partial_sort(weights.begin(), weights.begin() + held, weights.end(), std::greater<>());
   out->clear();
-  for (std::uint32_t n = 0; n < held; ++n) out->push_back(weights[n].second);
+  if (held == 0) return;
+  // The heaviest so far, heaviest first: few shards of many ever get in.
+  thread_local std::vector<std::pair<std::uint64_t, std::uint32_t>> best;
+  best.assign(held, {0, 0});
+  for (std::uint32_t s = 0; s < shards; ++s) {
+    const std::pair entry(RendezvousWeight(session, s), s);
+    if (s >= held && entry <= best.back()) continue;
+    std::size_t at = std::min(s, held - 1);
+    for (; at > 0 && best[at - 1] < entry; --at) best[at] = best[at - 1];
+    best[at] = entry;
+  }
+  for (const auto& [weight, shard] : best) out->push_back(shard);
 }
 
 std::size_t ChooseRepairer(std::uint32_t shard, std::span<const std::uint64_t> candidates) {

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <utility>
 
 #include "shard/random.h"
@@ -21,19 +22,12 @@ constexpr int kOfferSearch = 64;
 
 std::size_t RoundUp(std::size_t n) { return (n + kRowAlign - 1) / kRowAlign * kRowAlign; }
 
-double Vu(std::int64_t uvu) { return static_cast<double>(uvu) / static_cast<double>(kMicroPerVu); }
+// Sums in double precision, eight rows side by side: the same order, and so the same bits, on every processor.
+using Lanes = std::array<double, 8>;
+static_assert(kRowAlign % 8 == 0);
+double Total(const Lanes& lanes) { return std::accumulate(lanes.begin(), lanes.end(), 0.0); }
 
-// Moves `parts` runs of `used` elements into a new column with a longer stride; the rest is zero.
-template <class T>
-void Restride(hwy::AlignedFreeUniquePtr<T[]>* column, std::size_t parts, std::size_t used, std::size_t from,
-              std::size_t to) {
-  auto longer = hwy::AllocateAligned<T>(parts * to);
-  std::fill_n(longer.get(), parts * to, T{});
-  for (std::size_t part = 0; part < parts && used > 0; ++part) {
-    std::copy_n(column->get() + part * from, used, longer.get() + part * to);
-  }
-  *column = std::move(longer);
-}
+double Vu(std::int64_t uvu) { return static_cast<double>(uvu) / static_cast<double>(kMicroPerVu); }
 
 }  // namespace
 
@@ -71,33 +65,50 @@ StateShard::StateShard(const StateShardConfig& config)
 
 void StateShard::Grow(std::size_t rows) {
   if (rows <= columns_.stride) return;
-  const std::size_t old = columns_.stride;
-  const std::size_t used = std::min(columns_.end, old);  // nothing is there before the first growth
+  const Columns old = columns_;
+  const std::size_t used = std::min(old.end, old.stride);  // nothing is there before the first growth
   // An odd number of 16-row groups: a power of two would alias in the caches.
-  std::size_t stride = RoundUp(old == 0 ? rows : std::max(rows, old + old / 16));
+  std::size_t stride = RoundUp(old.stride == 0 ? rows : std::max(rows, old.stride + old.stride / 16));
   if (stride / kRowAlign % 2 == 0) stride += kRowAlign;
   const auto dims = static_cast<std::size_t>(dims_);
   const auto peers = static_cast<std::size_t>(config_.shape.peers);
-  Restride(&state_, dims, used, old, stride);
-  for (auto* column : {&bound_value_, &bound_free_, &band_}) Restride(column, 1, used, old, stride);
-  Restride(&said_, 1, used * columns_.said_words, old * columns_.said_words, stride * columns_.said_words);
-  Restride(&flags_, 1, used, old, stride);
-  Restride(&link_, peers, used, old, stride);
-  Restride(&link_entropy_, peers, used, old, stride);
-  Restride(&known_, 1, used, old, stride);
-  for (std::size_t s = 0; s < peers; ++s) {
-    for (std::size_t row = used; row < stride; ++row)
-      link_[s * stride + row] = Link(static_cast<std::uint32_t>(row), 0);
-  }
+  // One block for all of them: a million replicas are thousands of shards, and each block costs a page or two.
+  auto memory = hwy::AllocateAligned<std::uint8_t>(stride * BytesARow() + kSaidPadding * sizeof(float));
+  std::uint8_t* next = memory.get();
+  // `parts` runs of `used` elements move into runs of `stride` elements; the rest is zero.
+  const auto place = [&]<class T>(T** column, std::size_t parts, std::size_t words = 1) {
+    const T* from = *column;
+    *column = reinterpret_cast<T*>(next);
+    next += parts * stride * words * sizeof(T);
+    for (std::size_t part = 0; part < parts; ++part) {
+      T* to = *column + part * stride * words;
+      std::copy_n(from + part * old.stride * words, used * words, to);
+      std::fill_n(to + used * words, (stride - used) * words, T{});
+    }
+  };
+  place(&known_, 1);
+  place(&columns_.state, dims);
+  place(&columns_.bound_value, 1);
+  place(&columns_.bound_free, 1);
+  place(&columns_.band, 1);
+  place(&columns_.link, peers);
+  place(&columns_.link_entropy, peers);
+  place(&columns_.flags, 1);
+  place(&columns_.said, 1, columns_.said_words);
+  std::fill_n(columns_.said + stride * columns_.said_words, kSaidPadding, 0.0f);
   columns_.stride = stride;
-  columns_.state = state_.get();
-  columns_.bound_value = bound_value_.get();
-  columns_.bound_free = bound_free_.get();
-  columns_.band = band_.get();
-  columns_.flags = flags_.get();
-  columns_.link = link_.get();
-  columns_.link_entropy = link_entropy_.get();
-  columns_.said = said_.get();
+  memory_ = std::move(memory);
+  for (std::size_t s = 0; s < peers; ++s) {
+    for (std::size_t row = used; row < stride; ++row) {
+      columns_.link[s * stride + row] = Link(static_cast<std::uint32_t>(row), 0);
+    }
+  }
+}
+
+std::size_t StateShard::BytesARow() const {
+  const auto peers = static_cast<std::size_t>(config_.shape.peers);
+  const std::size_t floats = static_cast<std::size_t>(dims_) + 3 + columns_.said_words;
+  return sizeof(*known_) + floats * sizeof(float) + peers * (sizeof(std::uint32_t) + 1) + 1;
 }
 
 void StateShard::Start(std::uint32_t n, std::int64_t opening_balance_uvu) {
@@ -124,18 +135,18 @@ void StateShard::Start(std::uint32_t n, std::int64_t opening_balance_uvu) {
   for (std::uint32_t i = 0; i < n; ++i) {
     const std::size_t row = first + i;
     rows[i] = static_cast<std::uint32_t>(row);
-    flags_[row] = kAlive;
+    columns_.flags[row] = kAlive;
     float state[vaultguard::kMaxDimensions];
     for (int c = 0; c < dims_; ++c) {
       const double draw = Unit(Draw(config_.seed, Stream::kInitialState, row * 16 + static_cast<std::uint64_t>(c), 0));
       const double start =
           c < config_.shape.value_slots ? (2 * draw - 1) * config_.value_spread : draw * config_.coordinate_range;
       state[c] = static_cast<float>(start);
-      state_[static_cast<std::size_t>(c) * columns_.stride + row] = state[c];
+      columns_.state[static_cast<std::size_t>(c) * columns_.stride + row] = state[c];
     }
-    bound_value_[row] = std::max(2 * config_.value_spread, vaultguard::kMinBoundVu);
-    bound_free_[row] = std::max(config_.coordinate_range, vaultguard::kMinBoundFree);
-    band_[row] = std::max(config_.value_spread, vaultguard::kMinBandVu);
+    columns_.bound_value[row] = std::max(2 * config_.value_spread, vaultguard::kMinBoundVu);
+    columns_.bound_free[row] = std::max(config_.coordinate_range, vaultguard::kMinBoundFree);
+    columns_.band[row] = std::max(config_.value_spread, vaultguard::kMinBandVu);
     columns_.Say(row, dims_, state, Meta(0, 255), EntropyWord(config_.seed, static_cast<std::uint32_t>(row), 0));
   }
   replicas_ = n;
@@ -148,7 +159,7 @@ void StateShard::Join(std::uint32_t row, std::uint64_t cycle) {
     columns_.end = RoundUp(row + 1);
   }
   if (Alive(row)) return;
-  flags_[row] = kAlive | kFresh;
+  columns_.flags[row] = kAlive | kFresh;
   fresh_.push_back(row);
   ++replicas_;
   overlay_.Join(columns_, row, halo_in_use_, remote_share_, cycle);
@@ -156,9 +167,9 @@ void StateShard::Join(std::uint32_t row, std::uint64_t cycle) {
   // The ledger comes whole from one live peer; what that peer does not know yet, the joiner will pull.
   std::uint64_t known = 0;
   for (int s = 0; s < config_.shape.peers; ++s) {
-    const std::uint32_t peer = NeighbourOf(link_[static_cast<std::size_t>(s) * columns_.stride + row]);
+    const std::uint32_t peer = NeighbourOf(columns_.link[static_cast<std::size_t>(s) * columns_.stride + row]);
     if (peer < columns_.first_local || peer == row || !Alive(peer)) continue;
-    known = (flags_[peer] & kAdversary) != 0 ? 0 : known_[peer] & outstanding_;
+    known = (columns_.flags[peer] & kAdversary) != 0 ? 0 : known_[peer] & outstanding_;
     break;
   }
   known_[row] = known;
@@ -175,7 +186,7 @@ void StateShard::FirstState(std::uint32_t row, std::uint64_t cycle) {
     asked[n++] = peer;
   };
   for (int s = 0; s < config_.shape.peers; ++s)
-    ask(NeighbourOf(link_[static_cast<std::size_t>(s) * columns_.stride + row]));
+    ask(NeighbourOf(columns_.link[static_cast<std::size_t>(s) * columns_.stride + row]));
   const auto sample = [&](std::uint32_t first, std::uint32_t count, std::uint64_t salt) {
     const std::uint64_t draw = Draw(config_.seed, Stream::kInitialState, row * 16ull + salt, cycle);
     if (count <= kJoinSample) {
@@ -199,13 +210,15 @@ void StateShard::FirstState(std::uint32_t row, std::uint64_t cycle) {
       const float x = said(asked[k])[c];
       if (std::abs(x) <= vaultguard::kMaxDistance) said_by[heard++] = x;
     }
-    std::sort(said_by, said_by + heard);
     // With nobody to learn from, everybody starts at the same place: server nodes that start side by side, each alone
     // at first, would otherwise agree within themselves before they meet, and a tight crowd does not move for another.
     const bool value_slot = c < config_.shape.value_slots;
-    float state = heard > 0 ? said_by[heard / 2] : value_slot ? 0.0f : config_.coordinate_range / 2;
+    float state = value_slot ? 0.0f : config_.coordinate_range / 2;
     // A joiner has just verified the ledger: its value starts on it.
-    if (value_slot && !config_.drift.plain) state = 0.0f;
+    if (heard > 0 && (!value_slot || config_.drift.plain)) {
+      std::nth_element(said_by, said_by + heard / 2, said_by + heard);
+      state = said_by[heard / 2];
+    }
     if (heard > 0) {
       // The bound is twice the distance that half of them are within.
       for (int k = 0; k < heard; ++k) said_by[k] = std::abs(said_by[k] - state);
@@ -213,25 +226,25 @@ void StateShard::FirstState(std::uint32_t row, std::uint64_t cycle) {
       float& b = bound[value_slot ? 0 : 1];
       b = std::max(b, 2 * said_by[heard / 2]);
     }
-    state_[static_cast<std::size_t>(c) * columns_.stride + row] = first[c] = state;
+    columns_.state[static_cast<std::size_t>(c) * columns_.stride + row] = first[c] = state;
   }
-  bound_value_[row] = bound[0];
-  bound_free_[row] = bound[1];
-  band_[row] = vaultguard::kMinBandVu;
+  columns_.bound_value[row] = bound[0];
+  columns_.bound_free[row] = bound[1];
+  columns_.band[row] = vaultguard::kMinBandVu;
   columns_.Say(row, dims_, first, 0, columns_.Entropy(row));  // nothing that is valid: it has not spoken yet
 }
 
 void StateShard::Leave(std::uint32_t row) {
   if (row >= columns_.end || !Alive(row)) return;
-  if ((flags_[row] & kLowPower) != 0) --low_power_;
-  flags_[row] = 0;
+  if ((columns_.flags[row] & kLowPower) != 0) --low_power_;
+  columns_.flags[row] = 0;
   --replicas_;
 }
 
 void StateShard::SetFlag(std::uint32_t row, std::uint8_t flag, bool on) {
   if (row >= columns_.end || !Alive(row)) return;
-  if (((flags_[row] & flag) != 0) == on) return;
-  flags_[row] ^= flag;
+  if (((columns_.flags[row] & flag) != 0) == on) return;
+  columns_.flags[row] ^= flag;
   if (flag == kLowPower) low_power_ += on ? 1 : -1;
 }
 
@@ -346,7 +359,7 @@ void StateShard::PullNews(std::uint64_t cycle, double loss, CycleCounts* counts)
   const auto lost_below = static_cast<std::uint32_t>(lost_pull * 0xffffffffu);
   // Everybody pulls at once: what is learned now is passed on from the next cycle.
   thread_local std::vector<std::uint64_t> before;
-  before.assign(known_.get() + first, known_.get() + end);
+  before.assign(known_ + first, known_ + end);
   std::array<std::uint64_t, kBatchWindow> learned{};
   const auto learn = [&](std::uint32_t row, std::uint32_t from) {
     const std::uint64_t news = before[from - first] & outstanding_ & ~known_[row];
@@ -362,8 +375,8 @@ void StateShard::PullNews(std::uint64_t cycle, double loss, CycleCounts* counts)
     const std::uint32_t peer = RandomLive(draw);
     if (peer == row) return true;
     // Push and pull: each sees from the other's mask what it lacks. An adversary withholds what it knows.
-    if ((flags_[peer] & kAdversary) == 0) learn(row, peer);
-    if ((flags_[row] & kAdversary) == 0 && (before[row - first] & outstanding_ & ~before[peer - first]) != 0) {
+    if ((columns_.flags[peer] & kAdversary) == 0) learn(row, peer);
+    if ((columns_.flags[row] & kAdversary) == 0 && (before[row - first] & outstanding_ & ~before[peer - first]) != 0) {
       learn(peer, row);
       counts->sent.beacon += sizes_.ledger_pull;
     }
@@ -374,7 +387,7 @@ void StateShard::PullNews(std::uint64_t cycle, double loss, CycleCounts* counts)
   });
   for (std::uint32_t row = first + (0u - first - static_cast<std::uint32_t>(cycle)) % kPullPeriod; row < end;
        row += kPullPeriod) {
-    const bool rests = (flags_[row] & kLowPower) != 0 && (cycle + row) % (kPullPeriod * kLowPowerPeriod) != 0;
+    const bool rests = (columns_.flags[row] & kLowPower) != 0 && (cycle + row) % (kPullPeriod * kLowPowerPeriod) != 0;
     if (Alive(row) && !rests && !pull(row)) unanswered_.push_back({row, 1});
   }
   std::uint64_t all = ~std::uint64_t{0};
@@ -424,7 +437,7 @@ void StateShard::Advance(std::uint64_t cycle, double loss, CycleCounts* counts) 
     PullNews(cycle, loss, counts);
   }
 
-  for (const std::uint32_t row : fresh_) flags_[row] &= static_cast<std::uint8_t>(~kFresh);
+  for (const std::uint32_t row : fresh_) columns_.flags[row] &= static_cast<std::uint8_t>(~kFresh);
   fresh_.clear();
   // A publication that is about to leave the 16 bit circle becomes silence.
   for (std::size_t row = cycle & 63; row < columns_.end; row += 64) {
@@ -442,19 +455,24 @@ void StateShard::OverwriteSaid(std::uint32_t row, const float* state, std::uint3
 }
 
 double StateShard::MeanDriftVu(int slot) const {
-  const float* v = state_.get() + static_cast<std::size_t>(slot) * columns_.stride;
-  double sum = 0;
-  for (std::size_t row = columns_.first_local; row < columns_.end; ++row) sum += Alive(row) ? v[row] : 0.0f;
-  return replicas_ == 0 ? 0 : sum / replicas_;
+  if (replicas_ == 0) return 0;
+  const float* v = columns_.state + static_cast<std::size_t>(slot) * columns_.stride;
+  Lanes sum{};
+  for (std::size_t row = columns_.first_local; row < columns_.end; row += sum.size()) {
+    for (std::size_t lane = 0; lane < sum.size(); ++lane) {
+      sum[lane] += static_cast<double>(v[row + lane]) * (columns_.flags[row + lane] & kAlive);
+    }
+  }
+  return Total(sum) / replicas_;
 }
 
 void StateShard::Repin() {
   for (std::size_t row = columns_.first_local; row < columns_.end; ++row) {
     if (!Alive(row)) continue;
     for (int c = 0; c < config_.shape.value_slots; ++c)
-      state_[static_cast<std::size_t>(c) * columns_.stride + row] = 0.0f;
-    bound_value_[row] = vaultguard::kMinBoundVu;
-    band_[row] = vaultguard::kMinBandVu;
+      columns_.state[static_cast<std::size_t>(c) * columns_.stride + row] = 0.0f;
+    columns_.bound_value[row] = vaultguard::kMinBoundVu;
+    columns_.band[row] = vaultguard::kMinBandVu;
   }
 }
 
@@ -463,7 +481,7 @@ void StateShard::AddToAll(const SlotAmounts& increment_uvu) {
     const auto add = static_cast<float>(Vu(increment_uvu[static_cast<std::size_t>(c)]));
     if (add == 0.0f) continue;
     for (std::size_t row = columns_.first_local; row < columns_.end; ++row) {
-      state_[static_cast<std::size_t>(c) * columns_.stride + row] += add;
+      columns_.state[static_cast<std::size_t>(c) * columns_.stride + row] += add;
     }
   }
 }
@@ -474,78 +492,104 @@ void StateShard::ForgetLedger() {
   pending_ = {};
 }
 
-void StateShard::MeasureHonest(Measure* measure) const {
-  const int slots = config_.shape.value_slots;
-  measure->replicas = replicas_;
-  double worst = 0;
-  std::vector<std::uint32_t> rows;
-  rows.reserve(replicas_);
-  for (std::size_t row = columns_.first_local; row < columns_.end; ++row) {
-    if ((flags_[row] & (kAlive | kAdversary)) == kAlive) rows.push_back(static_cast<std::uint32_t>(row));
+std::int64_t StateShard::LacksUvu(std::uint64_t missing, std::size_t slot) const {
+  std::int64_t uvu = pending_.gained_uvu[slot];
+  for (; missing != 0; missing &= missing - 1) {
+    uvu += batch_[static_cast<std::size_t>(std::countr_zero(missing))].gained_uvu[slot];
   }
-  for (int c = 0; c < dims_; ++c) {
-    const float* x = state_.get() + static_cast<std::size_t>(c) * columns_.stride;
-    if (rows.empty()) continue;
-    // About a pivot, so that a spread of 1e-6 around 100 is not lost in the squares.
-    const double pivot = x[rows[0]];
-    double sum = 0;
-    double squares = 0;
-    for (const std::uint32_t row : rows) {
-      const double d = x[row] - pivot;
-      sum += d;
-      squares += d * d;
-    }
-    const auto n = static_cast<double>(rows.size());
-    measure->moments[static_cast<std::size_t>(c)] = {n, pivot + sum / n, std::max(0.0, squares - sum * sum / n)};
+  return uvu;
+}
+
+void StateShard::MeasureHonest(Measure* measure) const {
+  measure->replicas = replicas_;
+  const auto honest = [this](std::size_t row) { return (columns_.flags[row] & (kAlive | kAdversary)) == kAlive; };
+  std::size_t pivot_row = columns_.first_local;
+  while (pivot_row < columns_.end && !honest(pivot_row)) ++pivot_row;
+  if (pivot_row < columns_.end) MeasureMoments(pivot_row, measure);
+  if (config_.drift.plain) {
+    MeasurePlain(measure);
+    return;
   }
   // Batches that a replica does not know are missing from its ledger, and so from its state.
-  const auto lacks = [this](std::uint64_t missing, std::size_t slot) {
-    std::int64_t uvu = pending_.gained_uvu[slot];
-    for (; missing != 0; missing &= missing - 1) {
-      uvu += batch_[static_cast<std::size_t>(std::countr_zero(missing))].gained_uvu[slot];
-    }
-    return uvu;
-  };
-  for (int c = 0; c < slots; ++c) {
+  for (int c = 0; c < config_.shape.value_slots; ++c) {
     const auto slot = static_cast<std::size_t>(c);
-    const float* x = state_.get() + slot * columns_.stride;
-    if (config_.drift.plain) {
-      const std::int64_t earned = ledger_.total_uvu(c) - opening_uvu_[slot];
-      for (const std::uint32_t row : rows) {
-        worst = std::max(worst, std::abs(static_cast<double>(x[row]) - Vu(earned)));
-        const auto held = static_cast<std::int64_t>(std::min(1e18, std::max(-1e18, static_cast<double>(x[row]) * 1e6)));
-        measure->behind_uvu[slot] = std::max(measure->behind_uvu[slot], earned - held);
-      }
-      continue;
-    }
+    const float* x = columns_.state + slot * columns_.stride;
     for (std::size_t row = columns_.first_local; row < columns_.end; ++row) {
       if (!Alive(row)) continue;
-      const std::uint64_t missing = outstanding_ & ~known_[row];
-      const std::int64_t behind = missing == 0 ? pending_.gained_uvu[slot] : lacks(missing, slot);
+      const std::int64_t behind = LacksUvu(outstanding_ & ~known_[row], slot);
       measure->behind_uvu[slot] = std::max(measure->behind_uvu[slot], behind);
-      if ((flags_[row] & kAdversary) == 0) worst = std::max(worst, std::abs(static_cast<double>(x[row]) - Vu(behind)));
+      if (honest(row))
+        measure->worst_value_vu = std::max(measure->worst_value_vu, std::abs(static_cast<double>(x[row]) - Vu(behind)));
     }
   }
-  measure->worst_value_vu = worst;
+}
+
+// Count, mean and squared distances of every coordinate, about a pivot: a spread of 1e-6 around 100 is not lost in the
+// squares. A block of rows at a time, so that who is honest is asked once.
+void StateShard::MeasureMoments(std::size_t pivot_row, Measure* measure) const {
+  constexpr std::size_t kBlock = 512;
+  double weight[kBlock];
+  Lanes count{};
+  std::array<Lanes, vaultguard::kMaxDimensions> sum{};
+  std::array<Lanes, vaultguard::kMaxDimensions> squares{};
+  for (std::size_t first = columns_.first_local; first < columns_.end; first += kBlock) {
+    const std::size_t rows = std::min(kBlock, columns_.end - first);
+    for (std::size_t n = 0; n < rows; ++n) {
+      weight[n] = (columns_.flags[first + n] & (kAlive | kAdversary)) == kAlive ? 1.0 : 0.0;
+      count[n % count.size()] += weight[n];
+    }
+    for (int c = 0; c < dims_; ++c) {
+      const auto dim = static_cast<std::size_t>(c);
+      const float* x = columns_.state + dim * columns_.stride;
+      const double pivot = x[pivot_row];
+      for (std::size_t n = 0; n < rows; n += count.size()) {
+        for (std::size_t lane = 0; lane < count.size(); ++lane) {
+          const double d = (x[first + n + lane] - pivot) * weight[n + lane];
+          sum[dim][lane] += d;
+          squares[dim][lane] += d * d;
+        }
+      }
+    }
+  }
+  const double n = Total(count);
+  for (int c = 0; c < dims_; ++c) {
+    const auto dim = static_cast<std::size_t>(c);
+    const double total = Total(sum[dim]);
+    const double pivot = columns_.state[dim * columns_.stride + pivot_row];
+    measure->moments[dim] = {n, pivot + total / n, std::max(0.0, Total(squares[dim]) - total * total / n)};
+  }
+}
+
+// Under the plain rule a state is all that a replica holds of the value.
+void StateShard::MeasurePlain(Measure* measure) const {
+  for (int c = 0; c < config_.shape.value_slots; ++c) {
+    const auto slot = static_cast<std::size_t>(c);
+    const float* x = columns_.state + slot * columns_.stride;
+    const std::int64_t earned = ledger_.total_uvu(c) - opening_uvu_[slot];
+    for (std::size_t row = columns_.first_local; row < columns_.end; ++row) {
+      if ((columns_.flags[row] & (kAlive | kAdversary)) != kAlive) continue;
+      const double held_vu = x[row];
+      measure->worst_value_vu = std::max(measure->worst_value_vu, std::abs(held_vu - Vu(earned)));
+      const auto held = static_cast<std::int64_t>(std::clamp(held_vu * 1e6, -1e18, 1e18));
+      measure->behind_uvu[slot] = std::max(measure->behind_uvu[slot], earned - held);
+    }
+  }
 }
 
 std::uint64_t StateShard::StateHash() const {
   std::uint64_t hash = Mix(ledger_.digest() ^ config_.shard);
   for (std::size_t row = columns_.first_local; row < columns_.end; ++row) {
     if (!Alive(row)) continue;
-    hash = Mix(hash ^ (row << 8 | flags_[row]));
+    hash = Mix(hash ^ (row << 8 | columns_.flags[row]));
     for (int c = 0; c < dims_; ++c)
-      hash = Mix(hash ^ std::bit_cast<std::uint32_t>(state_[static_cast<std::size_t>(c) * columns_.stride + row]));
-    hash = Mix(hash ^ std::bit_cast<std::uint32_t>(bound_value_[row]) ^
-               (std::uint64_t{std::bit_cast<std::uint32_t>(bound_free_[row])} << 32));
+      hash =
+          Mix(hash ^ std::bit_cast<std::uint32_t>(columns_.state[static_cast<std::size_t>(c) * columns_.stride + row]));
+    hash = Mix(hash ^ std::bit_cast<std::uint32_t>(columns_.bound_value[row]) ^
+               (std::uint64_t{std::bit_cast<std::uint32_t>(columns_.bound_free[row])} << 32));
   }
   return hash;
 }
 
-std::size_t StateShard::resident_bytes() const {
-  const auto dims = static_cast<std::size_t>(dims_);
-  const auto peers = static_cast<std::size_t>(config_.shape.peers);
-  return columns_.stride * (4 * dims + 12 + 1 + 5 * peers + 4 * columns_.said_words + 8) + ledger_.resident_bytes();
-}
+std::size_t StateShard::resident_bytes() const { return columns_.stride * BytesARow() + ledger_.resident_bytes(); }
 
 }  // namespace lvs::shard

@@ -137,9 +137,6 @@ class StateShard {
   std::size_t resident_bytes() const;
 
  private:
-  template <class T>
-  using Column = hwy::AlignedFreeUniquePtr<T[]>;
-
   struct Batch {
     SlotAmounts gained_uvu{};
     std::uint64_t bytes = 0;
@@ -152,6 +149,7 @@ class StateShard {
   };
 
   void Grow(std::size_t rows);
+  std::size_t BytesARow() const;
   void OpenBatch(std::uint64_t cycle, CycleCounts* counts);
   void PullNews(std::uint64_t cycle, double loss, CycleCounts* counts);
   // The ledger's keeper goes on offering what is outstanding to random replicas, so that no news dies among liars.
@@ -159,9 +157,13 @@ class StateShard {
   // Gives the batch to every replica that lacks it, by a direct copy (redundancy sync), and frees its bit.
   void SyncStragglers(int bit, CycleCounts* counts);
   void FirstState(std::uint32_t row, std::uint64_t cycle);
+  void MeasureMoments(std::size_t pivot_row, Measure* measure) const;
+  void MeasurePlain(Measure* measure) const;
+  // Micro-VU of the ledger that a replica lacks which does not know these batches, nor what waits for the next one.
+  std::int64_t LacksUvu(std::uint64_t missing, std::size_t slot) const;
   // A live local row: random while they are dense, the next one after a random row where they are sparse.
   std::uint32_t RandomLive(std::uint64_t draw) const;
-  bool Alive(std::size_t row) const { return (flags_[row] & kAlive) != 0; }
+  bool Alive(std::size_t row) const { return (columns_.flags[row] & kAlive) != 0; }
 
   StateShardConfig config_;
   int dims_;
@@ -176,10 +178,8 @@ class StateShard {
   std::vector<std::uint32_t> fresh_;        // rows with kFresh
   std::vector<UnansweredPull> unanswered_;  // of the last cycles: tried again
 
-  Column<float> state_, bound_value_, bound_free_, band_, said_;
-  Column<std::uint8_t> flags_, link_entropy_;
-  Column<std::uint32_t> link_;
-  Column<std::uint64_t> known_;
+  hwy::AlignedFreeUniquePtr<std::uint8_t[]> memory_;  // of the columns
+  std::uint64_t* known_ = nullptr;                    // batches of the ledger, a row
 
   std::array<Batch, kBatchWindow> batch_{};
   std::uint64_t outstanding_ = 0;   // bits of batches that not everybody knows

@@ -68,7 +68,7 @@ class Memory {
     Make(&link_, peers * n, &col_.link);
     Make(&link_entropy_, peers * n, &col_.link_entropy);
     col_.said_words = SaidWords(shape.dimensions());
-    Make(&said_, col_.said_words * n, &col_.said);
+    Make(&said_, col_.said_words * n + kSaidPadding, &col_.said);
   }
 
   const Columns& col() const { return col_; }

@@ -27,7 +27,8 @@ class Rows {
     flags_.resize(col_.end);
     link_.resize(links);
     link_entropy_.resize(links);
-    said_.resize(col_.end * col_.said_words);
+    col_.said_words = SaidWords(shape_.dimensions());
+    said_.resize(col_.end * col_.said_words + kSaidPadding);
     col_.flags = flags_.data();
     col_.link = link_.data();
     col_.link_entropy = link_entropy_.data();
