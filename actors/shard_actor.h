@@ -1,9 +1,7 @@
 // The shard actor: one shard on one server node. Takes due frames, refreshes the halo, joins ledger news, runs one
 // drift cycle, and says what is new: state diffs of its ambassadors and ledger entries, to each peer link (SPEC-7.2).
 //
-// Redundancy sync (SPEC-14, ARCH-2.1): each frame carries the sender's ledger digest and the news since what this peer
-// has acknowledged; unacknowledged news is sent again after a while; a peer that starts empty asks for everything;
-// ledgers that still differ exchange the entries of the buckets that differ.
+// What keeps the ledgers of the server nodes equal is shard/ledger_sync.h (SPEC-14, ARCH-2.1).
 #pragma once
 
 #include <cstdint>
