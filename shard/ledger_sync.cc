@@ -61,8 +61,11 @@ void LedgerSync::Restart(std::uint64_t cycle) {
 bool LedgerSync::Hold(std::uint32_t replicas, std::uint64_t cycle) {
   if (replicas > 0) {
     if (!holds_) {
-      session_ = owner_->NewSession(cycle);  // what was acknowledged to the one that forgot counts no more
+      // What was acknowledged to the one that forgot counts no more, nor does what the peers acknowledged to it: to
+      // them a new session starts from 0.
+      session_ = owner_->NewSession(cycle);
       AskAll();
+      for (Peer& peer : peers_) peer.acknowledged = peer.sent = 0;
     }
     holds_ = populated_ = true;
     return false;
