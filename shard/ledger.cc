@@ -41,13 +41,11 @@ Ledger::Outcome Ledger::Merge(const LedgerEntry& entry, std::uint64_t cycle, std
   outcome.opened = inserted;
   const LedgerEntry mine = Entry(at->second);
   LedgerEntry joined = mine;
-  joined.opened_cycle = std::min(mine.opened_cycle, entry.opened_cycle);
+  if (!Join(entry, &joined) && !inserted) return outcome;
   for (std::size_t s = 0; s < static_cast<std::size_t>(slots_); ++s) {
-    joined.amount_uvu[s] = std::max(mine.amount_uvu[s], entry.amount_uvu[s]);
     outcome.gained_uvu[s] = joined.amount_uvu[s] - mine.amount_uvu[s];
     outcome.grew |= outcome.gained_uvu[s] > 0;
   }
-  if (!inserted && !outcome.grew && joined.opened_cycle == mine.opened_cycle) return outcome;
 
   std::uint64_t& bucket = bucket_digest_[static_cast<std::size_t>(BucketOf(entry.session))];
   if (!inserted) bucket -= DigestOf(mine);
@@ -56,8 +54,7 @@ Ledger::Outcome Ledger::Merge(const LedgerEntry& entry, std::uint64_t cycle, std
   opened_cycle_[at->second] = joined.opened_cycle;
   std::copy_n(joined.amount_uvu.begin(), slots_, amount_uvu_.begin() + std::ptrdiff_t{at->second} * slots_);
   // News for the source too where the join is more than it told.
-  const bool all_told = joined.amount_uvu == entry.amount_uvu && joined.opened_cycle == entry.opened_cycle;
-  Record(at->second, all_told ? source : kHere);
+  Record(at->second, joined == entry ? source : kHere);
   return outcome;
 }
 

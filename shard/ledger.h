@@ -41,7 +41,21 @@ struct LedgerEntry {
   SessionId session;
   std::uint64_t opened_cycle = 0;
   SlotAmounts amount_uvu{};
+  bool operator==(const LedgerEntry&) const = default;
 };
+
+// Joins `other`, of the same session, into `entry`: slot by slot the larger amount, and the earlier opening. True where
+// that changed it.
+inline bool Join(const LedgerEntry& other, LedgerEntry* entry) {
+  bool changed = other.opened_cycle < entry->opened_cycle;
+  if (changed) entry->opened_cycle = other.opened_cycle;
+  for (std::size_t s = 0; s < entry->amount_uvu.size(); ++s) {
+    if (other.amount_uvu[s] <= entry->amount_uvu[s]) continue;
+    entry->amount_uvu[s] = other.amount_uvu[s];
+    changed = true;
+  }
+  return changed;
+}
 
 class Ledger {
  public:
