@@ -703,6 +703,12 @@ class LiveNode final : public Node {
       problem(absl::StrCat("it skips ", static_cast<int>(skipped_share_ * 100),
                            " % of its cycles; give it more cores, fewer micro-nodes or a longer period"));
     }
+    for (std::size_t n = 0; n < views_.size(); ++n) {
+      if (views_[n].sessions < vaultguard::kMaxSessionsPerShard - vaultguard::kSessionsForClients) continue;
+      problem(absl::StrCat("shard ", n, " has ", views_[n].sessions,
+                           " sessions and takes no more new ones from peers, ",
+                           "only from its own clients; see `sessions_reserved` in docs/operations.md"));
+    }
     if (!status->cache().last_error().empty()) problem(status->cache().last_error());
     // One peer may be wrong, or lie; where most of them are ahead, this node is behind.
     if (2 * transport_->ahead() > transport_->connected()) {

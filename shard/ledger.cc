@@ -6,6 +6,13 @@ namespace lvs::shard {
 
 using vaultguard::Refusal;
 
+namespace {
+
+// Up to so many sessions in all, peers may open more.
+constexpr std::size_t kSessionsOfPeers = vaultguard::kMaxSessionsPerShard - vaultguard::kSessionsForClients;
+
+}  // namespace
+
 Ledger::Outcome Ledger::Merge(const LedgerEntry& entry, std::uint64_t cycle, std::uint8_t source, bool may_open) {
   Outcome outcome;
   const auto refuse = [&outcome](Refusal why) {
@@ -29,9 +36,10 @@ Ledger::Outcome Ledger::Merge(const LedgerEntry& entry, std::uint64_t cycle, std
   if (!may_open && !index_.contains(entry.session)) return refuse(Refusal::kSessionsTooFast);
   const auto [at, inserted] = index_.try_emplace(entry.session, static_cast<std::uint32_t>(size()));
   if (inserted) {
-    if (size() >= vaultguard::kMaxSessionsPerShard) {
+    const bool full = size() >= vaultguard::kMaxSessionsPerShard;
+    if (full || (source != kHere && size() >= kSessionsOfPeers)) {
       index_.erase(at);
-      return refuse(Refusal::kSessionsFull);
+      return refuse(full ? Refusal::kSessionsFull : Refusal::kSessionsReserved);
     }
     session_.push_back(entry.session);
     opened_cycle_.push_back(entry.opened_cycle);
