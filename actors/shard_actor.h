@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "actors/interfaces.h"
+#include "shard/ledger_sync.h"
 
 namespace lvs::actors {
 
@@ -27,10 +28,10 @@ struct ShardActorConfig {
   std::vector<std::uint32_t> resend_cycles;
   // Ledger news waits this long for more of it; a frame with nothing but an acknowledgement waits this long for
   // company.
-  std::uint32_t news_cycles = 6;
-  std::uint32_t acknowledge_cycles = 10;
+  std::uint32_t news_cycles = shard::LedgerSyncConfig{}.news_cycles;
+  std::uint32_t acknowledge_cycles = shard::LedgerSyncConfig{}.acknowledge_cycles;
   // A server node that starts and hears nobody for this long is alone.
-  std::uint32_t alone_cycles = vaultguard::kSilenceCycles;
+  std::uint32_t alone_cycles = shard::LedgerSyncConfig{}.alone_cycles;
   // Server nodes come and go at the far ends of the links (LinkChange): nobody is there at first, and how many of the
   // neighbours are remote follows from what the peers' beacons say.
   bool links_change = false;

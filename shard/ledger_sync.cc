@@ -17,6 +17,10 @@ constexpr std::uint64_t kSignOfLifeCycles = 20;
 // Cycles' worth of new sessions that a link may save up.
 constexpr std::uint64_t kSavedCycles = 10;
 constexpr std::uint64_t kPauseCyclesMax = 1600;
+// So often news is told again at the same pace; loss alone hardly ever takes more. After that, the pauses grow to so
+// many cycles that this many changes are told again a cycle, which is next to nothing.
+constexpr std::uint32_t kFruitless = 4;
+constexpr std::uint64_t kResendsPerCycle = 16;
 // Ledger news in one frame; as much again is left for buckets that differ.
 constexpr std::size_t kFrameNews = vaultguard::kMaxFrameEntries / 2;
 
@@ -86,8 +90,11 @@ void LedgerSync::AskAll() {
 }
 
 void LedgerSync::SetUp(std::uint32_t link, bool up) {
-  peers_[link].up = up;
-  if (up) peers_[link].spoke_cycle = 0;  // whoever it is has heard nothing lately
+  Peer& peer = peers_[link];
+  peer.up = up;
+  if (!up) return;
+  peer.spoke_cycle = 0;  // whoever it is has heard nothing lately
+  peer.fruitless = 0;
 }
 
 // ---- A cycle: what is heard ----
@@ -207,6 +214,7 @@ void LedgerSync::TakeAcknowledgement(const Frame& frame, std::uint64_t cycle, Pe
   peer->acknowledged = frame.acknowledged;
   peer->sent = std::max(peer->sent, peer->acknowledged);
   peer->sent_cycle = cycle;
+  peer->fruitless = 0;
 }
 
 // True where everything is to be told from the start.
@@ -260,13 +268,25 @@ void LedgerSync::FillWithoutLedger(std::uint32_t link, std::uint64_t cycle, Fram
   frame->bucket_digest.clear();
 }
 
+std::uint64_t LedgerSync::ResendPause(std::uint32_t link) const {
+  const Peer& peer = peers_[link];
+  const std::uint64_t first = config_.resend_cycles[link];
+  if (peer.fruitless <= kFruitless) return first;
+  const std::uint64_t most = std::min(kPauseCyclesMax, (peer.sent - peer.acknowledged) / kResendsPerCycle);
+  return std::max(first, std::min(first << std::min(peer.fruitless - kFruitless, 16u), most));
+}
+
 void LedgerSync::Fill(std::uint32_t link, std::uint64_t cycle, Frame* frame) {
   FillWithoutLedger(link, cycle, frame);
   if (!holds_) return;
   Peer& peer = peers_[link];
   const Ledger& ledger = owner_->ledger();
-  if (peer.sent > peer.acknowledged && cycle > peer.sent_cycle + config_.resend_cycles[link]) {
-    peer.sent = peer.acknowledged;  // go back to what is known to have arrived
+  // Go back to what is known to have arrived. A peer that is heard and still acknowledges nothing refuses something for
+  // good: what is new must not wait behind that, so all is told before going back, and that ever more rarely.
+  const bool stuck = peer.fruitless > kFruitless;
+  if (peer.sent > peer.acknowledged && (peer.told_all || !stuck) && cycle > peer.sent_cycle + ResendPause(link)) {
+    if (peer.newest_cycle > peer.sent_cycle) ++peer.fruitless;
+    peer.sent = peer.acknowledged;
     peer.sent_cycle = cycle;
   }
   frame->news_from = peer.sent;
@@ -276,6 +296,9 @@ void LedgerSync::Fill(std::uint32_t link, std::uint64_t cycle, Frame* frame) {
     if (peer.sent == peer.acknowledged) peer.sent_cycle = cycle;
     peer.sent = frame->news_to;
   }
+  const bool told_all = frame->news_to == ledger.version();
+  if (stuck && told_all && !peer.told_all) peer.sent_cycle = cycle;
+  peer.told_all = told_all;
   if (peer.disagrees_since != 0 && cycle > peer.disagrees_since + kDisagreeCycles) {
     for (int b = 0; b < Ledger::kBuckets; ++b) frame->bucket_digest.push_back(ledger.bucket_digest(b));
     if (peer.buckets_wanted != 0 && peer.repair.Over(cycle)) {

@@ -13,7 +13,8 @@
 // Four rules, from cheap to thorough:
 //   news      A frame carries the entries that changed since what was last sent, and their range of change numbers. The
 //             other side acknowledges a range once it holds all of it; what stays unacknowledged for `resend_cycles` is
-//             sent again from there.
+//             sent again from there, and ever more rarely where the other side is heard but refuses some of it for
+//             good.
 //   all       Who starts empty asks for everything (Correction::kSyncAll) until it has heard a range from 0.
 //   buckets   Each frame carries a digest of the whole ledger. Where they differ for 50 cycles although all news was
 //             acknowledged, both sides say the digests of their buckets, then the entries of those that differ.
@@ -27,7 +28,8 @@
 // between answers to "everything" and to buckets. A frame may lie about what its sender holds: that one then counts as
 // a holder (Holders), but nothing is lost or changed by it.
 //
-// A cycle in which nothing is new allocates nothing. Not thread-safe: one owner.
+// A cycle in which nothing is new allocates nothing. A link is a number below `links`, always. Not thread-safe: one
+// owner.
 #pragma once
 
 #include <algorithm>
@@ -44,7 +46,7 @@
 namespace lvs::shard {
 
 struct LedgerSyncConfig {
-  std::uint32_t links = 1;  // places for peers; a server node may leave one for itself and never use it
+  std::uint32_t links = 1;  // places for peers, at most 255; a server node may leave one for itself and never use it
   bool up = true;           // somebody is at the far end of each link from the start
   bool holds = true;        // the ledger is kept here from the start
   // Cycles after which unacknowledged news is sent again, by link: a round trip and some.
@@ -171,7 +173,9 @@ class LedgerSync {
     std::uint64_t merged = 0;        // newest change of its ledger that is merged here
     std::uint64_t acknowledged = 0;  // newest change of this ledger that it has merged
     std::uint64_t sent = 0;          // newest change that was sent to it
-    std::uint64_t sent_cycle = 0;    // when something new was sent, or acknowledged
+    std::uint64_t sent_cycle = 0;    // when something new was sent, all had been sent, or some was acknowledged
+    bool told_all = true;            // the last frame's news reached the newest change
+    std::uint32_t fruitless = 0;     // how often news was sent again since it last acknowledged some
     std::uint64_t disagrees_since = 0;
     std::uint32_t buckets_wanted = 0;  // that it lacks
     std::size_t bucket_cursor = 0;
@@ -189,6 +193,7 @@ class LedgerSync {
   bool IsThere(const Peer& peer, std::uint64_t cycle) const;
   // Who says the frame. False, and refused: an earlier life of that server node.
   bool Recognise(const Frame& frame, Peer* peer, Taken* taken, vaultguard::RefusalCounts* refused);
+  std::uint64_t ResendPause(std::uint32_t link) const;
   void JoinEntries(std::uint32_t link, const Frame& frame, std::uint64_t cycle, vaultguard::RefusalCounts* refused);
   void TakeAcknowledgement(const Frame& frame, std::uint64_t cycle, Peer* peer);
   bool TakeCorrection(const Frame& frame, std::uint64_t cycle, Peer* peer);

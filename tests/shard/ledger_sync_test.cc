@@ -51,6 +51,7 @@ class Node : public LedgerSync::Owner {
 
   const Ledger& ledger() const override { return ledger_; }
   Ledger::Outcome Join(const LedgerEntry& entry, std::uint64_t cycle, std::uint8_t link, bool may_open) override {
+    if (full_for != 0 && entry.session.high == full_for) return {.refused = Refusal::kSessionsReserved};
     return ledger_.Merge(entry, cycle, link, may_open && !(refuses != nullptr && refuses->Chance(0.3)));
   }
   void Forget() override { ledger_.Clear(); }
@@ -65,6 +66,7 @@ class Node : public LedgerSync::Owner {
   }
 
   std::uint32_t replicas = 10;
+  std::uint64_t full_for = 0;    // refuses sessions with this upper half, for good; unless it is 0
   Generator* refuses = nullptr;  // now and then, a session that it does not know; unless it is null
 
  private:
@@ -294,6 +296,42 @@ TEST(LedgerSync, Spec14HoldersHaveWhatTheySaidThatTheyHave) {
   }
 }
 
+// Of 30,000 sessions the other side takes none, ever. All else that is new reaches it as if they were not there, and
+// they are told again ever more rarely.
+TEST(LedgerSync, Spec8_3WhatIsRefusedForGoodKeepsNothingElseBack) {
+  Network network(1, 2);
+  for (int n = 0; n < 30; ++n) network.Cycle({});
+  network.node[1]->full_for = 66;
+  LedgerEntry entry;
+  entry.amount_uvu[0] = 1;
+  for (std::uint64_t n = 1; n <= 30'000; ++n) {
+    entry.session = {66, n};
+    network.node[0]->Contribute(entry, network.cycle);
+  }
+  const auto contribute = [&](std::int64_t amount) {  // cycles until it is there
+    entry.session = {1, 1};
+    entry.amount_uvu[0] = amount;
+    network.node[0]->Contribute(entry, network.cycle);
+    int cycles = 0;
+    while (network.node[1]->ledger().total_uvu(0) != amount && ++cycles < 2000) network.Cycle({});
+    return cycles;
+  };
+  EXPECT_LT(contribute(1), 30'000 / 512 * 6 + 300) << "one pass over all";
+  for (int n = 0; n < 10'000; ++n) network.Cycle({});
+  int prompt = 0;
+  std::uint64_t told = 0;
+  for (std::int64_t n = 2; n < 200; ++n) {
+    prompt += contribute(n) <= 10;
+    for (int m = 0; m < 100; ++m) {
+      network.Cycle({});
+      told += network.entries;
+    }
+  }
+  EXPECT_GT(prompt, 120);
+  EXPECT_LT(told, 30'000 * (198 * 100 / 1600 + 1));
+  EXPECT_EQ(network.node[0]->sync.Holders(network.node[0]->ledger().version()), 1u);
+}
+
 // What one wrongly takes for told by the other is never news. Only the digests say that it is missing.
 TEST(LedgerSync, Spec14BucketsFindWhatWasNeverNews) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
@@ -485,6 +523,45 @@ TEST(LedgerSync, Test7ALiarNeitherPartsTheOthersNorTakesValue) {
     EXPECT_LT(network.told_to_silent, 8 * network.node[0]->ledger().size() * liar);
     ASSERT_FALSE(HasFailure());
   }
+}
+
+// Ten links tell new sessions as fast as they may, until no more of theirs goes in. Who contributes here is served
+// before, during and after, for as long as the table lasts.
+TEST(LedgerSync, Spec8_3TenHostileLinksLeaveRoomForTheClientsHere) {
+  constexpr std::uint32_t kHostile = 10;
+  Node node(0, {.links = kHostile + 1, .resend_cycles = std::vector<std::uint32_t>(kHostile + 1, 20)});
+  RefusalCounts refused;
+  std::uint64_t forged = 0;
+  std::uint64_t own = 0;
+  const auto contribute = [&](std::uint64_t cycle) {
+    LedgerEntry entry;
+    entry.session = {1, ++own};
+    entry.amount_uvu[0] = 1;
+    node.Contribute(entry, cycle);
+  };
+  std::uint64_t cycle = 1;
+  for (; refused.Of(Refusal::kSessionsReserved) == 0 && cycle < 5000; ++cycle) {
+    node.sync.Begin(cycle);
+    for (std::uint32_t link = 1; link <= kHostile; ++link) {
+      Frame frame;
+      frame.cycle = cycle;
+      frame.sender = {666, link};
+      frame.value_slots = kShape.value_slots;
+      for (int n = 0; n < 200; ++n) {
+        LedgerEntry entry;
+        entry.session = {2, ++forged};
+        entry.amount_uvu[0] = 1;
+        frame.entries.push_back(entry);
+      }
+      ASSERT_EQ(CheckFrame(frame, kShape, 0, 0, cycle), std::nullopt);
+      node.sync.Take(link, frame, cycle, &refused);
+    }
+    contribute(cycle);
+  }
+  EXPECT_LT(cycle, 1500u) << "the table is filled in minutes, and no test of what follows";
+  EXPECT_EQ(refused.Of(Refusal::kSessionsFull), 0u);
+  for (std::size_t n = 0; n < vaultguard::kSessionsForClients - 1; ++n) contribute(cycle);
+  EXPECT_EQ(node.ledger().size(), vaultguard::kMaxSessionsPerShard);
 }
 
 // ---- The inbox ----
