@@ -768,7 +768,7 @@ TEST(Spec8_3Full, TenHostilePeersLeaveRoomForTheClientsOfTheNode) {
     attackers.push_back(std::make_unique<Attacker>(network.address()));
     ASSERT_TRUE(attackers.back()->Join());
   }
-  // Who is held here once more, or else why not.
+  // "held", or why not.
   const auto contribute = [&](const SessionId& session, std::uint64_t amount) {
     v1::ContributeRequest request;
     request.set_session_high(session.high);
