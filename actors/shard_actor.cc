@@ -4,11 +4,13 @@
 #include <cmath>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 
 #include "actors/adversary.h"
 #include "shard/entropy_engine.h"
+#include "shard/ledger_sync.h"
 #include "shard/random.h"
 #include "vaultguard/drain_detector.h"
 
@@ -16,26 +18,11 @@ namespace lvs::actors {
 
 namespace {
 
-using shard::Correction;
 using shard::Draw;
 using shard::Frame;
 using shard::Stream;
 using vaultguard::Refusal;
 
-// Ledgers that differ for this many cycles although all news was acknowledged exchange bucket digests.
-constexpr std::uint64_t kDisagreeCycles = 50;
-// A frame with nothing new in it is said this often.
-constexpr std::uint64_t kSignOfLifeCycles = 20;
-// Cycles' worth of new sessions that a link may save up.
-constexpr std::uint64_t kSavedCycles = 10;
-// Asking is cheap and answering is not: a peer that asks for everything again is heard after a pause, and buckets that
-// differ are told again after a pause, once all that is in them has been said. Each pause is twice the one before, up
-// to kPauseCyclesMax, until nothing was asked for eight times as long.
-constexpr std::uint64_t kTellAllCycles = 10;
-constexpr std::uint64_t kRepairCycles = 50;
-constexpr std::uint64_t kPauseCyclesMax = 1600;
-// Ledger news in one frame; as much again is left for buckets that differ.
-constexpr std::size_t kFrameNews = vaultguard::kMaxFrameEntries / 2;
 // Contributions of a shard that wait for other server nodes; above it clients are turned away and try again.
 constexpr std::size_t kMaxWaiting = 4096;
 // A peer counts for as many replicas as are here, or this many where they are few.
@@ -47,46 +34,10 @@ constexpr std::size_t kFewAmbassadors = 64;
 // A halo row is told again at least this often, so that a peer that lost a frame hears of everybody.
 constexpr std::uint32_t kHaloRefreshCycles = 50;
 
-// Keeps apart what a peer may ask for, however often it asks.
-class Pause {
- public:
-  explicit Pause(std::uint64_t cycles) : first_(cycles), cycles_(cycles) {}
-  bool Over(std::uint64_t cycle) const { return cycle >= since_ + cycles_; }
-  void Begin(std::uint64_t cycle) {
-    const bool again = since_ != 0 && cycle < since_ + 8 * cycles_;
-    cycles_ = again ? std::min(2 * cycles_, kPauseCyclesMax) : first_;
-    since_ = cycle;
-  }
-
- private:
-  std::uint64_t first_;
-  std::uint64_t cycles_;
-  std::uint64_t since_ = 0;
-};
-
-// What this shard knows of the same shard on another server node.
+// What this shard knows of the far end of a link beside the ledger.
 struct Peer {
-  bool up = true;              // somebody is at the far end of the link
-  std::size_t in_inbox = 0;    // frames that wait for their cycle
   std::uint32_t replicas = 0;  // by its last beacon
-  shard::SessionId session;
-  std::uint64_t newest_cycle = 0;  // of a frame; older ones have no voice
-  std::uint64_t merged = 0;        // newest change of its ledger that is merged here
-  std::uint64_t acknowledged = 0;  // newest change of this ledger that it has merged
-  std::uint64_t sent = 0;          // newest change that was sent to it
-  std::uint64_t sent_cycle = 0;    // when something new was sent, or acknowledged
-  std::uint64_t disagrees_since = 0;
-  std::uint32_t buckets_wanted = 0;  // that it lacks
-  std::size_t bucket_cursor = 0;
-  Pause tell_all{kTellAllCycles};    // since it last asked for everything and was heard
-  Pause repair{kRepairCycles};       // since it was last told all of the buckets that differ
-  std::uint64_t tell_all_until = 0;  // up to this change it is told even what came from itself: it forgot
-  bool ask_all = false;              // this side is empty: ask for everything
-  std::uint32_t new_sessions = 0;    // that the link may still tell
-  std::uint64_t spoke_cycle = 0;     // of the last frame to it, and what that acknowledged
-  std::uint64_t spoke_acknowledged = 0;
-  bool synced = false;   // everything that it had to tell has been merged once
-  bool refresh = false;  // the other side is: tell it every halo row
+  bool refresh = false;        // tell it every halo row
   vaultguard::DrainDetector drain{vaultguard::DrainOptions{}};
   shard::EntropyLink entropy;
 };
@@ -99,45 +50,34 @@ struct PendingAnswer {
   std::uint32_t told = 0;  // server nodes that hold it, when last said
 };
 
-class ShardHost {
+class ShardHost : private shard::LedgerSync::Owner {
  public:
   static inline const char* name = "lvs.shard";
 
   void Configure(ShardActorConfig config) {
     config_ = std::move(config);
-    NewPeers();
-    session_ = NewSession(0);
+    peers_.resize(config_.nodes);
     shard_ = std::make_unique<shard::StateShard>(config_.shard);
     if (config_.replicas > 0) shard_->Start(config_.replicas, config_.opening_balance_uvu);
-    holding_ = config_.replicas > 0;
-    if (!holding_) ForgetLedger();
+    sync_.emplace(shard::LedgerSyncConfig{.links = config_.nodes,
+                                          .up = !config_.links_change,
+                                          .holds = config_.replicas > 0,
+                                          .resend_cycles = config_.resend_cycles,
+                                          .news_cycles = config_.news_cycles,
+                                          .acknowledge_cycles = config_.acknowledge_cycles,
+                                          .alone_cycles = config_.alone_cycles},
+                  static_cast<shard::LedgerSync::Owner*>(this));
     ambassadors_.assign(std::min(config_.ambassadors, config_.replicas), kNobody);
     for (std::uint32_t a = 0; a < ambassadors_.size(); ++a) ambassadors_[a] = PickAmbassador(a, 0);
-    // Everybody starts with the opening balance: no news about it.
-    for (Peer& peer : peers_) {
-      peer.acknowledged = peer.sent = shard_->ledger().version();
-      peer.merged = holding_ ? shard_->ledger().version() : 0;
-    }
   }
 
   void Wire(const Wiring& wiring) { wiring_ = wiring; }
   void Receive(const IncomingFrame& frame) {
-    // An equal part for each peer: one that floods turns nobody else away.
-    Peer& peer = peers_[frame.from];
-    if (peer.in_inbox >= vaultguard::kMaxPendingFrames / config_.nodes) {
-      refused_.Add(Refusal::kTooLarge);
-      return;
-    }
-    ++peer.in_inbox;
-    inbox_.push_back(frame);
+    if (!sync_->Receive(frame.from, frame.due_cycle, frame.frame)) refused_.Add(Refusal::kTooLarge);
   }
   void Change(const LinkChange& change) {
-    Peer& peer = peers_[change.link];
-    peer.up = change.up;
-    if (!change.up) return;
-    // Whoever it is has heard nothing lately.
-    peer.refresh = true;
-    peer.spoke_cycle = 0;
+    sync_->SetUp(change.link, change.up);
+    if (change.up) peers_[change.link].refresh = true;
   }
 
   Payload<ShardReport> Tick(const ShardTick& tick, std::vector<std::pair<std::uint32_t, Payload<Frame>>>* out) {
@@ -151,13 +91,13 @@ class ShardHost {
     }
     if (tick.recovery != vaultguard::RecoveryAction::kNone && !config_.shard.drift.plain) {
       if (tick.recovery == vaultguard::RecoveryAction::kRepinDrift) shard_->Repin();
-      AskAll();
+      sync_->AskAll();
     }
     for (const RowCommand& command : tick.rows) Apply(command, tick.cycle);
-    Hold(tick.cycle);
-    AllowSessions(tick.cycle);
+    if (sync_->Hold(shard_->replicas(), tick.cycle)) waiting_.clear();  // unanswered, so the clients try elsewhere
+    sync_->Begin(tick.cycle);
     const shard::SlotAmounts before = shard_->ledger().totals_uvu();
-    TakeFrames(tick.cycle, report.get());
+    TakeFrames(tick.cycle);
     for (const Contribution& contribution : tick.contributions) Accept(contribution, tick.cycle, report.get());
     if (config_.shard.drift.plain) AddPlainIncrement(before);
 
@@ -174,7 +114,7 @@ class ShardHost {
       told_version_ = shard_->ledger().Changes(told_version_, shard_->ledger().size(), &report->changes);
       report->ledger_digest = shard_->ledger().digest();
       report->sessions = shard_->ledger().size();
-      report->handed_over = HandedOver(tick.cycle);
+      report->handed_over = sync_->HandedOver(tick.cycle);
     }
 
     report->counts.step.refused += refused_;
@@ -187,7 +127,7 @@ class ShardHost {
       report->effective_uvu +=
           report->total_uvu[static_cast<std::size_t>(s)] + static_cast<std::int64_t>(drift_vu * 1e6);
     }
-    report->synced = Synced(tick.cycle);
+    report->synced = sync_->Synced(tick.cycle);
     report->measured = tick.measure;
     if (tick.measure) {
       shard_->MeasureHonest(&report->measure);
@@ -202,14 +142,17 @@ class ShardHost {
   const Wiring& wiring() const { return wiring_; }
 
  private:
-  shard::SessionId NewSession(std::uint64_t cycle) const {
+  // ---- The ledger's owner, for the redundancy sync ----
+
+  const shard::Ledger& ledger() const override { return shard_->ledger(); }
+  shard::Ledger::Outcome Join(const shard::LedgerEntry& entry, std::uint64_t cycle, std::uint8_t link,
+                              bool may_open) override {
+    return shard_->Contribute(entry, cycle, link, may_open);
+  }
+  void Forget() override { shard_->ForgetLedger(); }
+  shard::SessionId NewSession(std::uint64_t cycle) override {
     const std::uint64_t id = (std::uint64_t{config_.node} << 32) | config_.shard.shard;
     return {Draw(config_.seed, Stream::kSession, id, cycle), Draw(config_.seed, Stream::kSession, ~id, cycle) | 1};
-  }
-
-  void NewPeers() {
-    peers_.resize(config_.nodes);
-    for (Peer& peer : peers_) peer.up = !config_.links_change;
   }
 
   // As many of the neighbours are remote as of all replicas, by what was last heard of them.
@@ -217,11 +160,10 @@ class ShardHost {
     std::uint32_t rows = 0;
     double remote = 0;
     for (std::uint32_t n = 0; n < config_.nodes; ++n) {
-      const Peer& peer = peers_[n];
-      if (!peer.up || peer.newest_cycle + vaultguard::kSilenceCycles < cycle) continue;
+      if (!sync_->IsHeard(n, cycle)) continue;
       rows = std::max(rows, config_.halo_first[n] + config_.halo_count[n]);
       // A claim that nobody can check must not turn every neighbour into one of the claimant's.
-      remote += std::min(peer.replicas, std::max(shard_->replicas(), kCrowd));
+      remote += std::min(peers_[n].replicas, std::max(shard_->replicas(), kCrowd));
     }
     shard_->SetRemote(rows, remote / std::max(1.0, remote + shard_->replicas()));
   }
@@ -229,50 +171,11 @@ class ShardHost {
   // The process died and a new one runs: nothing is left but the configuration.
   void Restart(std::uint64_t cycle) {
     shard_ = std::make_unique<shard::StateShard>(config_.shard);
-    session_ = NewSession(cycle);
     adversaries_.clear();
     waiting_.clear();
-    // What is still on its way arrives at the new process; frames of this very cycle may be here already or not yet.
-    std::erase_if(inbox_, [cycle](const IncomingFrame& frame) { return frame.due_cycle <= cycle; });
     ambassadors_.clear();
-    new_sessions_ = vaultguard::kNewSessionsAtOnce;
-    holding_ = true;  // a server node that starts fetches what its peers hold before its micro-nodes join
-    populated_ = false;
-    started_cycle_ = cycle;
-    std::vector<Peer> before = std::exchange(peers_, {});
-    NewPeers();
-    for (std::size_t n = 0; n < peers_.size(); ++n) peers_[n].up = before[n].up;
-    for (const IncomingFrame& frame : inbox_) ++peers_[frame.from].in_inbox;
-    AskAll();
-  }
-
-  void AskAll() {
-    for (Peer& peer : peers_) {
-      peer.ask_all = true;
-      peer.synced = false;
-      peer.merged = 0;
-    }
-  }
-
-  void ForgetLedger() {
-    shard_->ForgetLedger();
-    waiting_.clear();  // unanswered, so the clients try elsewhere
-    for (Peer& peer : peers_) peer.merged = 0;
-  }
-
-  // The ledger lives with the replicas: the last one takes it along, the first one fetches it again.
-  void Hold(std::uint64_t cycle) {
-    if (shard_->replicas() > 0) {
-      if (!holding_) {
-        session_ = NewSession(cycle);  // what was acknowledged to the one that forgot counts no more
-        AskAll();
-      }
-      holding_ = true;
-      populated_ = true;
-    } else if (holding_ && populated_) {
-      holding_ = populated_ = false;
-      ForgetLedger();
-    }
+    peers_.assign(config_.nodes, Peer{});
+    sync_->Restart(cycle);
   }
 
   void Apply(const RowCommand& command, std::uint64_t cycle) {
@@ -296,143 +199,35 @@ class ShardHost {
     }
   }
 
-  void TakeFrames(std::uint64_t cycle, ShardReport* report) {
-    due_.clear();
-    std::erase_if(inbox_, [&](const IncomingFrame& frame) {
-      if (frame.due_cycle > cycle) return false;
-      --peers_[frame.from].in_inbox;
-      due_.push_back(frame);
-      return true;
-    });
-    std::stable_sort(due_.begin(), due_.end(), [](const IncomingFrame& a, const IncomingFrame& b) {
-      return std::pair(a.from, a.frame->cycle) < std::pair(b.from, b.frame->cycle);
-    });
-    for (const IncomingFrame& incoming : due_) TakeFrame(incoming.from, *incoming.frame, cycle);
+  void TakeFrames(std::uint64_t cycle) {
+    const std::vector<shard::LedgerSync::Arrival>& due = sync_->Due(cycle);
+    load_ = static_cast<float>(due.size()) / static_cast<float>(vaultguard::kMaxPendingFrames);
+    for (const auto& arrival : due) TakeFrame(arrival.link, *arrival.frame, cycle);
   }
 
   void TakeFrame(std::uint32_t from, const Frame& frame, std::uint64_t cycle) {
-    const std::uint32_t halo = config_.halo_count[from];
-    if (const auto why = CheckFrame(frame, config_.shard.shape, config_.shard.shard, halo, cycle)) {
+    if (const auto why = CheckFrame(frame, config_.shard.shape, config_.shard.shard, config_.halo_count[from], cycle)) {
       refused_.Add(*why);
       return;
     }
+    const bool plain = config_.shard.drift.plain;
+    const shard::LedgerSync::Taken taken =
+        plain ? sync_->TakeWithoutLedger(from, frame, &refused_) : sync_->Take(from, frame, cycle, &refused_);
     Peer& peer = peers_[from];
-    if (frame.sender != peer.session) {
-      if (frame.cycle <= peer.newest_cycle) {
-        refused_.Add(Refusal::kReplayed);  // an earlier life of that server node
-        return;
-      }
-      const bool ask_all = peer.ask_all;
-      // The link's own record outlives the session: a sender cannot shed it by taking a new one.
-      const vaultguard::DrainDetector drain = peer.drain;
-      const shard::EntropyLink entropy = peer.entropy;
-      const bool first = peer.session == shard::SessionId{};
-      Peer fresh;
-      fresh.up = peer.up;
-      fresh.in_inbox = peer.in_inbox;
-      fresh.ask_all = ask_all;
-      fresh.new_sessions = peer.new_sessions;
-      fresh.tell_all = peer.tell_all;
-      fresh.repair = peer.repair;
-      // At the start both sides hold the same opening balance; a later session has everything to learn.
-      if (first && started_cycle_ == 0) {
-        fresh.merged = peer.merged;
-        fresh.acknowledged = peer.acknowledged;
-        fresh.sent = peer.sent;
-      }
-      fresh.tell_all_until = fresh.acknowledged == 0 ? shard_->ledger().version() : 0;
-      peer = fresh;
-      peer.drain = drain;
-      peer.entropy = entropy;
-      peer.session = frame.sender;
+    if (taken.new_session) {
+      // The link's own record, drain and entropy, outlives the session: a sender cannot shed it by taking a new one.
+      peer.replicas = 0;
+      peer.refresh = false;
     }
-    if (config_.shard.drift.plain) {
-      peer.synced = true;
-      if (frame.cycle > peer.newest_cycle) {
-        peer.newest_cycle = frame.cycle;
-        shard_->AddToAll(frame.plain_increment_uvu);
-      }
+    if (plain) {
+      if (!taken.read) return;
+      if (taken.newest) shard_->AddToAll(frame.plain_increment_uvu);
     } else {
-      JoinNews(frame, from, &peer, cycle);
-      if (frame.cycle <= peer.newest_cycle) {
-        refused_.Add(Refusal::kReplayed);
-        return;
-      }
-      peer.newest_cycle = frame.cycle;
+      if (!taken.newest) return;
+      if (taken.tell_all) peer.refresh = true;
       peer.replicas = frame.beacon.replicas;
-      CompareLedgers(frame, &peer, cycle);
     }
     RefreshHalo(frame, config_.halo_first[from], cycle, &peer);
-  }
-
-  // What each link may tell of new sessions, and all of them together beside that, grows with time.
-  void AllowSessions(std::uint64_t cycle) {
-    const std::uint64_t earned = vaultguard::kNewSessionsPerCycle * std::min(cycle - allowed_cycle_, kSavedCycles);
-    allowed_cycle_ = cycle;
-    new_sessions_ =
-        static_cast<std::uint32_t>(std::min<std::uint64_t>(vaultguard::kNewSessionsAtOnce, new_sessions_ + earned));
-    for (Peer& peer : peers_) {
-      peer.new_sessions = static_cast<std::uint32_t>(
-          std::min<std::uint64_t>(vaultguard::kNewSessionsPerCycle * kSavedCycles, peer.new_sessions + earned));
-    }
-  }
-
-  // Entries join whatever the frame's age: the ledger does not care about order.
-  void JoinNews(const Frame& frame, std::uint32_t from, Peer* peer, std::uint64_t cycle) {
-    if (holding_) {
-      bool all = true;
-      for (const shard::LedgerEntry& entry : frame.entries) {
-        std::uint32_t& allowance = peer->new_sessions > 0 ? peer->new_sessions : new_sessions_;
-        const auto outcome = shard_->Contribute(entry, cycle, static_cast<std::uint8_t>(from), allowance > 0);
-        if (outcome.opened) --allowance;
-        if (outcome.refused) {
-          refused_.Add(*outcome.refused);
-          all = false;
-        }
-      }
-      // What was refused is not held here and must not count as acknowledged; nor may news for an earlier life of this
-      // server node, which leaves out what that one knew.
-      if (all && frame.acknowledged_of == session_.low) {
-        if (frame.news_from <= peer->merged) peer->merged = std::max(peer->merged, frame.news_to);
-        if (peer->ask_all && frame.news_from == 0) peer->ask_all = false;
-        if (!peer->ask_all && frame.news_from <= peer->merged && frame.entries.size() < kFrameNews) peer->synced = true;
-      }
-    }
-    if (frame.cycle <= peer->newest_cycle) return;  // late: it neither acknowledges nor asks
-    if (frame.acknowledged_of == session_.low && frame.acknowledged > peer->acknowledged &&
-        frame.acknowledged <= shard_->ledger().version()) {
-      peer->acknowledged = frame.acknowledged;
-      peer->sent = std::max(peer->sent, peer->acknowledged);
-      peer->sent_cycle = cycle;
-    }
-    if (frame.correction == Correction::kSyncAll && peer->tell_all.Over(cycle)) {
-      peer->tell_all.Begin(cycle);
-      peer->acknowledged = peer->sent = 0;
-      peer->tell_all_until = shard_->ledger().version();
-      peer->refresh = true;
-    } else if (frame.correction == Correction::kSyncBuckets) {
-      peer->buckets_wanted = frame.correction_buckets;
-    }
-  }
-
-  void CompareLedgers(const Frame& frame, Peer* peer, std::uint64_t cycle) {
-    if (!holding_ || frame.ledger_digest == shard_->ledger().digest()) {
-      peer->disagrees_since = 0;
-      peer->buckets_wanted = 0;
-      return;
-    }
-    // Entries on their way are no disagreement.
-    if (peer->acknowledged < shard_->ledger().version() || peer->merged < frame.news_to) {
-      peer->disagrees_since = 0;
-      return;
-    }
-    if (peer->disagrees_since == 0) peer->disagrees_since = cycle;
-    if (frame.bucket_digest.empty()) return;
-    peer->buckets_wanted = 0;
-    for (int b = 0; b < shard::Ledger::kBuckets; ++b) {
-      if (frame.bucket_digest[static_cast<std::size_t>(b)] != shard_->ledger().bucket_digest(b))
-        peer->buckets_wanted |= 1u << b;
-    }
   }
 
   // Remote neighbours' newest states. A link whose diffs look like a drain weighs less (SPEC-8.3).
@@ -499,7 +294,7 @@ class ShardHost {
       refused_.Add(why);
       report->answers.push_back({.id = contribution.id, .refused = why});
     };
-    if (!holding_ || shard_->replicas() == 0) return refuse(Refusal::kUnknownShard);
+    if (!sync_->holds() || shard_->replicas() == 0) return refuse(Refusal::kUnknownShard);
     shard::LedgerEntry entry = contribution.entry;
     if (entry.opened_cycle == kOpensNow) {
       const auto known = shard_->ledger().Find(entry.session);
@@ -520,7 +315,7 @@ class ShardHost {
   // Acknowledges what enough server nodes hold by now.
   void Answers(std::uint64_t cycle, ShardReport* report) {
     std::erase_if(waiting_, [&](PendingAnswer& answer) {
-      const std::uint32_t holders = Holders(answer.version);
+      const std::uint32_t holders = sync_->Holders(answer.version);
       const bool done = holders >= answer.needed || config_.shard.drift.plain;
       if (done || (config_.tell_changes && holders > answer.told)) {
         report->answers.push_back({.id = answer.id, .accepted = true, .final = done, .nodes = holders});
@@ -528,31 +323,6 @@ class ShardHost {
       }
       return done || cycle >= answer.expires_cycle;
     });
-  }
-
-  // Server nodes that hold this change, each counted once however many links lead to it.
-  std::uint32_t Holders(std::uint64_t version) const {
-    std::uint32_t holders = 1;
-    for (auto peer = peers_.begin(); peer != peers_.end(); ++peer) {
-      if (peer->session == shard::SessionId{} || peer->acknowledged < version) continue;
-      holders += std::none_of(peers_.begin(), peer, [&](const Peer& other) {
-        return other.session == peer->session && other.acknowledged >= version;
-      });
-    }
-    return holders;
-  }
-
-  // More than half of the peers that are there have merged all of the ledger: one that only says so is not enough.
-  bool HandedOver(std::uint64_t cycle) const {
-    std::size_t there = 0;
-    std::size_t hold = 0;
-    for (const Peer& peer : peers_) {
-      if (!peer.up || peer.session == shard::SessionId{}) continue;
-      if (peer.newest_cycle + vaultguard::kSilenceCycles < cycle) continue;
-      ++there;
-      if (peer.acknowledged >= shard_->ledger().version()) ++hold;
-    }
-    return 2 * hold > there;
   }
 
   void AddPlainIncrement(const shard::SlotAmounts& before) {
@@ -590,55 +360,36 @@ class ShardHost {
       if (!IsLive(ambassadors_[a])) ambassadors_[a] = PickAmbassador(a, cycle);
     }
     for (std::uint32_t node = 0; node < config_.nodes; ++node) {
-      if (node == config_.node || !peers_[node].up) continue;
-      auto frame = std::make_shared<Frame>();
-      FillFrame(cycle, node, frame.get());
-      if (WorthSaying(cycle, *frame, &peers_[node])) out->emplace_back(node, std::move(frame));
+      if (node == config_.node || !sync_->IsUp(node)) continue;
+      FillFrame(cycle, node);
+      // While the shard is on the move every cycle counts; a few rows or entries wait for more.
+      const bool moving = draft_.halo_row.size() * 2 > ambassadors_.size();
+      const bool urgent = moving || draft_.plain_increment_uvu != shard::SlotAmounts{};
+      if (sync_->Speaks(node, cycle, draft_, urgent)) out->emplace_back(node, std::make_shared<const Frame>(draft_));
     }
   }
 
-  void FillFrame(std::uint64_t cycle, std::uint32_t node, Frame* frame) {
+  // Drafts what is to be said to a server node. A draft is written over by the next one: most are never said.
+  void FillFrame(std::uint64_t cycle, std::uint32_t node) {
+    Frame* frame = &draft_;
     Peer* peer = &peers_[node];
-    const shard::Ledger& ledger = shard_->ledger();
+    if (config_.shard.drift.plain) {
+      sync_->FillWithoutLedger(node, cycle, frame);
+      frame->plain_increment_uvu = plain_increment_;
+    } else {
+      sync_->Fill(node, cycle, frame);
+    }
     frame->shard = config_.shard.shard;
-    frame->cycle = cycle;
-    frame->sender = session_;
-    frame->total_uvu = ledger.totals_uvu();
-    frame->value_slots = config_.shard.shape.value_slots;
-    frame->ledger_digest = ledger.digest();
     frame->beacon.replicas = shard_->replicas();
-    frame->beacon.load = static_cast<float>(due_.size()) / static_cast<float>(vaultguard::kMaxPendingFrames);
+    frame->beacon.load = load_;
     frame->beacon.low_power_share =
         shard_->replicas() == 0 ? 0.0f
                                 : static_cast<float>(shard_->low_power()) / static_cast<float>(shard_->replicas());
-    frame->acknowledged = peer->merged;
-    frame->acknowledged_of = peer->session.low;
-    if (config_.shard.drift.plain) {
-      frame->plain_increment_uvu = plain_increment_;
-    } else if (holding_) {
-      if (peer->sent > peer->acknowledged && cycle > peer->sent_cycle + config_.resend_cycles[node]) {
-        peer->sent = peer->acknowledged;  // go back to what is known to have arrived
-        peer->sent_cycle = cycle;
-      }
-      frame->news_from = peer->sent;
-      const std::uint64_t reached =
-          ledger.Changes(peer->sent, kFrameNews, &frame->entries,
-                         peer->sent < peer->tell_all_until ? shard::Ledger::kHere : static_cast<std::uint8_t>(node));
-      if (reached > peer->sent) {
-        if (peer->sent == peer->acknowledged) peer->sent_cycle = cycle;
-        peer->sent = reached;
-      }
-      frame->news_to = reached;
-      if (peer->disagrees_since != 0 && cycle > peer->disagrees_since + kDisagreeCycles) {
-        for (int b = 0; b < shard::Ledger::kBuckets; ++b) frame->bucket_digest.push_back(ledger.bucket_digest(b));
-        if (peer->buckets_wanted != 0 && peer->repair.Over(cycle)) {
-          const std::size_t before = peer->bucket_cursor;
-          ledger.Bucket(peer->buckets_wanted, kFrameNews, &peer->bucket_cursor, &frame->entries);
-          if (peer->bucket_cursor <= before) peer->repair.Begin(cycle);  // once round
-        }
-      }
-      if (peer->ask_all) frame->correction = Correction::kSyncAll;
-    }
+    frame->halo_row.clear();
+    frame->published_cycle.clear();
+    frame->drift_weight.clear();
+    frame->diff.clear();
+    frame->entropy.clear();
     for (std::uint32_t a = 0; a < ambassadors_.size(); ++a) {
       const std::uint32_t row = ambassadors_[a];
       if (!IsLive(row)) continue;
@@ -647,7 +398,7 @@ class ShardHost {
       if ((meta & shard::kMetaValid) == 0 || age > cycle) continue;
       // What was said since the last frame to this peer.
       const bool refresh = peer->refresh || cycle % kHaloRefreshCycles == config_.shard.shard % kHaloRefreshCycles;
-      if (age >= cycle - peer->spoke_cycle && !refresh) continue;
+      if (age >= cycle - sync_->spoke_cycle(node) && !refresh) continue;
       // What no frame can carry is not said: an adversary's nonsense costs it its voice.
       const float* said = shard_->said(row);
       const auto carried = [](float number) { return std::abs(number) <= vaultguard::kMaxDistance; };
@@ -659,39 +410,6 @@ class ShardHost {
       frame->diff.insert(frame->diff.end(), said, said + config_.shard.shape.dimensions());
     }
     peer->refresh = false;
-  }
-
-  // A frame that only repeats itself waits for the next sign of life; one that only acknowledges waits a little (rule
-  // 8).
-  bool WorthSaying(std::uint64_t cycle, const Frame& frame, Peer* peer) const {
-    const std::uint64_t quiet = cycle - peer->spoke_cycle;
-    const bool acknowledges = frame.acknowledged != peer->spoke_acknowledged;
-    // While the shard is on the move every cycle counts; a few rows or entries wait for more.
-    const bool moving = frame.halo_row.size() * 2 > ambassadors_.size();
-    const bool some = !frame.halo_row.empty() || !frame.entries.empty();
-    const bool news = moving || (some && quiet >= config_.news_cycles) || frame.correction != Correction::kNone ||
-                      !frame.bucket_digest.empty() || frame.plain_increment_uvu != shard::SlotAmounts{};
-    if (!news && quiet < (acknowledges ? config_.acknowledge_cycles : kSignOfLifeCycles)) {
-      peer->sent = frame.news_from;  // not said after all
-      return false;
-    }
-    peer->spoke_cycle = cycle;
-    peer->spoke_acknowledged = frame.acknowledged;
-    return true;
-  }
-
-  bool Synced(std::uint64_t cycle) const {
-    bool any = false;
-    bool all = true;
-    for (const Peer& peer : peers_) {
-      if (!peer.up || peer.session == shard::SessionId{}) continue;
-      if (peer.newest_cycle + vaultguard::kSilenceCycles < cycle) continue;
-      any = any || peer.synced;
-      all = all && peer.synced;
-    }
-    // One peer is enough after a while; after a longer one, this node is alone.
-    if (any) return all || cycle > started_cycle_ + kDisagreeCycles;
-    return cycle > started_cycle_ + config_.alone_cycles;
   }
 
   // Of a picture: one row, and what it said before this cycle.
@@ -762,19 +480,14 @@ class ShardHost {
   ShardActorConfig config_;
   Wiring wiring_;
   std::unique_ptr<shard::StateShard> shard_;
-  shard::SessionId session_;
-  std::uint64_t started_cycle_ = 0;
-  bool holding_ = false;   // the ledger is kept here
-  bool populated_ = true;  // replicas live, or lived, here since holding began
-  std::vector<Peer> peers_;
-  std::deque<IncomingFrame> inbox_;
-  std::vector<IncomingFrame> due_;
+  std::optional<shard::LedgerSync> sync_;
+  std::vector<Peer> peers_;  // by server node
+  Frame draft_;
+  float load_ = 0;  // how full the inbox is, 0..1
   std::vector<std::uint32_t> ambassadors_;
   std::vector<AdversaryRow> adversaries_;
   std::deque<PendingAnswer> waiting_;
   vaultguard::RefusalCounts refused_;
-  std::uint32_t new_sessions_ = vaultguard::kNewSessionsAtOnce;  // that peers may tell beside what each link may
-  std::uint64_t allowed_cycle_ = 0;
   std::uint64_t told_version_ = 0;  // change up to which the reports have told
   std::uint64_t drains_on_links_ = 0;
   std::uint64_t entropy_on_links_ = 0;

@@ -1,15 +1,14 @@
 // The shard actor: one shard on one server node. Takes due frames, refreshes the halo, joins ledger news, runs one
 // drift cycle, and says what is new: state diffs of its ambassadors and ledger entries, to each peer link (SPEC-7.2).
 //
-// Redundancy sync (SPEC-14, ARCH-2.1): each frame carries the sender's ledger digest and the news since what this peer
-// has acknowledged; unacknowledged news is sent again after a while; a peer that starts empty asks for everything;
-// ledgers that still differ exchange the entries of the buckets that differ.
+// What keeps the ledgers of the server nodes equal is shard/ledger_sync.h (SPEC-14, ARCH-2.1).
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
 #include "actors/interfaces.h"
+#include "shard/ledger_sync.h"
 
 namespace lvs::actors {
 
@@ -29,10 +28,10 @@ struct ShardActorConfig {
   std::vector<std::uint32_t> resend_cycles;
   // Ledger news waits this long for more of it; a frame with nothing but an acknowledgement waits this long for
   // company.
-  std::uint32_t news_cycles = 6;
-  std::uint32_t acknowledge_cycles = 10;
+  std::uint32_t news_cycles = shard::LedgerSyncConfig{}.news_cycles;
+  std::uint32_t acknowledge_cycles = shard::LedgerSyncConfig{}.acknowledge_cycles;
   // A server node that starts and hears nobody for this long is alone.
-  std::uint32_t alone_cycles = vaultguard::kSilenceCycles;
+  std::uint32_t alone_cycles = shard::LedgerSyncConfig{}.alone_cycles;
   // Server nodes come and go at the far ends of the links (LinkChange): nobody is there at first, and how many of the
   // neighbours are remote follows from what the peers' beacons say.
   bool links_change = false;

@@ -543,7 +543,9 @@ class LiveNode final : public Node {
       }
       for (Journal::Record& record : records) {
         const auto at = unsaved_.find({record.shard, record.entry.session});
-        if (at != unsaved_.end()) at->second = record = Joined(at->second, record);
+        if (at == unsaved_.end()) continue;
+        Join(at->second.entry, &record.entry);
+        at->second = record;
       }
       for (const auto& [key, record] : unsaved_) records.push_back(record);
     }
@@ -636,20 +638,8 @@ class LiveNode final : public Node {
       if (!ok) unsaved_.emplace(key, record);
       return;
     }
-    at->second = Joined(at->second, record);
-    if (ok && at->second.entry.amount_uvu == record.entry.amount_uvu &&
-        at->second.entry.opened_cycle == record.entry.opened_cycle) {
-      unsaved_.erase(at);
-    }
-  }
-
-  static Journal::Record Joined(const Journal::Record& a, const Journal::Record& b) {
-    Journal::Record joined = a;
-    joined.entry.opened_cycle = std::min(a.entry.opened_cycle, b.entry.opened_cycle);
-    for (std::size_t s = 0; s < joined.entry.amount_uvu.size(); ++s) {
-      joined.entry.amount_uvu[s] = std::max(a.entry.amount_uvu[s], b.entry.amount_uvu[s]);
-    }
-    return joined;
+    Join(record.entry, &at->second.entry);
+    if (ok && at->second.entry == record.entry) unsaved_.erase(at);
   }
 
   // ---- Status, under mu_ ----
@@ -712,6 +702,12 @@ class LiveNode final : public Node {
     if (skipped_share_ > 0.05) {
       problem(absl::StrCat("it skips ", static_cast<int>(skipped_share_ * 100),
                            " % of its cycles; give it more cores, fewer micro-nodes or a longer period"));
+    }
+    for (std::size_t n = 0; n < views_.size(); ++n) {
+      if (views_[n].sessions < vaultguard::kMaxSessionsPerShard - vaultguard::kSessionsForClients) continue;
+      problem(absl::StrCat("shard ", n, " has ", views_[n].sessions,
+                           " sessions and takes no more new ones from peers, ",
+                           "only from its own clients; see `sessions_reserved` in docs/operations.md"));
     }
     if (!status->cache().last_error().empty()) problem(status->cache().last_error());
     // One peer may be wrong, or lie; where most of them are ahead, this node is behind.

@@ -6,6 +6,13 @@ namespace lvs::shard {
 
 using vaultguard::Refusal;
 
+namespace {
+
+// Up to so many sessions in all, peers may open more.
+constexpr std::size_t kSessionsOfPeers = vaultguard::kMaxSessionsPerShard - vaultguard::kSessionsForClients;
+
+}  // namespace
+
 Ledger::Outcome Ledger::Merge(const LedgerEntry& entry, std::uint64_t cycle, std::uint8_t source, bool may_open) {
   Outcome outcome;
   const auto refuse = [&outcome](Refusal why) {
@@ -29,9 +36,10 @@ Ledger::Outcome Ledger::Merge(const LedgerEntry& entry, std::uint64_t cycle, std
   if (!may_open && !index_.contains(entry.session)) return refuse(Refusal::kSessionsTooFast);
   const auto [at, inserted] = index_.try_emplace(entry.session, static_cast<std::uint32_t>(size()));
   if (inserted) {
-    if (size() >= vaultguard::kMaxSessionsPerShard) {
+    const bool full = size() >= vaultguard::kMaxSessionsPerShard;
+    if (full || (source != kHere && size() >= kSessionsOfPeers)) {
       index_.erase(at);
-      return refuse(Refusal::kSessionsFull);
+      return refuse(full ? Refusal::kSessionsFull : Refusal::kSessionsReserved);
     }
     session_.push_back(entry.session);
     opened_cycle_.push_back(entry.opened_cycle);
@@ -41,13 +49,11 @@ Ledger::Outcome Ledger::Merge(const LedgerEntry& entry, std::uint64_t cycle, std
   outcome.opened = inserted;
   const LedgerEntry mine = Entry(at->second);
   LedgerEntry joined = mine;
-  joined.opened_cycle = std::min(mine.opened_cycle, entry.opened_cycle);
+  if (!Join(entry, &joined) && !inserted) return outcome;
   for (std::size_t s = 0; s < static_cast<std::size_t>(slots_); ++s) {
-    joined.amount_uvu[s] = std::max(mine.amount_uvu[s], entry.amount_uvu[s]);
     outcome.gained_uvu[s] = joined.amount_uvu[s] - mine.amount_uvu[s];
     outcome.grew |= outcome.gained_uvu[s] > 0;
   }
-  if (!inserted && !outcome.grew && joined.opened_cycle == mine.opened_cycle) return outcome;
 
   std::uint64_t& bucket = bucket_digest_[static_cast<std::size_t>(BucketOf(entry.session))];
   if (!inserted) bucket -= DigestOf(mine);
@@ -56,8 +62,7 @@ Ledger::Outcome Ledger::Merge(const LedgerEntry& entry, std::uint64_t cycle, std
   opened_cycle_[at->second] = joined.opened_cycle;
   std::copy_n(joined.amount_uvu.begin(), slots_, amount_uvu_.begin() + std::ptrdiff_t{at->second} * slots_);
   // News for the source too where the join is more than it told.
-  const bool all_told = joined.amount_uvu == entry.amount_uvu && joined.opened_cycle == entry.opened_cycle;
-  Record(at->second, all_told ? source : kHere);
+  Record(at->second, joined == entry ? source : kHere);
   return outcome;
 }
 

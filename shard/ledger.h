@@ -10,6 +10,10 @@
 // equality of their digests. An entry with an amount beyond what
 // the policy lets its session have earned in a slot is refused whole.
 //
+// Entries stay for good: one that was forgotten would come back from any peer that still has it. So the table is
+// limited (kMaxSessionsPerShard), and the last part of it (kSessionsForClients) is for sessions that are opened here,
+// whatever peers tell. A session that is there goes on earning, wherever it is told from.
+//
 // Changes are numbered: a peer that has merged change n needs only Changes(n, ...). Not thread-safe: one owner.
 #pragma once
 
@@ -41,7 +45,21 @@ struct LedgerEntry {
   SessionId session;
   std::uint64_t opened_cycle = 0;
   SlotAmounts amount_uvu{};
+  bool operator==(const LedgerEntry&) const = default;
 };
+
+// Joins `other`, of the same session, into `entry`: slot by slot the larger amount, and the earlier opening. True where
+// that changed it.
+inline bool Join(const LedgerEntry& other, LedgerEntry* entry) {
+  bool changed = other.opened_cycle < entry->opened_cycle;
+  if (changed) entry->opened_cycle = other.opened_cycle;
+  for (std::size_t s = 0; s < entry->amount_uvu.size(); ++s) {
+    if (other.amount_uvu[s] <= entry->amount_uvu[s]) continue;
+    entry->amount_uvu[s] = other.amount_uvu[s];
+    changed = true;
+  }
+  return changed;
+}
 
 class Ledger {
  public:
@@ -56,7 +74,8 @@ class Ledger {
 
   Ledger(int value_slots, ContributionPolicy policy) : slots_(value_slots), policy_(policy) {}
 
-  // Joins one entry into the ledger as of `cycle`. `source` is who told it: kHere, or a peer's number below 255.
+  // Joins one entry into the ledger as of `cycle`. `source` is who told it: kHere (a client of this server node, or its
+  // cache), or a peer's number below 255.
   static constexpr std::uint8_t kHere = 255;
   // Where it may not open a session, an entry of a session that is not known yet is refused.
   Outcome Merge(const LedgerEntry& entry, std::uint64_t cycle, std::uint8_t source = kHere, bool may_open = true);

@@ -38,6 +38,9 @@ inline constexpr std::uint32_t kSilenceCycles = 130;
 
 // Ledger.
 inline constexpr std::size_t kMaxSessionsPerShard = std::size_t{1} << 20;
+// The last of them are for sessions that clients open at this server node: peers, however many of them lie, cannot take
+// that room.
+inline constexpr std::size_t kSessionsForClients = std::size_t{1} << 18;
 // New sessions that a shard takes from its peers: each link so many a cycle, and beside that all links together as many
 // at once, which come back at the same rate. One that floods neither fills the table nor keeps the others' news out; a
 // server node that joins fetches a ledger of this size at full speed and the rest of a larger one by and by.

@@ -18,6 +18,7 @@ std::string_view Name(Refusal refusal) {
     case Refusal::kRateExceeded: return "rate_exceeded";
     case Refusal::kBadEntry: return "bad_entry";
     case Refusal::kSessionsFull: return "sessions_full";
+    case Refusal::kSessionsReserved: return "sessions_reserved";
     case Refusal::kSessionsTooFast: return "sessions_too_fast";
     case Refusal::kCount: break;
   }

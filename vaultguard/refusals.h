@@ -25,6 +25,7 @@ enum class Refusal : std::uint8_t {
   kRateExceeded,      // an entry or contribution beyond what its session may have earned
   kBadEntry,          // an amount or opening cycle that cannot be
   kSessionsFull,      // the shard's table of sessions is at its limit
+  kSessionsReserved,  // what is left of the table is for the server node's own clients, and a peer told the session
   kSessionsTooFast,   // more new sessions than a link may tell by now; it says them again later
   kCount,
 };

@@ -759,6 +759,61 @@ TEST(Test7, FloodOfSessionsIsHeldBack) {
   EXPECT_GT(Refused(network.node(), "sessions_too_fast"), 0u);
 }
 
+// Ten peers fill a shard's table of sessions, and then there are no more of theirs: clients still open new ones here,
+// and sessions that are there go on.
+TEST(Spec8_3Full, TenHostilePeersLeaveRoomForTheClientsOfTheNode) {
+  HonestNetwork network(1);
+  std::vector<std::unique_ptr<Attacker>> attackers;
+  while (attackers.size() < 10) {
+    attackers.push_back(std::make_unique<Attacker>(network.address()));
+    ASSERT_TRUE(attackers.back()->Join());
+  }
+  // "held", or why not.
+  const auto contribute = [&](const SessionId& session, std::uint64_t amount) {
+    v1::ContributeRequest request;
+    request.set_session_high(session.high);
+    request.set_session_low(session.low);
+    request.set_shard(3);
+    request.set_amount_uvu(amount);
+    std::string said = "no answer";
+    std::atomic<bool> answered{false};
+    network.node().Contribute(request, "late client", Steady::now() + 10s, [&](const v1::ContributeReply& reply) {
+      said = reply.held() ? "held" : reply.message();
+      answered = true;
+    });
+    EXPECT_TRUE(Within(11s, [&] { return answered.load(); }));
+    return said;
+  };
+  const SessionId early = RandomSession();
+  EXPECT_EQ(contribute(early, 1), "held");
+  std::uint64_t told = 0;
+  const auto attack = [&] {
+    const std::uint64_t cycle = Now();
+    for (const auto& attacker : attackers) {
+      v1::Frame frame = attacker->GoodFrame(3, cycle);
+      for (int n = 0; n < 250; ++n) Attacker::AddEntry(&frame, {3, ++told}, cycle, 1);
+      attacker->Say(frame);
+      attacker->Heard();
+    }
+    while (Now() == cycle) std::this_thread::sleep_for(1ms);
+  };
+  const auto until = Steady::now() + 240s * kPatience;
+  while (Refused(network.node(), "sessions_reserved") == 0 && Steady::now() < until) attack();
+  const auto sessions = [&] { return network.node().Shards().shards(3).sessions(); };
+  ASSERT_GT(Refused(network.node(), "sessions_reserved"), 0u) << sessions() << " sessions";
+  for (std::uint64_t n = 2; n < 100; ++n) {
+    attack();
+    EXPECT_EQ(contribute(RandomSession(), 1), "held");
+    EXPECT_EQ(contribute(early, n), "held");
+  }
+  EXPECT_EQ(Refused(network.node(), "sessions_full"), 0u);
+  EXPECT_LT(sessions(), vaultguard::kMaxSessionsPerShard);
+  const v1::NodeStatus status = network.node().Status();
+  EXPECT_EQ(status.state(), v1::SERVING);
+  EXPECT_THAT(status.problems(), testing::Contains(HasSubstr("shard 3 has ")));
+  EXPECT_LT(network.Grown(), std::uint64_t{512} << 20);
+}
+
 // ---- Floods and silence ----
 
 TEST(Test7, StreamThatNeverReadsKeepsABoundedOutbox) {

@@ -296,6 +296,35 @@ TEST(Ledger, Spec8_3SessionsAreLimited) {
   EXPECT_EQ(ledger.total_uvu(0), static_cast<std::int64_t>(vaultguard::kMaxSessionsPerShard) + 9);
 }
 
+// Whatever peers tell, the clients of this server node find room, and all that is there goes on earning.
+TEST(Ledger, Spec8_3PeersLeaveRoomForTheClientsHere) {
+  Ledger ledger(1, {});
+  std::uint64_t next = 0;
+  const auto open = [&](std::uint8_t source) {
+    LedgerEntry entry;
+    entry.session = {++next, next * 7};
+    entry.amount_uvu[0] = 1;
+    return ledger.Merge(entry, 0, source).refused;
+  };
+  for (int n = 0; n < 1000; ++n) ASSERT_EQ(open(Ledger::kHere), std::nullopt);
+  while (ledger.size() < vaultguard::kMaxSessionsPerShard - vaultguard::kSessionsForClients) {
+    ASSERT_EQ(open(static_cast<std::uint8_t>(next % 10)), std::nullopt);
+  }
+  EXPECT_EQ(open(3), Refusal::kSessionsReserved);
+  for (std::size_t n = 0; n < vaultguard::kSessionsForClients; ++n) {
+    ASSERT_EQ(open(Ledger::kHere), std::nullopt);
+    if (n % 1000 == 0) {
+      ASSERT_EQ(open(3), Refusal::kSessionsReserved);
+    }
+  }
+  EXPECT_EQ(open(Ledger::kHere), Refusal::kSessionsFull);
+  EXPECT_EQ(open(3), Refusal::kSessionsFull);
+  LedgerEntry known;
+  known.session = {5, 35};
+  known.amount_uvu[0] = 10;
+  EXPECT_TRUE(ledger.Merge(known, 0, 3).grew);
+}
+
 TEST(Ledger, Spec8_3WhatMayNotOpenASessionMayStillRaiseOne) {
   Ledger ledger(1, {});
   LedgerEntry entry;
