@@ -13,10 +13,13 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "bench"))
+sys.path.insert(0, str(ROOT / "bench" / "baselines"))
 import compare  # noqa: E402
+import vote_chain  # noqa: E402
 
 LVS = pathlib.Path(sys.argv[1])
 BASELINES = {pathlib.Path(path).name: path for path in sys.argv[2:]}
@@ -135,6 +138,30 @@ class Baselines(unittest.TestCase):
             compare.check_lossy(result, 0, NODES)  # lost a tenth, and converged
 
 
+class VoteChain(unittest.TestCase):
+
+    def test_three_of_three_halts_when_one_is_killed_and_four_go_on(self):
+        whole = vote_chain.run(3, slots=20, kill_at=None, killed=1, seed=1)
+        self.assertEqual((whole["votes_required"], whole["blocks_final"], whole["halted"]), (3, 20, False))
+        three = vote_chain.run(3, slots=20, kill_at=10, killed=1, seed=1)
+        self.assertEqual((three["blocks_final"], three["last_final_block"], three["halted"]), (10, 10, True))
+        self.assertEqual(three["blocks_produced"], 20)  # blocks go on, and none is ever final
+        four = vote_chain.run(4, slots=20, kill_at=10, killed=1, seed=1)
+        self.assertEqual((four["votes_required"], four["blocks_final"], four["halted"]), (3, 20, False))
+        self.assertTrue(vote_chain.run(4, slots=20, kill_at=10, killed=2, seed=1)["halted"])
+
+    def test_figures_are_those_of_the_plan(self):
+        chain = vote_chain.run(3, slots=20, kill_at=None, killed=1, seed=1)
+        self.assertAlmostEqual(chain["finality_seconds_from_slot"], 2.5)
+        self.assertAlmostEqual(chain["bytes_per_validator_minute"] / 300_000, 1, delta=0.05)
+
+    def test_the_lowest_output_of_the_live_leads(self):
+        chain = vote_chain.run(3, slots=3000, kill_at=1500, killed=1, seed=1)
+        self.assertEqual(sum(chain["blocks_led"]), 3000)
+        for led, expected in zip(chain["blocks_led"], (500, 1250, 1250)):
+            self.assertAlmostEqual(led, expected, delta=120)  # more than four standard deviations
+
+
 class Comparison(unittest.TestCase):
 
     PROGRAMS = [compare.Program("lvs", "", 1, None, shards=lambda n: 1), compare.Program("plain_loop", "", 1, None),
@@ -177,6 +204,15 @@ class Comparison(unittest.TestCase):
             compare.check_lossy(dict(alike, spread_check=2.3), 2.0, 10_000)
         with self.assertRaisesRegex(compare.Problem, "does not do the same work"):
             compare.check_lossy(dict(alike, loss=0.0, reduction_per_cycle=2.5), 2.0, 10_000)
+
+    def test_what_is_not_installed_is_left_out_and_named(self):
+        with tempfile.TemporaryDirectory() as empty, unittest.mock.patch("shutil.which", return_value=None):
+            programs, skipped = compare.programs_of(pathlib.Path(empty), pathlib.Path(empty))
+        for name, package in (("erlang", "erlang-base"), ("go_", "golang-go"), ("simgrid", "libsimgrid-dev")):
+            self.assertFalse([p.name for p in programs if p.name.startswith(name)])
+            self.assertEqual(len([s for s in skipped if s.startswith(name) and f"install --no-install-recommends {package}" in s]),
+                             1, skipped)
+        self.assertIn("caf_actor_per_node", [p.name for p in programs])
 
     def test_wrong_arguments_end_with_2(self):
         for arguments in (["--nodes", "many"], ["--nodes", "5"], ["--rounds", "x"]):
