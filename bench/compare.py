@@ -253,7 +253,7 @@ def programs_of(build, folder):
         Program("caf_actor_per_node", "messages", threads, binary("caf_actor_per_node", threads), "libcaf-dev", True),
         Program(erlang, "messages", threads, lambda network, cycles, lost: [
             "erl", "-noshell", "+S", f"{threads}:{threads}", "+P", "4000000", "-pa", folder, "-run", erlang, "main", network,
-            str(cycles), str(lost), str(threads)], "erlang-base", True),
+            str(cycles), str(lost), str(threads)], "erlang-base", True, 1_000_000),
         Program(go, "messages", threads, lambda network, cycles, lost: [
             folder / go, network, str(cycles), str(lost), str(threads)], "golang-go", True),
         Program("simgrid_actors", "messages, latency", 1, binary("simgrid_actors", 1), "libsimgrid-dev", True, 20_000),
@@ -334,10 +334,12 @@ def main():
     with tempfile.TemporaryDirectory(prefix="lvs-compare-") as temporary:
         folder = pathlib.Path(temporary)
         programs, report["skipped"] = programs_of(arguments.build, folder)
+        if report["machine"]["load_average"] > 0.25 * report["machine"]["cores"]:
+            say(f"others keep this machine busy (load average {report['machine']['load_average']:.1f}): expect noise")
         for number, size in enumerate(sizes):
             runner = Runner(arguments.build / "lvs", size, folder)
             here = [p for p in programs if not p.nodes_max or size <= p.nodes_max]
-            report["skipped"] += [f"{p.name} at {size:,} nodes: too slow above {p.nodes_max:,}"
+            report["skipped"] += [f"{p.name} at {size:,} nodes: left out above {p.nodes_max:,}, where it takes too long or too much memory"
                                   for p in programs if p not in here]
             if number == 0:
                 say(f"{size:,} nodes: checking that all do the same work")
@@ -362,3 +364,5 @@ if __name__ == "__main__":
         main()
     except (Problem, OSError, subprocess.CalledProcessError) as problem:
         sys.exit(f"bench/compare.sh: {problem}")
+    except KeyboardInterrupt:
+        sys.exit("bench/compare.sh: interrupted")
