@@ -301,6 +301,8 @@ def compare(runner, programs, rounds_wanted, seconds, deadline, say):
             check_lossy(results[program.name], expected, nodes)
         rounds.append(results)
         longest = max(longest, time.monotonic() - started)
+    if len(rounds) < rounds_wanted:
+        say(f"{nodes:,} nodes: out of time after {len(rounds)} of {rounds_wanted} rounds")
     return summarize(nodes, programs, rounds)
 
 
@@ -323,7 +325,7 @@ def main():
         parser.error("--nodes: a size is from 100 to 4,000,000")
     rounds = arguments.rounds or (3 if arguments.quick else 5)
     # The last round of a size may run over; what a slow machine cannot do in time is left out, and said.
-    budget = 80 if arguments.quick else 480
+    budget = 100 if arguments.quick else 480
     started = time.monotonic()
 
     def say(text):
