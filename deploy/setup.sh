@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by run.sh and test.sh: what they need from Debian, and how they build. The one place for both.
+# Sourced by run.sh, test.sh and bench/compare.sh: what they need from Debian, and how they build. The one place for it.
 #
 #   install_packages        installs what is missing; asks nothing and touches no package list where nothing is
 #   build PRESET TARGET...  configures build/PRESET where that is needed, then builds
