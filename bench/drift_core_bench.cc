@@ -4,11 +4,10 @@
 //   build/release/lvs_bench --benchmark_filter=Drift
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
-#include <limits>
 #include <string>
-#include <utility>
 
 #include "shard/state_shard.h"
 

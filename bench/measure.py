@@ -18,6 +18,7 @@ import pathlib
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -419,8 +420,11 @@ def main():
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended, as after Ctrl-C
     try:
         main()
+    except KeyboardInterrupt:
+        sys.exit(130)
     except Failed as failure:
         sys.exit(f"bench/run.sh: {failure}")
     except FileNotFoundError as missing:
