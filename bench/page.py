@@ -108,10 +108,16 @@ class Page:
         (self.pictures / f"{name}.svg").write_text(picture(charts))
         self.say(f"![{words}](benchmarks/{name}.svg)")
 
+    def busy(self, suite):
+        return self.suites[suite]["busy_before"] > BUSY_SHARE
+
+    def verdict(self, suite, holds):
+        return "held" if holds else "**missed**" + (", beside other work" if self.busy(suite) else "")
+
     def measured_by(self, suite):
         """The line under a headline: command, when, and whether the machine was busy."""
         run = self.suites[suite]
-        busy = run["busy_before"] > BUSY_SHARE
+        busy = self.busy(suite)
         return (f"`{run['command']}`, {run['when']}, build {run['machine']['build'].removeprefix('lvs ')}; before it, "
                 f"others used {run['busy_before']:.0%} of the machine."
                 + (" **That is noise: ratios hold better than figures here.**" if busy else ""))
@@ -208,15 +214,15 @@ class Page:
             [(n, digits(statistics.median(value(n, "bytes_per_frame"))),
               digits(statistics.median(value(n, "frames_per_second"))),
               short(statistics.median(value(n, "sdms_per_second"))), trust(value(n, "sdms_per_second")),
-              nanoseconds(statistics.median(value(n, "sender_cpu_ns_per_sdm"))),
-              nanoseconds(statistics.median(value(n, "receiver_cpu_ns_per_sdm")))) for n in runs]))
+              *(f"{nanoseconds(statistics.median(value(n, side)))} ({trust(value(n, side))})"
+                for side in ("sender_cpu_ns_per_sdm", "receiver_cpu_ns_per_sdm"))) for n in runs]))
         largest = max(runs)
         rate = statistics.median(value(largest, "sdms_per_second"))
         sides = [statistics.median(value(largest, side)) for side in
                  ("sender_cpu_ns_per_sdm", "receiver_cpu_ns_per_sdm")]
-        verdict = lambda holds: "held" if holds else "**missed**"
-        self.say(f"Target: 20 million a second in frames of {largest}: {verdict(rate >= 20e6)} "
-                 f"({short(rate)}/s). Under 60 ns of processor time on each side: {verdict(max(sides) < 60)} "
+        self.say(f"Target: 20 million a second in frames of {largest}: {self.verdict('link', rate >= 20e6)} "
+                 f"({short(rate)}/s). Under 60 ns of processor time on each side: "
+                 f"{self.verdict('link', max(sides) < 60)} "
                  f"({digits(sides[0])} and {digits(sides[1])} ns).")
         self.cluster_frames(suite["cluster"])
 
@@ -336,7 +342,7 @@ class Page:
         self.say(table(("micro-nodes", "in low power", "of a core", "spread"), rows))
         low = next(run for run in suite["runs"] if run["micro_nodes"] == 10_000 and run["low_power"] == 1)
         share = statistics.median(low["samples"])
-        self.say(f"Target: under 2% of a core for 10,000 in low power: {'held' if share < 0.02 else '**missed**'} "
+        self.say(f"Target: under 2% of a core for 10,000 in low power: {self.verdict('idle', share < 0.02)} "
                  f"({share:.2%}).")
 
     # -- paper --
