@@ -1,9 +1,12 @@
-// The ledger's join, and a frame's way to the wire and back.
+// The ledger: joins of entries, its digest, and what it tells a peer. The item is an entry; of the digest, a question.
 //
-//   build/release/lvs_bench --benchmark_filter='Ledger|Frame'
+//   build/release/lvs_bench --benchmark_filter=Ledger
 #include <benchmark/benchmark.h>
 
-#include "shard/frame.h"
+#include <cstdint>
+#include <map>
+#include <vector>
+
 #include "shard/ledger.h"
 
 namespace lvs::shard {
@@ -16,56 +19,76 @@ LedgerEntry EntryOf(std::uint64_t n) {
   return entry;
 }
 
+void Fill(Ledger* ledger, std::uint64_t entries) {
+  for (std::uint64_t n = 0; n < entries; ++n) ledger->Merge(EntryOf(n), 1);
+}
+
+// Made once for each size, and not changed by who asks for it.
+Ledger& Filled(std::uint64_t entries) {
+  static std::map<std::uint64_t, Ledger> ledgers;
+  const auto [at, fresh] = ledgers.try_emplace(entries, 2, ContributionPolicy{});
+  if (fresh) Fill(&at->second, entries);
+  return at->second;
+}
+
+void Sizes(benchmark::internal::Benchmark* benchmark) {
+  benchmark->ArgName("entries")->Arg(1000)->Arg(100'000)->Arg(1'000'000);
+}
+
 void LedgerJoinNew(benchmark::State& state) {
   for (auto _ : state) {
     Ledger ledger(2, {});
-    for (std::int64_t n = 0; n < state.range(0); ++n)
-      benchmark::DoNotOptimize(ledger.Merge(EntryOf(static_cast<std::uint64_t>(n)), 1));
+    Fill(&ledger, static_cast<std::uint64_t>(state.range(0)));
+    benchmark::DoNotOptimize(ledger.digest());
   }
   state.SetItemsProcessed(state.range(0) * state.iterations());
 }
-BENCHMARK(LedgerJoinNew)->Arg(1000)->Arg(100'000);
+BENCHMARK(LedgerJoinNew)->ArgName("entries")->Arg(1000)->Arg(100'000);
 
 void LedgerJoinKnown(benchmark::State& state) {
-  Ledger ledger(2, {});
-  for (std::int64_t n = 0; n < state.range(0); ++n) ledger.Merge(EntryOf(static_cast<std::uint64_t>(n)), 1);
+  const auto entries = static_cast<std::uint64_t>(state.range(0));
+  Ledger& ledger = Filled(entries);
   std::uint64_t n = 0;
-  for (auto _ : state)
-    benchmark::DoNotOptimize(ledger.Merge(EntryOf(n++ % static_cast<std::uint64_t>(state.range(0))), 1));
+  for (auto _ : state) benchmark::DoNotOptimize(ledger.Merge(EntryOf(n++ % entries), 1));
   state.SetItemsProcessed(state.iterations());
 }
-BENCHMARK(LedgerJoinKnown)->Arg(1000)->Arg(100'000);
+BENCHMARK(LedgerJoinKnown)->Apply(Sizes);
 
-Frame FrameOf(std::uint32_t rows) {
-  Frame frame;
-  frame.value_slots = 2;
-  for (std::uint32_t row = 0; row < rows; ++row) {
-    frame.halo_row.push_back(row);
-    frame.published_cycle.push_back(1000 + row);
-    frame.drift_weight.push_back(255);
-    frame.entropy.push_back(row * 0x9e3779b9u);
-    frame.diff.insert(frame.diff.end(), {0.1f, 0.2f, 0.3f, 0.4f});
-  }
-  return frame;
-}
-
-void FrameEncode(benchmark::State& state) {
-  const Frame frame = FrameOf(static_cast<std::uint32_t>(state.range(0)));
-  for (auto _ : state) benchmark::DoNotOptimize(ToProto(frame).SerializeAsString());
-  state.SetItemsProcessed(state.range(0) * state.iterations());
-}
-BENCHMARK(FrameEncode)->Arg(16)->Arg(1000);
-
-void FrameDecode(benchmark::State& state) {
-  const std::string bytes = ToProto(FrameOf(static_cast<std::uint32_t>(state.range(0)))).SerializeAsString();
+// A known session earns more: what a contribution costs the ledger.
+void LedgerJoinGrown(benchmark::State& state) {
+  Ledger ledger(2, {});
+  const auto entries = static_cast<std::uint64_t>(state.range(0));
+  Fill(&ledger, entries);
+  std::uint64_t n = 0;
   for (auto _ : state) {
-    v1::Frame proto;
-    proto.ParseFromString(bytes);
-    benchmark::DoNotOptimize(FromProto(proto));
+    LedgerEntry entry = EntryOf(n % entries);
+    entry.amount_uvu[1] = static_cast<std::int64_t>(1 + n / entries);
+    ++n;
+    benchmark::DoNotOptimize(ledger.Merge(entry, 1));
   }
-  state.SetItemsProcessed(state.range(0) * state.iterations());
+  state.SetItemsProcessed(state.iterations());
 }
-BENCHMARK(FrameDecode)->Arg(16)->Arg(1000);
+BENCHMARK(LedgerJoinGrown)->Apply(Sizes);
+
+void LedgerDigest(benchmark::State& state) {
+  const Ledger& ledger = Filled(static_cast<std::uint64_t>(state.range(0)));
+  for (auto _ : state) benchmark::DoNotOptimize(ledger.digest());
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(LedgerDigest)->Apply(Sizes);
+
+// The newest hundred changes, as a frame carries them.
+void LedgerNewsTold(benchmark::State& state) {
+  constexpr std::uint64_t kNews = 100;
+  const Ledger& ledger = Filled(static_cast<std::uint64_t>(state.range(0)));
+  std::vector<LedgerEntry> news;
+  for (auto _ : state) {
+    news.clear();
+    benchmark::DoNotOptimize(ledger.Changes(ledger.version() - kNews, kNews, &news));
+  }
+  state.SetItemsProcessed(static_cast<std::int64_t>(kNews) * state.iterations());
+}
+BENCHMARK(LedgerNewsTold)->Apply(Sizes);
 
 }  // namespace
 }  // namespace lvs::shard

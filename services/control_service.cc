@@ -109,7 +109,10 @@ class ContributionStream final : public grpc::ServerBidiReactor<v1::ContributeRe
     out_ = std::move(answers_.front());
     answers_.pop_front();
     writing_ = true;
-    StartWrite(&out_, grpc::WriteOptions());
+    // What another one follows waits for it, and both go out together.
+    grpc::WriteOptions options;
+    if (!answers_.empty()) options.set_buffer_hint();
+    StartWrite(&out_, options);
   }
 
   void FinishIfDone() {

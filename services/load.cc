@@ -35,6 +35,8 @@ constexpr std::chrono::milliseconds kRetryDelayMax{1'000};
 // After Ctrl-C, for what is under way.
 constexpr std::chrono::milliseconds kStopGrace{1'000};
 constexpr std::chrono::milliseconds kIdle{10};
+// At high rates, what is due within so little goes out together.
+constexpr std::chrono::microseconds kTogether{500};
 
 std::string CodeName(int code) { return std::string(absl::StatusCodeToString(static_cast<absl::StatusCode>(code))); }
 
@@ -98,8 +100,12 @@ class NodeStream {
         Break();
       });
       v1::ContributeRequest request;
-      while (Take(&request)) {
-        if (!stream->Write(request)) Break();
+      bool more = false;
+      while (Take(&request, &more)) {
+        // What another one follows waits for it, and both go out together.
+        grpc::WriteOptions options;
+        if (more) options.set_buffer_hint();
+        if (!stream->Write(request, options)) Break();
       }
       context.TryCancel();
       reader.join();
@@ -122,13 +128,15 @@ class NodeStream {
     changed_.notify_all();
   }
 
-  // Waits for the next request; false once the stream is broken or no longer wanted.
-  bool Take(v1::ContributeRequest* request) {
+  // Waits for the next request, and says whether another one waits behind it; false once the stream is broken or no
+  // longer wanted.
+  bool Take(v1::ContributeRequest* request, bool* more) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return done_ || broken_ || !outbox_.empty(); });
     if (done_ || broken_) return false;
     *request = std::move(outbox_.front());
     outbox_.pop_front();
+    *more = !outbox_.empty();
     return true;
   }
 
@@ -185,7 +193,7 @@ class Load {
         options_.on_progress(report_);
       }
       TimePoint wake = now + kIdle;
-      if (offering && made < total) wake = std::min(wake, DueTime(start, made));
+      if (offering && made < total) wake = std::min(wake, std::max<TimePoint>(DueTime(start, made), now + kTogether));
       if (!retries_.empty()) wake = std::min(wake, retries_.top().first);
       wake_.wait_until(lock, wake);
     }

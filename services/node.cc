@@ -481,6 +481,7 @@ class LiveNode final : public Node {
     tick.contributions = std::exchange(arrived_, {});
     if (state_ == v1::STARTING || state_ == v1::NODE_STATE_UNSPECIFIED) {
       state_ = v1::SYNCING;
+      if (config_.population().low_power() > 0) tick.low_power = config_.population().low_power();
       for (std::vector<LedgerEntry>& entries : restored_.by_shard) {
         tick.restored.push_back(std::make_shared<const std::vector<LedgerEntry>>(std::move(entries)));
       }

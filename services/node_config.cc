@@ -188,6 +188,8 @@ class Checker {
     Between<std::uint32_t>(population.micro_nodes(), 1, kShapeLimits.micro_nodes_max, "population.micro_nodes");
     Between<std::uint32_t>(population.shards_per_node(), 1, std::max(1u, state.shards()), "population.shards_per_node",
                            " (state.shards)");
+    Require(population.low_power() >= 0 && population.low_power() <= 1, "population.low_power",
+            Plain(100 * population.low_power()) + "% is out of range; it must be between 0% and 100%");
     Duration(config_.period_us(), kLimits.period_us_min, kLimits.period_us_max, "period");
   }
 

@@ -194,6 +194,7 @@ TEST(NodeConfigRefusals, NameTheLineAndTheMend) {
            {"state: {free_coordinates: 5}\n", "n.yaml:1: state.free_coordinates: 5 is out of range"},
            {"population: {micro_nodes: 10000001}\n", "n.yaml:1: population.micro_nodes: 10000001 is out of range"},
            {"population: {shards_per_node: 17}\n", "n.yaml:1: population.shards_per_node: 17 is out of range"},
+           {"population: {low_power: 101%}\n", "n.yaml:1: population.low_power: 101% is out of range"},
            {"limits: {links: 65}\n", "n.yaml:1: limits.links: 65 is out of range; it must be between 1 and 64"},
            {"limits: {contributions_per_second_per_link: 0}\n",
             "n.yaml:1: limits.contributions_per_second_per_link: 0 is out of range; it must be above 0"},

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <future>
@@ -13,6 +14,7 @@
 #include "services/host_port.h"
 #include "services/node_config.h"
 #include "services/rate_limit.h"
+#include "services/transport_layer.h"
 
 namespace lvs::services {
 namespace {
@@ -251,6 +253,38 @@ TEST(NodeTest, Spec5_1_AStreamOfContributionsIsAnsweredOneByOne) {
   EXPECT_TRUE(stream->Finish().ok());
   EXPECT_EQ(answered.size(), kCount);
   EXPECT_EQ(refused, 5);
+}
+
+// What the node's beacons say about the share in low power, once they speak of replicas; -1 where they never do.
+float LowPowerShareHeard(const Node& node) {
+  const v1::NodeConfig config = Config();
+  TransportOptions options;
+  options.session = {1, 2};
+  options.shards = config.state().shards();
+  options.period_us = static_cast<std::uint64_t>(config.period_us());
+  options.boot = {node.address()};
+  options.credentials = grpc::InsecureChannelCredentials();
+  std::atomic<float> share{-1};
+  TransportLayer peer(options);
+  peer.Start(
+      "",
+      [&](std::uint32_t, const actors::Payload<shard::Frame>& frame) {
+        if (frame->beacon.replicas > 0) share = frame->beacon.low_power_share;
+      },
+      [](std::uint32_t, bool) {});
+  Eventually([&] {
+    peer.Tick(CycleNow(options.period_us));
+    return share >= 0;
+  });
+  peer.Stop();
+  return share;
+}
+
+TEST(NodeTest, Spec9_3_MicroNodesSavePowerWhereTheConfigurationSaysSo) {
+  v1::NodeConfig config = Config();
+  EXPECT_EQ(LowPowerShareHeard(*Serving(config)), 0);
+  config.mutable_population()->set_low_power(1);
+  EXPECT_EQ(LowPowerShareHeard(*Serving(config)), 1);
 }
 
 TEST(RateLimitTest, Spec8_3_LimitsEachKeyAndSaysHowLongToWait) {

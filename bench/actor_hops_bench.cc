@@ -1,0 +1,106 @@
+// What the actor framework costs the product: a message from one actor to another, and the round that every cycle is
+// made of (a tick to each shard actor, a report from each to one monitor). The item is a message; time is wall time,
+// because the work is on the scheduler's threads.
+//
+//   build/release/lvs_actor_bench
+#include <benchmark/benchmark.h>
+
+#include <cstdint>
+#include <future>
+#include <memory>
+#include <vector>
+
+#include "actors/interfaces.h"
+
+namespace lvs::actors {
+namespace {
+
+// Counts down and says when it is at zero; one waiter.
+class Latch {
+ public:
+  explicit Latch(std::int64_t count) : left_(count) {}
+  void Down() {
+    if (--left_ == 0) done_.set_value();
+  }
+  void Wait() { done_.get_future().wait(); }
+
+ private:
+  std::int64_t left_;  // of the one actor that counts
+  std::promise<void> done_;
+};
+
+struct Player {
+  static inline const char* name = "bench.player";
+  caf::actor other;
+};
+
+// Sends each cycle's successor to the other one until cycle 0.
+caf::behavior Play(caf::stateful_actor<Player>* self, const std::shared_ptr<std::promise<void>>* done) {
+  return {
+      [self](const Payload<Wiring>&) { self->state.other = caf::actor_cast<caf::actor>(self->current_sender()); },
+      [self, done](const Payload<LinkFlush>& said) {
+        if (said->cycle == 0) return (*done)->set_value();
+        LinkFlush next;
+        next.cycle = said->cycle - 1;
+        self->send(self->state.other, Payload<LinkFlush>(std::make_shared<const LinkFlush>(next)));
+      },
+  };
+}
+
+void ActorPingPong(benchmark::State& state) {
+  constexpr std::uint64_t kMessages = 10'000;
+  System system({.threads = static_cast<unsigned>(state.range(0))});
+  auto done = std::make_shared<std::promise<void>>();
+  const auto wiring = std::make_shared<const Wiring>();
+  const caf::actor a = (*system).spawn(Play, &done);
+  const caf::actor b = (*system).spawn(Play, &done);
+  caf::send_as(a, b, Payload<Wiring>(wiring));
+  caf::send_as(b, a, Payload<Wiring>(wiring));
+  for (auto _ : state) {
+    done = std::make_shared<std::promise<void>>();
+    LinkFlush first;
+    first.cycle = kMessages;
+    caf::anon_send(a, Payload<LinkFlush>(std::make_shared<const LinkFlush>(first)));
+    done->get_future().wait();
+  }
+  state.SetItemsProcessed(static_cast<std::int64_t>(kMessages) * state.iterations());
+  caf::anon_send_exit(a, caf::exit_reason::user_shutdown);
+  caf::anon_send_exit(b, caf::exit_reason::user_shutdown);
+}
+BENCHMARK(ActorPingPong)->ArgName("threads")->Arg(1)->Arg(2)->UseRealTime();
+
+void ActorRound(benchmark::State& state) {
+  const std::int64_t actors = state.range(0);
+  System system({.threads = static_cast<unsigned>(state.range(1))});
+  std::shared_ptr<Latch> latch;
+  const caf::actor monitor = (*system).spawn([&latch](caf::event_based_actor*) -> caf::behavior {
+    return {[&latch](const Payload<ShardReport>&) { latch->Down(); }};
+  });
+  std::vector<caf::actor> shards;
+  for (std::int64_t n = 0; n < actors; ++n) {
+    shards.push_back((*system).spawn(
+        [](caf::event_based_actor* self, const caf::actor& to) -> caf::behavior {
+          return {[self, to](const Payload<ShardTick>& tick) {
+            auto report = std::make_shared<ShardReport>();
+            report->cycle = tick->cycle;
+            self->send(to, Payload<ShardReport>(std::move(report)));
+          }};
+        },
+        monitor));
+  }
+  ShardTick tick;
+  for (auto _ : state) {
+    latch = std::make_shared<Latch>(actors);
+    ++tick.cycle;
+    const Payload<ShardTick> payload = std::make_shared<const ShardTick>(tick);
+    for (const caf::actor& shard : shards) caf::anon_send(shard, payload);
+    latch->Wait();
+  }
+  state.SetItemsProcessed(2 * actors * state.iterations());
+  for (const caf::actor& shard : shards) caf::anon_send_exit(shard, caf::exit_reason::user_shutdown);
+  caf::anon_send_exit(monitor, caf::exit_reason::user_shutdown);
+}
+BENCHMARK(ActorRound)->ArgNames({"actors", "threads"})->ArgsProduct({{16, 64, 256, 1024}, {1, 2}})->UseRealTime();
+
+}  // namespace
+}  // namespace lvs::actors

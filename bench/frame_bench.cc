@@ -1,0 +1,98 @@
+// A frame's way to the wire and back, by its rows. The item is a state diff (an SDM) with its entropy, or a ledger
+// entry.
+//
+//   build/release/lvs_bench --benchmark_filter=Frame
+#include <benchmark/benchmark.h>
+
+#include <cstdint>
+#include <string>
+
+#include "shard/frame.h"
+
+namespace lvs::shard {
+namespace {
+
+constexpr std::uint64_t kCycle = 100'000;
+
+Frame FrameOf(std::uint32_t rows, std::uint32_t entries = 0) {
+  Frame frame;
+  frame.cycle = kCycle;
+  frame.sender = {Mix(1), Mix(2)};
+  frame.value_slots = Shape{}.value_slots;
+  frame.beacon.replicas = 1000;
+  for (std::uint32_t row = 0; row < rows; ++row) {
+    frame.halo_row.push_back(row);
+    frame.published_cycle.push_back(static_cast<std::uint32_t>(kCycle));
+    frame.drift_weight.push_back(255);
+    frame.entropy.push_back(row * 0x9e3779b9u);
+    frame.diff.insert(frame.diff.end(), {0.1f, 0.2f, 0.3f, 0.4f});
+  }
+  for (std::uint32_t n = 0; n < entries; ++n) {
+    LedgerEntry entry;
+    entry.session = {Mix(n), Mix(~std::uint64_t{n})};
+    entry.opened_cycle = kCycle - n;
+    entry.amount_uvu[0] = 1'000'000 + n;
+    frame.entries.push_back(entry);
+  }
+  return frame;
+}
+
+void Sizes(benchmark::internal::Benchmark* benchmark) {
+  benchmark->ArgName("rows")->Arg(1)->Arg(8)->Arg(32)->Arg(100)->Arg(1000);
+}
+
+void FrameEncode(benchmark::State& state) {
+  const Frame frame = FrameOf(static_cast<std::uint32_t>(state.range(0)));
+  std::string bytes;
+  for (auto _ : state) {
+    ToProto(frame).SerializeToString(&bytes);
+    benchmark::DoNotOptimize(bytes.data());
+  }
+  state.SetItemsProcessed(state.range(0) * state.iterations());
+  state.counters["bytes"] = static_cast<double>(bytes.size());
+}
+BENCHMARK(FrameEncode)->Apply(Sizes);
+
+// Parsed, turned into columns and checked.
+void FrameDecode(benchmark::State& state) {
+  const auto rows = static_cast<std::uint32_t>(state.range(0));
+  const std::string bytes = ToProto(FrameOf(rows)).SerializeAsString();
+  v1::Frame proto;
+  for (auto _ : state) {
+    proto.ParseFromString(bytes);
+    const auto frame = FromProto(proto);
+    if (!frame.ok() || CheckFrame(*frame, Shape{}, 0, rows, kCycle)) return state.SkipWithError("the frame is refused");
+    benchmark::DoNotOptimize(frame->diff.data());
+  }
+  state.SetItemsProcessed(state.range(0) * state.iterations());
+  state.counters["bytes"] = static_cast<double>(bytes.size());
+}
+BENCHMARK(FrameDecode)->Apply(Sizes);
+
+void FrameEntriesEncode(benchmark::State& state) {
+  const Frame frame = FrameOf(0, static_cast<std::uint32_t>(state.range(0)));
+  for (auto _ : state) benchmark::DoNotOptimize(ToProto(frame).SerializeAsString());
+  state.SetItemsProcessed(state.range(0) * state.iterations());
+  state.counters["bytes"] = static_cast<double>(EncodedSize(frame));
+}
+BENCHMARK(FrameEntriesEncode)->ArgName("entries")->Arg(1)->Arg(100)->Arg(512);
+
+void FrameEncodedSize(benchmark::State& state) {
+  const Frame frame = FrameOf(static_cast<std::uint32_t>(state.range(0)));
+  for (auto _ : state) benchmark::DoNotOptimize(EncodedSize(frame));
+  state.SetItemsProcessed(state.range(0) * state.iterations());
+}
+BENCHMARK(FrameEncodedSize)->ArgName("rows")->Arg(32)->Arg(1000);
+
+// A slow link: the frame of this cycle takes the place of one that still waits.
+void FrameCoalesce(benchmark::State& state) {
+  const Frame older = FrameOf(static_cast<std::uint32_t>(state.range(0)));
+  Frame newer = older;
+  ++newer.cycle;
+  for (auto _ : state) benchmark::DoNotOptimize(Coalesce(older, newer));
+  state.SetItemsProcessed(state.range(0) * state.iterations());
+}
+BENCHMARK(FrameCoalesce)->ArgName("rows")->Arg(32)->Arg(1000);
+
+}  // namespace
+}  // namespace lvs::shard

@@ -1,0 +1,125 @@
+"""The page of the benchmarks is made from the results alone: what a reader is told follows from the numbers."""
+
+import copy
+import json
+import pathlib
+import re
+import sys
+import tempfile
+import unittest
+import xml.etree.ElementTree as ElementTree
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(ROOT / "bench"))
+
+import measure  # noqa: E402
+import page  # noqa: E402
+
+RESULTS = json.loads((HERE / "results.json").read_text())
+
+
+def page_of(results):
+    """The text of the page, and its pictures by name."""
+    with tempfile.TemporaryDirectory() as folder:
+        page.write(results, folder)
+        pictures = {file.name: file.read_text() for file in pathlib.Path(folder, "benchmarks").glob("*.svg")}
+        return pathlib.Path(folder, "benchmarks.md").read_text(), pictures
+
+
+class PageTest(unittest.TestCase):
+    def setUp(self):
+        self.results = copy.deepcopy(RESULTS)
+        self.suites = self.results["suites"]
+
+    def test_every_picture_is_there_and_is_sound(self):
+        text, pictures = page_of(self.results)
+        named = re.findall(r"\]\(benchmarks/([\w-]+\.svg)\)", text)
+        self.assertEqual(sorted(named), sorted(pictures))
+        for name, svg in pictures.items():
+            numbers = [element.attrib for element in ElementTree.fromstring(svg).iter()]
+            self.assertGreater(len(numbers), 10, name)
+            self.assertNotRegex(svg, r"\bnan\b|\binf\b", name)
+
+    def test_every_suite_says_its_command(self):
+        text, _ = page_of(self.results)
+        for suite in measure.SUITES:
+            if suite != "paper":  # which measures nothing
+                self.assertIn(f"`{self.suites[suite]['command']}`", text)
+
+    def test_a_figure_is_the_median_of_its_samples_and_says_its_spread(self):
+        run = self.suites["link"]["runs"][-1]
+        for sample, rate in zip(run["samples"], (22e6, 24e6, 21e6)):
+            sample["sdms_per_second"] = rate
+        self.assertRegex(page_of(self.results)[0], r"\| 1000 \| .* \| 22M \| 7% \|")
+
+    def test_noise_is_marked_and_not_hidden(self):
+        digest = next(b for b in self.suites["micro"]["benchmarks"] if b["name"] == "LedgerDigest/entries:1000")
+        digest["ns"] = [20, 30, 40]
+        self.assertRegex(page_of(self.results)[0], r"`LedgerDigest/entries:1000` \| 30.0 ns \| 33%, \*\*noisy\*\*")
+        digest["ns"] = [29, 30, 30.5]
+        self.assertRegex(page_of(self.results)[0], r"`LedgerDigest/entries:1000` \| 30.0 ns \| 2% \|")
+        digest["ns"] = [30]
+        self.assertRegex(page_of(self.results)[0], r"`LedgerDigest/entries:1000` \| 30.0 ns \| one run \|")
+
+    def test_a_busy_machine_is_told(self):
+        for suite in self.suites.values():
+            suite["busy_before"] = 0.02
+        self.assertNotIn("That is noise", page_of(self.results)[0])
+        self.suites["acks"]["busy_before"] = 0.4
+        self.assertEqual(page_of(self.results)[0].count("others used 40% of the machine. **That is noise"), 1)
+
+    def test_targets_are_held_or_missed_by_the_numbers(self):
+        for suite in self.suites.values():
+            suite["busy_before"] = 0
+        largest = self.suites["link"]["runs"][-1]["samples"]
+        low_power = self.suites["idle"]["runs"][-1]
+        for sample in largest:
+            sample.update(sdms_per_second=25e6, sender_cpu_ns_per_sdm=40, receiver_cpu_ns_per_sdm=59)
+        low_power["samples"] = [0.015]
+        text, _ = page_of(self.results)
+        self.assertIn("frames of 1000: held (25M/s)", text)
+        self.assertIn("on each side: held (40.0 and 59.0 ns)", text)
+        self.assertIn("in low power: held (1.50%)", text)
+        for sample in largest:
+            sample.update(sdms_per_second=19e6, receiver_cpu_ns_per_sdm=61)
+        low_power["samples"] = [0.025]
+        text, _ = page_of(self.results)
+        self.assertIn("frames of 1000: **missed** (19M/s)", text)
+        self.assertIn("on each side: **missed** (40.0 and 61.0 ns)", text)
+        self.assertIn("in low power: **missed** (2.50%)", text)
+        self.suites["idle"]["busy_before"] = 1
+        self.assertIn("in low power: **missed**, beside other work (2.50%)", page_of(self.results)[0])
+
+    def test_exponents_are_those_of_the_points(self):
+        points = [p for p in self.suites["growth"]["axes"][0]["points"] if p["samples"]]
+        for p in points:
+            p["samples"] = [{"cycles_per_second": 1e6 / p["x"], "resident_bytes": 100.0 * p["x"] ** 0.5}]
+        self.assertRegex(page_of(self.results)[0], r"1,000 to 10,000 \| 1\.00 \| 1\.00 \| 0\.50 \| 0\.50 \|")
+
+    def test_what_was_not_run_is_said(self):
+        self.assertIn("10,000,000 was not run: needs about 13 GB of free memory", page_of(self.results)[0])
+
+    def test_the_paper_follows_from_constants_and_sizes(self):
+        self.assertIn("with 6 links", page_of(self.results)[0])
+        self.suites["paper"]["constants"]["active_target"]["value"] = 8
+        text, _ = page_of(self.results)
+        self.assertIn("a node with 8 links", text)
+        self.assertIn("`active_target` | 8 | `services/membership.h`", text)
+
+    def test_suites_may_be_absent(self):
+        for suite in ("micro", "growth", "acks", "idle"):
+            del self.suites[suite]
+        text, _ = page_of(self.results)
+        self.assertIn("## One gRPC link", text)
+        self.assertNotIn("on paper", text)
+
+    def test_the_constants_are_still_in_the_code(self):
+        constants = measure.paper(False)["constants"]
+        self.assertEqual(set(constants), set(measure.CONSTANTS))
+        self.assertTrue(all(constant["value"] > 0 for constant in constants.values()))
+
+
+if __name__ == "__main__":
+    unittest.main()
