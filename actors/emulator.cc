@@ -414,10 +414,11 @@ ResourceBudget EstimateBudget(const v1::Scenario& scenario) {
                     std::min<std::uint64_t>(scenario.population().shards_per_node(), shards);
   budget.shard_actors = nodes * shards;
   budget.link_actors = nodes * (nodes - 1);
-  // Columns of a replica, bookkeeping of a micro-node, and what a process and its actors take anyway.
-  const std::uint64_t replica_bytes = 12 * dims + 45 + 6 * scenario.drift().peers();
+  // Columns of a replica (shard/drift_core.h), bookkeeping of a micro-node, and what a process and its actors take
+  // anyway.
+  const std::uint64_t replica_bytes = 8 * dims + 29 + 5 * scenario.drift().peers();
   budget.resident_bytes = budget.replicas * (replica_bytes + 8) +
-                          std::uint64_t{scenario.population().micro_nodes()} * 32 + budget.shard_actors * 65'536 +
+                          std::uint64_t{scenario.population().micro_nodes()} * 20 + budget.shard_actors * 32'768 +
                           20'000'000;
   budget.replica_cycles = budget.replicas * scenario.cycle().count();
   return budget;
@@ -430,6 +431,9 @@ absl::StatusOr<v1::RunReport> Emulate(const v1::Scenario& scenario, const Emulat
         "the scenario needs about ", budget.resident_bytes >> 20, " MiB of memory and ", AvailableBytes() >> 20,
         " MiB are free: lower population.micro_nodes or population.shards_per_node"));
   }
+  // A shard's memory grows in one block: what it leaves goes back to the system and is no hole in the heap. (Left
+  // alone, glibc raises this limit to the largest block that was ever freed.)
+  mallopt(M_MMAP_THRESHOLD, 128 * 1024);
   Emulation emulation(scenario, options);
   return emulation.Run();
 }

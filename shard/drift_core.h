@@ -10,9 +10,9 @@
 // would compute alone, without fused multiply-add, so that every target gives the same bits.
 //
 // Layout ("columns"): rows [0, halo_rows) are remote neighbours' newest state diffs, rows from there on are local
-// replicas. Columns of local replicas are indexed by row as well; the halo part of them is unused. `stride` is the
-// allocated number of rows, a multiple of kRowAlign. What a row said last is the one thing that others read, in no
-// order: it lies together, so that hearing a neighbour costs one cache line.
+// replicas. Columns of local replicas are indexed by row as well, but only the local part of them exists. `stride` is
+// the allocated number of local rows, a multiple of kRowAlign. What a row said last is the one thing that others read,
+// in no order: it lies together, so that hearing a neighbour costs one cache line.
 #pragma once
 
 #include <algorithm>

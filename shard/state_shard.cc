@@ -60,31 +60,38 @@ StateShard::StateShard(const StateShardConfig& config)
   columns_.said_words = SaidWords(dims_);
   columns_.first_local = RoundUp(config.halo_rows);
   columns_.end = columns_.first_local;
-  Grow(columns_.first_local);
+  if (columns_.first_local > 0) Grow(columns_.first_local);
 }
 
 void StateShard::Grow(std::size_t rows) {
-  if (rows <= columns_.stride) return;
-  const Columns old = columns_;
-  const std::size_t used = std::min(old.end, old.stride);  // nothing is there before the first growth
+  const std::size_t halo = columns_.first_local;
+  if (memory_ != nullptr && rows <= halo + columns_.stride) return;
+  const std::size_t old_stride = columns_.stride;
+  const std::size_t used = columns_.end - halo;
+  std::size_t stride = RoundUp(std::max(rows - halo, old_stride + old_stride / 32));
   // An odd number of 16-row groups: a power of two would alias in the caches.
-  std::size_t stride = RoundUp(old.stride == 0 ? rows : std::max(rows, old.stride + old.stride / 16));
   if (stride / kRowAlign % 2 == 0) stride += kRowAlign;
   const auto dims = static_cast<std::size_t>(dims_);
   const auto peers = static_cast<std::size_t>(config_.shape.peers);
-  // One block for all of them: a million replicas are thousands of shards, and each block costs a page or two.
-  auto memory = hwy::AllocateAligned<std::uint8_t>(stride * BytesARow() + kSaidPadding * sizeof(float));
-  std::uint8_t* next = memory.get();
+  const std::size_t said = (halo + stride) * columns_.said_words;
+  // One block for all of them: a million replicas are hundreds of shards, and each allocation costs a page or two. What
+  // was said comes first, so that the other columns, which have no halo, can be indexed by row as well.
+  auto memory = hwy::AllocateAligned<std::uint8_t>(said * sizeof(float) + stride * BytesARow());
+  auto* const said_now = reinterpret_cast<float*>(memory.get());
+  if (columns_.said != nullptr) std::copy_n(columns_.said, (halo + used) * columns_.said_words, said_now);
+  std::fill(said_now + (columns_.said == nullptr ? 0 : (halo + used) * columns_.said_words), said_now + said, 0.0f);
+  columns_.said = said_now;
+  std::uint8_t* next = memory.get() + said * sizeof(float);
   // `parts` runs of `used` elements move into runs of `stride` elements; the rest is zero.
-  const auto place = [&]<class T>(T** column, std::size_t parts, std::size_t words = 1) {
+  const auto place = [&]<class T>(T** column, std::size_t parts) {
     const T* from = *column;
-    *column = reinterpret_cast<T*>(next);
-    next += parts * stride * words * sizeof(T);
+    T* const to = reinterpret_cast<T*>(next);
+    next += parts * stride * sizeof(T);
     for (std::size_t part = 0; part < parts; ++part) {
-      T* to = *column + part * stride * words;
-      std::copy_n(from + part * old.stride * words, used * words, to);
-      std::fill_n(to + used * words, (stride - used) * words, T{});
+      if (used > 0) std::copy_n(from + part * old_stride + halo, used, to + part * stride);
+      std::fill_n(to + part * stride + used, stride - used, T{});
     }
+    *column = to - halo;
   };
   place(&known_, 1);
   place(&columns_.state, dims);
@@ -94,12 +101,10 @@ void StateShard::Grow(std::size_t rows) {
   place(&columns_.link, peers);
   place(&columns_.link_entropy, peers);
   place(&columns_.flags, 1);
-  place(&columns_.said, 1, columns_.said_words);
-  std::fill_n(columns_.said + stride * columns_.said_words, kSaidPadding, 0.0f);
   columns_.stride = stride;
   memory_ = std::move(memory);
   for (std::size_t s = 0; s < peers; ++s) {
-    for (std::size_t row = used; row < stride; ++row) {
+    for (std::size_t row = halo + used; row < halo + stride; ++row) {
       columns_.link[s * stride + row] = Link(static_cast<std::uint32_t>(row), 0);
     }
   }
@@ -107,7 +112,7 @@ void StateShard::Grow(std::size_t rows) {
 
 std::size_t StateShard::BytesARow() const {
   const auto peers = static_cast<std::size_t>(config_.shape.peers);
-  const std::size_t floats = static_cast<std::size_t>(dims_) + 3 + columns_.said_words;
+  const std::size_t floats = static_cast<std::size_t>(dims_) + 3;
   return sizeof(*known_) + floats * sizeof(float) + peers * (sizeof(std::uint32_t) + 1) + 1;
 }
 
@@ -406,7 +411,7 @@ void StateShard::PullNews(std::uint64_t cycle, double loss, CycleCounts* counts)
 }
 
 void StateShard::Advance(std::uint64_t cycle, double loss, CycleCounts* counts) {
-  if (columns_.stride == 0) return;
+  if (memory_ == nullptr) return;
   OpenBatch(cycle, counts);
 
   StepInput input;
@@ -590,6 +595,9 @@ std::uint64_t StateShard::StateHash() const {
   return hash;
 }
 
-std::size_t StateShard::resident_bytes() const { return columns_.stride * BytesARow() + ledger_.resident_bytes(); }
+std::size_t StateShard::resident_bytes() const {
+  return columns_.stride * BytesARow() +
+         (columns_.first_local + columns_.stride) * columns_.said_words * sizeof(float) + ledger_.resident_bytes();
+}
 
 }  // namespace lvs::shard

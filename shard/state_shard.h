@@ -149,7 +149,7 @@ class StateShard {
   };
 
   void Grow(std::size_t rows);
-  std::size_t BytesARow() const;
+  std::size_t BytesARow() const;  // beside what it says
   void OpenBatch(std::uint64_t cycle, CycleCounts* counts);
   void PullNews(std::uint64_t cycle, double loss, CycleCounts* counts);
   // The ledger's keeper goes on offering what is outstanding to random replicas, so that no news dies among liars.

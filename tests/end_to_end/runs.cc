@@ -18,7 +18,7 @@ std::vector<std::string> ShippedNames() {
   return names;
 }
 
-std::vector<std::string> SlowNames() { return {"convergence-100k", "phase3", "scale"}; }
+std::vector<std::string> SlowNames() { return {"convergence-100k", "million", "phase3", "scale"}; }
 
 std::vector<std::string> QuickNames() {
   std::vector<std::string> names = ShippedNames();

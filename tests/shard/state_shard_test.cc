@@ -657,12 +657,12 @@ TEST(StateShard, Spec9_1GrowingKeepsEveryReplica) {
     const Columns& col = run.shard().columns();
     std::vector<Row> all(n);
     for (std::size_t row = 0; row < n; ++row) {
-      for (std::size_t c = 0; c < 4; ++c) {
-        all[row].floats.push_back(col.state[c * col.stride + row]);
-        all[row].floats.push_back(col.Said(row)[c]);
-      }
+      all[row].floats.assign(col.Said(row), col.Said(row) + 4);
+      all[row].words = {col.Meta(row), col.Entropy(row)};
+      if (row < col.first_local) continue;
+      for (std::size_t c = 0; c < 4; ++c) all[row].floats.push_back(col.state[c * col.stride + row]);
       all[row].floats.insert(all[row].floats.end(), {col.bound_value[row], col.bound_free[row], col.band[row]});
-      all[row].words = {col.Meta(row), col.Entropy(row), col.flags[row]};
+      all[row].words.push_back(col.flags[row]);
     }
     return all;
   };
