@@ -45,9 +45,8 @@ run_tests() {
   shift
   rm -f "$report"
   [[ -t 1 ]] && set -- --progress "$@"
-  # Many tests speak over real sockets, with deadlines, on machines that stall: what fails is shown and tried once more.
   "${run_with[@]}" ctest --test-dir "$root/build/$preset" -j "${CTEST_PARALLEL_LEVEL:-2}" --timeout 900 \
-    --repeat until-pass:2 --no-tests=error --output-on-failure --output-junit "$report" "$@"
+    --no-tests=error --output-on-failure --output-junit "$report" "$@"
   local exit_code=$? tests=0 failures=0 not_run=0
   if [[ -f $report ]]; then
     tests=$(attribute tests "$report")

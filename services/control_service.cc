@@ -7,8 +7,10 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_replace.h"
 #include "grpcpp/alarm.h"
 #include "services/grpc_status.h"
+#include "services/host_port.h"
 
 namespace lvs::services {
 
@@ -244,18 +246,28 @@ class ControlService final : public v1::Control::CallbackService {
 
   grpc::ServerUnaryReactor* Drain(grpc::CallbackServerContext* context, const v1::DrainRequest*,
                                   v1::DrainReply*) override {
-    backend_->Drain("asked over the control service");
-    return Answer(context, absl::OkStatus());
+    const absl::Status status = OnlyFromHere(*context, "drain");
+    if (status.ok()) backend_->Drain("asked over the control service");
+    return Answer(context, status);
   }
 
   grpc::ServerUnaryReactor* SetFaults(grpc::CallbackServerContext* context, const v1::Faults* request,
                                       v1::Faults* reply) override {
-    const absl::Status status = backend_->SetFaults(*request);
+    absl::Status status = OnlyFromHere(*context, "faults");
+    if (status.ok()) status = backend_->SetFaults(*request);
     if (status.ok()) *reply = *request;
     return Answer(context, status);
   }
 
  private:
+  static absl::Status OnlyFromHere(const grpc::CallbackServerContext& context, std::string_view what) {
+    if (IsOnThisMachine(context.peer())) return absl::OkStatus();
+    return absl::PermissionDeniedError(std::string(what) +
+                                       " is taken only from the node's own machine; run the command there (ssh, docker "
+                                       "exec, kubectl exec) with --node "
+                                       "and a loopback address, or stop the process with SIGTERM to drain it");
+  }
+
   static grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, const absl::Status& status) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     reactor->Finish(ToGrpc(status));
@@ -267,6 +279,15 @@ class ControlService final : public v1::Control::CallbackService {
 };
 
 }  // namespace
+
+bool IsOnThisMachine(std::string_view peer) {
+  if (peer.starts_with("unix:") || peer.starts_with("unix-abstract:")) return true;
+  const std::size_t scheme = peer.find(':');
+  if (scheme == std::string_view::npos || (!peer.starts_with("ipv4:") && !peer.starts_with("ipv6:"))) return false;
+  const std::string address = absl::StrReplaceAll(std::string(peer.substr(scheme + 1)), {{"%5B", "["}, {"%5D", "]"}});
+  const absl::StatusOr<HostPort> at = ParseHostPort(address);
+  return at.ok() && IsLoopback(at->host);
+}
 
 std::unique_ptr<v1::Control::CallbackService> MakeControlService(ControlBackend* backend) {
   return std::make_unique<ControlService>(backend);

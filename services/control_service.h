@@ -1,5 +1,8 @@
 // The control service over gRPC (control.proto): what tools and clients call. Each call is one of the functions that
 // the node gives.
+//
+// Who contributes need not be who operates: Drain and SetFaults are taken only from this machine, over loopback, with
+// TLS or without. Elsewhere they end with PERMISSION_DENIED, which says how to go about it.
 #pragma once
 
 #include <chrono>
@@ -31,6 +34,10 @@ class ControlBackend {
 // Bounds: contributions of one stream that wait for their answers (then it is read no further), and watchers.
 inline constexpr std::size_t kStreamWaitingMax = 8192;
 inline constexpr int kWatchersMax = 64;
+
+// Whether a peer, in gRPC's form ("ipv4:10.0.0.7:4242", "ipv6:%5B::1%5D:4242", "unix:..."), is on this machine: over
+// loopback or a Unix socket. Another address of the machine's own counts as elsewhere.
+bool IsOnThisMachine(std::string_view peer);
 
 // `backend` outlives the server that serves it.
 std::unique_ptr<v1::Control::CallbackService> MakeControlService(ControlBackend* backend);

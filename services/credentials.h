@@ -5,7 +5,8 @@
 //   builder.AddListeningPort(config.listen(), *credentials, &port);
 //
 // Without `tls` connections are plain; whether they may be is for node_config.h to say. With `tls` they are mutual TLS:
-// each side must show a certificate that chains to ca_file and is valid now, and each side checks the other's.
+// each side must show a certificate that chains to ca_file and is valid now, and each side checks the other's. Who is
+// refused is counted by reason (no certificate, untrusted, expired, unfit) and logged as `tls.refused`.
 //
 // Names in certificates are not compared with the address that was dialled. Peers learn of each other by exchange and
 // dial addresses, not names, and identity is no part of the protocol: whoever holds a certificate of the operator's CA
@@ -28,6 +29,7 @@
 #include "grpcpp/security/credentials.h"
 #include "grpcpp/security/server_credentials.h"
 #include "lvs/v1/config.pb.h"
+#include "services/connection_refusals.h"
 
 namespace lvs::services {
 
@@ -35,10 +37,12 @@ inline constexpr std::chrono::seconds kCertificateRefresh{30};
 
 // To listen with.
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerCredentials(
-    const v1::NodeConfig& config, std::chrono::seconds refresh = kCertificateRefresh);
+    const v1::NodeConfig& config, std::chrono::seconds refresh = kCertificateRefresh,
+    std::shared_ptr<ConnectionRefusals> refusals = nullptr);
 
 // To connect with, to a node of the same network. Only `tls` of the configuration is looked at.
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> ChannelCredentials(
-    const v1::NodeConfig& config, std::chrono::seconds refresh = kCertificateRefresh);
+    const v1::NodeConfig& config, std::chrono::seconds refresh = kCertificateRefresh,
+    std::shared_ptr<ConnectionRefusals> refusals = nullptr);
 
 }  // namespace lvs::services

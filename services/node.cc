@@ -156,9 +156,9 @@ class LiveNode final : public Node {
       quarantined_ = restored_.quarantined;
     }
 
-    const auto server_credentials = ServerCredentials(config_);
+    const auto server_credentials = ServerCredentials(config_, kCertificateRefresh, refusals_);
     if (!server_credentials.ok()) return server_credentials.status();
-    const auto channel_credentials = ChannelCredentials(config_);
+    const auto channel_credentials = ChannelCredentials(config_, kCertificateRefresh, refusals_);
     if (!channel_credentials.ok()) return channel_credentials.status();
 
     TransportOptions transport;
@@ -172,6 +172,7 @@ class LiveNode final : public Node {
     transport.links = config_.limits().links();
     transport.boot.assign(config_.boot().begin(), config_.boot().end());
     transport.credentials = *channel_credentials;
+    transport.refusals = refusals_;
     transport.faults = config_.faults();
     transport.seed = seed;
     transport_ = std::make_unique<TransportLayer>(transport);
@@ -253,6 +254,7 @@ class LiveNode final : public Node {
     status.set_uptime_s(Seconds(Steady::now() - started_));
     status.set_period_us(static_cast<std::uint64_t>(config_.period_us()));
     status.set_shards(config_.state().shards());
+    status.set_protocol_max(config_.protocol_max());
     status.set_resident_bytes(actors::ResidentBytes());
     status.set_cpu_seconds(CpuSeconds());
     if (transport_ != nullptr) {
@@ -269,6 +271,7 @@ class LiveNode final : public Node {
         (*status.mutable_refused())[std::string(Name(static_cast<Refusal>(n)))] = refused.count[n];
       }
     }
+    refusals_->AddTo(status.mutable_refused());
     status.set_state(state_);
     status.set_cycle(cycle_);
     status.set_cycles_skipped(skipped_);
@@ -804,6 +807,7 @@ class LiveNode final : public Node {
   Journal::Restored restored_;
   std::uint64_t restored_entries_ = 0;
   std::uint64_t quarantined_ = 0;
+  const std::shared_ptr<ConnectionRefusals> refusals_ = std::make_shared<ConnectionRefusals>();
   std::unique_ptr<TransportLayer> transport_;
   std::unique_ptr<actors::ServerNode> node_;
   std::unique_ptr<v1::Control::CallbackService> control_service_;

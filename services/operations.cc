@@ -66,9 +66,9 @@ std::string StateName(v1::NodeState state) {
   return name;
 }
 
-void AddHealth(const v1::NodeStatus& status, std::uint32_t protocol, Families* to) {
-  to->Gauge("lvs_build_info", "What runs here: 1, with the build and the newest protocol version spoken on a link.")
-      .Sample(1.0, {{"build", status.build()}, {"protocol", std::to_string(protocol)}});
+void AddHealth(const v1::NodeStatus& status, Families* to) {
+  to->Gauge("lvs_build_info", "What runs here: 1, with the build and the newest protocol version that it speaks.")
+      .Sample(1.0, {{"build", status.build()}, {"protocol", std::to_string(status.protocol_max())}});
   to->Gauge("lvs_up_seconds", "Time since the process began.").Sample(status.uptime_s());
   to->Gauge("lvs_node_state", "1 for the state that the node is in, 0 for the others.");
   for (const v1::NodeState state : {v1::STARTING, v1::SYNCING, v1::SERVING, v1::DRAINING}) {
@@ -137,6 +137,10 @@ void AddLinks(const v1::NodeStatus& status, const v1::PeerList& peers, Families*
       .Sample(traffic.frames_received(), {{"direction", "received"}});
   to->Counter("lvs_frames_coalesced_total", "Frames that a newer one of the same shard took the place of.")
       .Sample(traffic.frames_coalesced());
+  to->Counter("lvs_frames_cut_total",
+              "Frames that a full outbox took the state diffs of, or left out whole, by what went.")
+      .Sample(traffic.frames_shortened(), {{"part", "state"}})
+      .Sample(traffic.frames_dropped(), {{"part", "all"}});
   to->Gauge("lvs_outbox_bytes", "Bytes that wait for slow links.").Sample(traffic.outbox_bytes());
   to->Gauge("lvs_outbox_bytes_limit", "The most that lvs_outbox_bytes may be.").Sample(traffic.outbox_bytes_max());
 
@@ -200,10 +204,8 @@ std::optional<std::pair<std::string, int>> SplitListen(const std::string& listen
 }  // namespace
 
 std::vector<MetricFamily> NodeMetrics(const v1::NodeStatus& status, const v1::PeerList& peers) {
-  std::uint32_t protocol = 0;
-  for (const v1::Peer& peer : peers.peers()) protocol = std::max(protocol, peer.protocol());
   Families families;
-  AddHealth(status, protocol, &families);
+  AddHealth(status, &families);
   AddState(status, &families);
   AddLedger(status, &families);
   AddLinks(status, peers, &families);

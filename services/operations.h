@@ -5,7 +5,7 @@
 //   GET /metrics   the figures of v1::NodeStatus and v1::PeerList in Prometheus' text format, read at the scrape
 //
 // Anything else is 404; another method than GET or HEAD is 405. Nothing is written, and no figure says which node,
-// session or address it is of (TEST-6): what a label may say is a region, a reason, a state or a slot.
+// session or address it is of (TEST-6): what a label may say is a region, a reason, a state, a part or a slot.
 //
 //   auto operations = OperationsEndpoint::Start("127.0.0.1:9100", [&] { return node.Status(); }, [&] { return
 //   node.Peers(); }); if (!operations.ok()) return operations.status();   // "cannot listen on 127.0.0.1:9100: ..."

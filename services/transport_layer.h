@@ -2,16 +2,21 @@
 //
 //   TransportLayer transport(options);
 //   actors::ServerNode node(config, transport.sinks(), ...);
-//   transport.Start("10.0.0.5:7400", [&](link, frame) { node.Deliver(link, frame); }, [&](link, up) {
-//   node.SetLink(link, up); }); transport.Tick(cycle);        // every cycle: dials, pings, beacons, ends what fell
-//   silent transport.Drain("upgrade");   // says goodbye; nobody is let in any more transport.Stop();
+//   transport.Start("10.0.0.5:7400",                                   // where peers reach this node
+//                   [&](link, frame) { node.Deliver(link, frame); },
+//                   [&](link, up) { node.SetLink(link, up); });
+//   transport.Tick(cycle);        // every cycle: dials, pings, ends what fell silent
+//   transport.Drain("upgrade");   // says goodbye; nobody is let in any more
+//   transport.Stop();
+//
+// The parts: peer_stream.h, one stream; outbox.h, what waits on it; membership.h, whom to dial and to keep;
+// link_faults.h, for test networks. Here: which stream holds which link, and what is taken from it.
 //
 // Streams come and go; links are the fixed places that they take. A peer is welcomed where the protocol ranges overlap
 // and state shape and cycle period agree. Of two streams between the same two nodes, the one that the node with the
 // smaller session dialled is kept.
 //
-// Outbox: one frame a shard, the newest (its ledger news joined with what waited), so a slow peer costs freshness and
-// never memory: at most shards x (frame limits) a link. One write in flight; HTTP/2 flow control does the rest.
+// What goes out waits in an outbox a link (outbox.h), so a slow peer costs freshness and never memory.
 //
 // Inbox: every frame is checked against size, columns, finite numbers, shards and the cycle window before it reaches an
 // actor; what is refused is counted by reason and changes nothing. A link that says more than a few frames a shard and
@@ -34,6 +39,7 @@
 #include "grpcpp/security/credentials.h"
 #include "lvs/v1/control.pb.h"
 #include "lvs/v1/peer.grpc.pb.h"
+#include "services/connection_refusals.h"
 #include "vaultguard/refusals.h"
 
 namespace lvs::services {
@@ -58,7 +64,8 @@ struct TransportOptions {
   std::uint32_t links = 16;
   std::vector<std::string> boot;  // host:port; a host may stand for many addresses
   std::shared_ptr<grpc::ChannelCredentials> credentials;
-  bool faults = false;  // SetFaults may be called
+  std::shared_ptr<ConnectionRefusals> refusals;  // where refused streams are counted; null: nowhere
+  bool faults = false;                           // SetFaults may be called
   std::uint64_t seed = 0;
   // Times, seconds.
   double hello_s = 5;    // a stream that has not said hello by then is ended

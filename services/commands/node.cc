@@ -2,16 +2,19 @@
 #include "services/node.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <memory>
 #include <ostream>
 #include <string>
+#include <vector>
 
 #include "services/cli.h"
 #include "services/commands/commands.h"
 #include "services/commands/output.h"
 #include "services/log.h"
 #include "services/node_config.h"
+#include "services/yaml_proto.h"
 
 namespace lvs::services {
 namespace {
@@ -64,7 +67,7 @@ int RunNode(const NodeCommand& command, std::ostream& out, std::ostream& err) {
     exit_code = Serve(node->get(), signals);
     node->reset();
   } else {
-    err << "lvs: " << node.status().message() << "\n";
+    Log(v1::ERROR, "node.failed", {{"why", std::string(node.status().message())}});
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return exit_code;
@@ -86,6 +89,15 @@ void AddNode(CLI::App& app, Commands& commands) {
   node->add_option("--boot", over.boot, "A peer to begin with, host:port; may be given many times");
   node->add_option("--cache-dir", over.cache_dir, "Folder of the optional cache");
   node->add_option("--micro-nodes", over.micro_nodes, "Micro-nodes that it hosts");
+  const std::vector<std::string> levels = EnumWords(*v1::LogLevel_descriptor());
+  node->add_option_function<std::string>(
+          "--log-level",
+          [&over, levels](const std::string& word) {
+            const auto at = std::find(levels.begin(), levels.end(), word);
+            over.log_level = static_cast<v1::LogLevel>(at - levels.begin() + v1::DEBUG);
+          },
+          "The least that is logged: " + JoinWords(levels))
+      ->check(CLI::IsMember(levels));
   // A flag that is not given overrides nothing.
   node->add_flag(
       "--insecure", [&over](std::int64_t n) { over.insecure = n > 0; },

@@ -15,6 +15,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "lvs/v1/control.grpc.pb.h"
@@ -70,7 +71,8 @@ std::shared_ptr<grpc::ChannelCredentials> CarelessClient(const v1::NodeConfig& c
 
 class RunningServer {
  public:
-  explicit RunningServer(const v1::NodeConfig& config) : RunningServer(*ServerCredentials(config, 1s)) {}
+  explicit RunningServer(const v1::NodeConfig& config, std::shared_ptr<ConnectionRefusals> refusals = nullptr)
+      : RunningServer(*ServerCredentials(config, 1s, std::move(refusals))) {}
   explicit RunningServer(const std::shared_ptr<grpc::ServerCredentials>& credentials) {
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:0", credentials, &port_);
@@ -101,8 +103,9 @@ grpc::Status CallWith(const std::shared_ptr<grpc::ChannelCredentials>& credentia
   return status;
 }
 
-grpc::Status Call(const v1::NodeConfig& client, const std::string& address) {
-  const auto credentials = ChannelCredentials(client, 1s);
+grpc::Status Call(const v1::NodeConfig& client, const std::string& address,
+                  std::shared_ptr<ConnectionRefusals> refusals = nullptr) {
+  const auto credentials = ChannelCredentials(client, 1s, std::move(refusals));
   EXPECT_TRUE(credentials.ok()) << credentials.status().ToString();
   return CallWith(*credentials, address);
 }
@@ -220,6 +223,93 @@ TEST_F(CredentialsTest, AClientWithoutACertificateIsRefused) {
   options.set_check_call_host(false);
   EXPECT_TRUE(Refused(CallWith(tls::TlsCredentials(options), server.address())));
   EXPECT_TRUE(Refused(CallWith(grpc::InsecureChannelCredentials(), server.address()))) << "nor in the clear";
+}
+
+// The handshake leaves the other side's certificate to a check of ours: nothing but the network's own gets through it,
+// in either direction, and each refusal is counted by its reason.
+TEST_F(CredentialsTest, WhoIsRefusedIsCountedByReason) {
+  MakeCa("other");
+  const v1::NodeConfig sound = MakeMember("sound");
+  v1::NodeConfig foreign = MakeMember("foreign", "other");
+  foreign.mutable_tls()->set_ca_file(sound.tls().ca_file());
+  const v1::NodeConfig expired = MakeMember("expired", "ca", -1);
+  v1::NodeConfig self_signed = sound;
+  Openssl(
+      "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=x -keyout self.key -out "
+      "self.pem");
+  self_signed.mutable_tls()->set_cert_file((dir_ / "self.pem").string());
+  self_signed.mutable_tls()->set_key_file((dir_ / "self.key").string());
+  // By a certificate of the network that is no CA.
+  v1::NodeConfig by_member = sound;
+  Openssl("req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=y -keyout by.key -out by.csr");
+  Openssl("x509 -req -in by.csr -CA sound.pem -CAkey sound.key -CAcreateserial -days 2 -out by-own.pem");
+  std::ofstream(dir_ / "by.pem") << std::ifstream(dir_ / "by-own.pem").rdbuf()
+                                 << std::ifstream(dir_ / "sound.pem").rdbuf();
+  by_member.mutable_tls()->set_cert_file((dir_ / "by.pem").string());
+  by_member.mutable_tls()->set_key_file((dir_ / "by.key").string());
+  const auto made_for = [&](const std::string& use) {
+    std::ofstream(dir_ / (use + ".ext")) << "extendedKeyUsage=" << use << "\n";
+    Openssl("req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=z -keyout " + use + ".key -out " +
+            use + ".csr");
+    Openssl("x509 -req -in " + use + ".csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile " + use +
+            ".ext -out " + use + ".pem");
+    v1::NodeConfig config = sound;
+    config.mutable_tls()->set_cert_file((dir_ / (use + ".pem")).string());
+    config.mutable_tls()->set_key_file((dir_ / (use + ".key")).string());
+    return config;
+  };
+  using R = ConnectionRefusal;
+  struct Case {
+    const char* what;
+    v1::NodeConfig config;
+    R reason;
+  };
+  const auto total = [](const ConnectionRefusals& refusals) {
+    google::protobuf::Map<std::string, std::uint64_t> all;
+    refusals.AddTo(&all);
+    std::uint64_t sum = 0;
+    for (const auto& [name, count] : all) sum += count;
+    return sum;
+  };
+  const auto at_server = std::make_shared<ConnectionRefusals>();
+  const RunningServer server(sound, at_server);
+  EXPECT_TRUE(CallWith(CarelessClient(sound), server.address()).ok());
+  EXPECT_EQ(total(*at_server), 0u);
+  for (const Case& c :
+       {Case{"another CA", foreign, R::kTlsUntrusted}, Case{"expired", expired, R::kTlsExpired},
+        Case{"signs itself", self_signed, R::kTlsUntrusted}, Case{"signed by a member", by_member, R::kTlsUnfit},
+        Case{"only a server's", made_for("serverAuth"), R::kTlsUnfit}}) {
+    SCOPED_TRACE(c.what);
+    const std::uint64_t of_reason = at_server->Of(c.reason);
+    const std::uint64_t all = total(*at_server);
+    EXPECT_TRUE(Refused(CallWith(CarelessClient(c.config), server.address())));
+    EXPECT_GT(at_server->Of(c.reason), of_reason);
+    EXPECT_EQ(total(*at_server) - all, at_server->Of(c.reason) - of_reason) << "counted for another reason too";
+  }
+  {
+    tls::TlsChannelCredentialsOptions none;
+    none.set_certificate_provider(std::make_shared<tls::FileWatcherCertificateProvider>((dir_ / "ca.pem").string(), 1));
+    none.watch_root_certs();
+    none.set_certificate_verifier(std::make_shared<tls::NoOpCertificateVerifier>());
+    none.set_check_call_host(false);
+    EXPECT_TRUE(Refused(CallWith(tls::TlsCredentials(none), server.address())));
+    EXPECT_GT(at_server->Of(R::kTlsNoCertificate), 0u);
+  }
+  EXPECT_TRUE(CallWith(CarelessClient(sound), server.address()).ok()) << "and still lets its own in";
+
+  const auto at_client = std::make_shared<ConnectionRefusals>();
+  for (const Case& c :
+       {Case{"another CA", foreign, R::kTlsUntrusted}, Case{"expired", expired, R::kTlsExpired},
+        Case{"signs itself", self_signed, R::kTlsUntrusted}, Case{"signed by a member", by_member, R::kTlsUnfit},
+        Case{"only a client's", made_for("clientAuth"), R::kTlsUnfit}}) {
+    SCOPED_TRACE(c.what);
+    const RunningServer false_server(CarelessServer(c.config));
+    const std::uint64_t of_reason = at_client->Of(c.reason);
+    const std::uint64_t all = total(*at_client);
+    EXPECT_TRUE(Refused(Call(sound, false_server.address(), at_client)));
+    EXPECT_GT(at_client->Of(c.reason), of_reason);
+    EXPECT_EQ(total(*at_client) - all, at_client->Of(c.reason) - of_reason) << "counted for another reason too";
+  }
 }
 
 TEST_F(CredentialsTest, RotatedFilesAreReadAgain) {

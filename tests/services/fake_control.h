@@ -63,7 +63,8 @@ class FakeControl final : public v1::Control::Service {
   std::function<Contributed(const v1::ContributeRequest&, std::uint64_t nth)> on_contribute;
   // Between a contribution in a stream and its answer.
   std::chrono::milliseconds delay{0};
-  std::chrono::milliseconds status_delay{0};
+  // Called when somebody asks for the status, before the answer.
+  std::function<void()> on_status;
 
   v1::Faults Faults() {
     std::lock_guard lock(mutex_);
@@ -75,7 +76,7 @@ class FakeControl final : public v1::Control::Service {
   void Corrupt(std::int64_t uvu) { corruption_ = uvu; }
 
   grpc::Status GetStatus(grpc::ServerContext*, const v1::StatusRequest*, v1::NodeStatus* reply) override {
-    std::this_thread::sleep_for(status_delay);
+    if (on_status) on_status();
     *reply = Now();
     return grpc::Status::OK;
   }

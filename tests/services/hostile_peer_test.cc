@@ -468,9 +468,9 @@ TEST(Test7, BytesThatAreNoMessageEndTheStream) {
     Attacker attacker(network.address());
     EXPECT_TRUE(!joined || attacker.Join());
     attacker.SayBytes("\xff\xff\xff\xff\xff this is no message");
-    attacker.Ended();
-    EXPECT_TRUE(attacker.ended());
+    EXPECT_EQ(attacker.Ended().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   }
+  EXPECT_TRUE(Within(2s, [&] { return Refused(network.node(), "unreadable") == 2; }));
   network.ExpectUnharmed();
 }
 
@@ -527,6 +527,8 @@ TEST(Spec13, HelloThatDoesNotFitIsRefusedWithTheReason) {
       {"more than 256", [](v1::Hello* hello) { hello->set_advertise(std::string(100'000, '1')); }},
   };
   for (const auto& [why, lie] : lies) EXPECT_THAT(refusal(lie).error_message(), HasSubstr(why));
+  EXPECT_EQ(Refused(network.node(), "hello_misfit"), 9u);
+  EXPECT_EQ(Refused(network.node(), "hello_invalid"), 3u);
   // From the oldest to one that is not invented yet: the newest that both know is spoken.
   Attacker from_the_future(network.address());
   v1::PeerMessage hello = from_the_future.GoodHello();
@@ -834,6 +836,23 @@ TEST(Test7, StreamThatNeverReadsKeepsABoundedOutbox) {
   network.ExpectUnharmed();
 }
 
+// It cannot be told that it is dropped, as it does not read; its place is free all the same.
+TEST(Test7, StreamThatNeverReadsLosesItsPlaceOnceItIsDropped) {
+  HonestNetwork network;
+  Attacker attacker(network.address(), {.reads = false});
+  attacker.Say(attacker.GoodHello());
+  ASSERT_TRUE(Within(2s, [&] { return LinkOf(attacker, network.node()).session_low() != 0; }));
+  v1::PeerMessage ping;  // answers fill its window
+  for (int n = 0; n < 300; ++n) {
+    ping.mutable_ping()->set_sent_us(static_cast<std::uint64_t>(n) + 1);
+    attacker.Say(ping);
+  }
+  attacker.Say(attacker.GoodHello());  // a second one: it is dropped
+  EXPECT_TRUE(Within(6s, [&] { return LinkOf(attacker, network.node()).session_low() == 0; }));
+  EXPECT_EQ(network.node().Status().peers_connected(), 1u);
+  network.ExpectUnharmed();
+}
+
 TEST(Test7, PingFloodSlowsOnlyWhoFloods) {
   HonestNetwork network;
   Attacker attacker(network.address());
@@ -885,6 +904,7 @@ TEST(Test7, StreamsWithoutAHelloKeepNobodyOut) {
   Attacker newcomer(network.address());
   EXPECT_TRUE(newcomer.Join());
   EXPECT_GE(std::count_if(silent.begin(), silent.end(), [](const auto& s) { return s->ended(); }), 100);
+  EXPECT_GE(Refused(network.node(), "hello_missing"), 100u);
   network.ExpectUnharmed();
 }
 

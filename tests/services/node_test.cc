@@ -1,8 +1,11 @@
 // Server nodes within the test's process, over real streams on loopback, port 0.
 #include "services/node.h"
 
+#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 
 #include <atomic>
 #include <filesystem>
@@ -12,9 +15,11 @@
 
 #include "services/control_client.h"
 #include "services/host_port.h"
+#include "services/log.h"
 #include "services/node_config.h"
 #include "services/rate_limit.h"
 #include "services/transport_layer.h"
+#include "tests/services/lvs_command.h"
 
 namespace lvs::services {
 namespace {
@@ -285,6 +290,84 @@ TEST(NodeTest, Spec9_3_MicroNodesSavePowerWhereTheConfigurationSaysSo) {
   EXPECT_EQ(LowPowerShareHeard(*Serving(config)), 0);
   config.mutable_population()->set_low_power(1);
   EXPECT_EQ(LowPowerShareHeard(*Serving(config)), 1);
+}
+
+// ---- Who may operate it ----
+
+TEST(ControlService, ThisMachineIsLoopbackAndUnixSockets) {
+  for (const char* here : {"ipv4:127.0.0.1:4242", "ipv4:127.9.9.9:1", "ipv6:%5B::1%5D:4242", "ipv6:[::1]:4242",
+                           "ipv6:%5B::ffff:127.0.0.1%5D:4242", "unix:/run/lvs.sock", "unix:", "unix-abstract:lvs"}) {
+    EXPECT_TRUE(IsOnThisMachine(here)) << here;
+  }
+  for (const char* elsewhere :
+       {"", "ipv4:10.0.0.7:4242", "ipv4:128.0.0.1:4242", "ipv6:%5Bfe80::1%5D:4242", "ipv6:%5B2001:db8::127%5D:1",
+        "ipv4:localhost.example:1", "127.0.0.1:4242", "ipv4:", "ipv4:127.0.0.1", "vsock:1:2"}) {
+    EXPECT_FALSE(IsOnThisMachine(elsewhere)) << elsewhere;
+  }
+}
+
+// An IPv4 address of this machine that is not loopback; empty where it has none.
+std::string OtherAddress() {
+  ifaddrs* all = nullptr;
+  if (getifaddrs(&all) != 0) return "";
+  std::string found;
+  for (const ifaddrs* at = all; at != nullptr && found.empty(); at = at->ifa_next) {
+    if (at->ifa_addr == nullptr || at->ifa_addr->sa_family != AF_INET || (at->ifa_flags & IFF_LOOPBACK) != 0) continue;
+    char text[INET_ADDRSTRLEN] = {};
+    inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(at->ifa_addr)->sin_addr, text, sizeof text);
+    found = text;
+  }
+  freeifaddrs(all);
+  return found;
+}
+
+TEST(ControlService, WhoeverMayContributeFromElsewhereMayNotEndTheNode) {
+  const std::string elsewhere = OtherAddress();
+  if (elsewhere.empty()) GTEST_SKIP() << "this machine has only loopback";
+  v1::NodeConfig config = Config();
+  config.set_control_listen("0.0.0.0:0");
+  config.set_faults(true);
+  const auto node = Serving(config);
+  const std::string port = node->control_address().substr(node->control_address().rfind(':'));
+  const auto remote = ControlClient::Open({.address = elsewhere + port, .timeout = seconds(30)});
+  ASSERT_TRUE(remote.ok());
+  EXPECT_TRUE(remote->GetStatus().ok());
+  EXPECT_TRUE(remote->Contribute(Request(1, 1000)).status.ok());
+  EXPECT_EQ(remote->Drain().code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_THAT(std::string(remote->Drain().message()), HasSubstr("run the command there"));
+  EXPECT_EQ(remote->SetFaults({}).status().code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(node->Status().state(), v1::SERVING);
+  const auto local = ControlClient::Open({.address = "127.0.0.1" + port, .timeout = seconds(30)});
+  ASSERT_TRUE(local.ok());
+  EXPECT_TRUE(local->SetFaults({}).ok());
+  EXPECT_TRUE(local->Drain().ok());
+  EXPECT_TRUE(node->WaitFor(seconds(30)));
+}
+
+// ---- lvs node ----
+
+TEST(NodeCommand, WhatKeepsItFromStartingIsALineOfTheLog) {
+  const auto other = Serving(Config());
+  std::mutex mutex;
+  std::string log;
+  SetLogSink([&](std::string_view line) {
+    const std::lock_guard lock(mutex);
+    log += std::string(line) + "\n";
+  });
+  const Outcome outcome = Lvs({"node", "--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0", "--control-listen",
+                               other->control_address(), "--log-level", "error"});
+  SetLogSink(nullptr);
+  EXPECT_EQ(outcome.exit_code, kExitCouldNotRun);
+  EXPECT_EQ(outcome.err, "");
+  EXPECT_THAT(log, HasSubstr("\"level\":\"error\",\"event\":\"node.failed\",\"why\":\"control_listen: "));
+  EXPECT_THAT(log, testing::Not(HasSubstr("\"level\":\"info\""))) << "--log-level";
+}
+
+TEST(NodeCommand, LogLevelsAreNamed) {
+  EXPECT_EQ(Lvs({"node", "--validate", "--log-level", "warning"}).exit_code, kExitPassed);
+  const Outcome outcome = Lvs({"node", "--validate", "--log-level", "loud"});
+  EXPECT_EQ(outcome.exit_code, kExitUsage);
+  EXPECT_THAT(outcome.err, HasSubstr("--log-level"));
 }
 
 TEST(RateLimitTest, Spec8_3_LimitsEachKeyAndSaysHowLongToWait) {

@@ -36,6 +36,7 @@ v1::NodeStatus Healthy() {
   v1::NodeStatus status;
   status.set_state(v1::SERVING);
   status.set_build("1.2.3");
+  status.set_protocol_max(2);
   status.set_region("eu");
   status.set_address("10.1.2.3:7000");
   status.set_control_address("127.0.0.1:7001");
@@ -276,8 +277,8 @@ TEST(Test6_Metrics, NothingSaysWhichNodeSessionOrAddress) {
                              "18369614222190001903", "abadcafe", "12379726079470783230"}) {
     EXPECT_THAT(text, Not(HasSubstr(secret)));
   }
-  const std::set<std::string> allowed = {"build",     "protocol", "state",       "slot",     "result",
-                                         "direction", "reason",   "peer_region", "statistic"};
+  const std::set<std::string> allowed = {"build",     "protocol", "state",       "slot",      "result",
+                                         "direction", "reason",   "peer_region", "statistic", "part"};
   for (const auto& family : NodeMetrics(Healthy(), Peers())) {
     for (const auto& metric : family.metric) {
       for (const auto& label : metric.label)

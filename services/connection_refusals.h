@@ -1,0 +1,63 @@
+// Why connections and streams were refused, as opposed to what is said on them (vaultguard/refusals.h); both are in
+// NodeStatus.refused and in lvs_refused_total, by reason.
+//
+//   ConnectionRefusals refusals;
+//   refusals.Add(ConnectionRefusal::kTlsExpired);     // any thread
+//   refusals.AddTo(status.mutable_refused());         // {"tls_expired": 1}
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "google/protobuf/map.h"
+
+namespace lvs::services {
+
+enum class ConnectionRefusal : std::uint8_t {
+  kTlsNoCertificate,  // none was shown
+  kTlsUntrusted,      // not by the CA of this network
+  kTlsExpired,        // or not valid yet
+  kTlsUnfit,          // otherwise not to be accepted: for another use, a weak key
+  kHelloMissing,      // a stream that said none in time, or had to make room before
+  kHelloInvalid,      // one that cannot be
+  kHelloMisfit,       // another protocol, state or period
+  kUnreadable,        // no message, although the connection stood
+  kCount,
+};
+
+constexpr std::string_view Name(ConnectionRefusal refusal) {
+  switch (refusal) {
+    case ConnectionRefusal::kTlsNoCertificate: return "tls_no_certificate";
+    case ConnectionRefusal::kTlsUntrusted: return "tls_untrusted";
+    case ConnectionRefusal::kTlsExpired: return "tls_expired";
+    case ConnectionRefusal::kTlsUnfit: return "tls_unfit";
+    case ConnectionRefusal::kHelloMissing: return "hello_missing";
+    case ConnectionRefusal::kHelloInvalid: return "hello_invalid";
+    case ConnectionRefusal::kHelloMisfit: return "hello_misfit";
+    case ConnectionRefusal::kUnreadable: return "unreadable";
+    case ConnectionRefusal::kCount: break;
+  }
+  return "";
+}
+
+class ConnectionRefusals {
+ public:
+  void Add(ConnectionRefusal refusal) { ++counts_[static_cast<std::size_t>(refusal)]; }
+  std::uint64_t Of(ConnectionRefusal refusal) const { return counts_[static_cast<std::size_t>(refusal)]; }
+
+  // Those that are not 0.
+  void AddTo(google::protobuf::Map<std::string, std::uint64_t>* refused) const {
+    for (std::size_t n = 0; n < counts_.size(); ++n) {
+      if (counts_[n] > 0) (*refused)[std::string(Name(static_cast<ConnectionRefusal>(n)))] += counts_[n];
+    }
+  }
+
+ private:
+  std::array<std::atomic<std::uint64_t>, static_cast<std::size_t>(ConnectionRefusal::kCount)> counts_{};
+};
+
+}  // namespace lvs::services
