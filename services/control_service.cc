@@ -255,6 +255,11 @@ class ControlService final : public v1::Control::CallbackService {
     return Answer(context, status);
   }
 
+  grpc::ServerUnaryReactor* Scatter(grpc::CallbackServerContext* context, const v1::ScatterRequest*,
+                                    v1::ScatterReply*) override {
+    return Answer(context, backend_->Scatter());
+  }
+
  private:
   static grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, const absl::Status& status) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();

@@ -684,6 +684,7 @@ class TransportLayer::Impl final : public v1::Peering::CallbackService,
     traffic.set_frames_coalesced(all.frames_coalesced);
     traffic.set_outbox_bytes(waiting);
     traffic.set_outbox_bytes_max(most);
+    traffic.set_frames_lost(frames_lost_);
     return traffic;
   }
 
@@ -908,6 +909,7 @@ class TransportLayer::Impl final : public v1::Peering::CallbackService,
       if (stream->allowance < 1) return Refusal::kTooLarge;
       stream->allowance -= 1;
       if (faults_.loss() > 0 && shard::Unit(shard::Mix(options_.seed + ++fault_draws_)) < faults_.loss()) {
+        ++frames_lost_;
         return std::nullopt;
       }
       delay_s = faults_.delay_ms() * 1e-3;
@@ -1034,6 +1036,7 @@ class TransportLayer::Impl final : public v1::Peering::CallbackService,
   RefusalCounts refused_;
   v1::Faults faults_;
   std::uint64_t fault_draws_ = 0;
+  std::uint64_t frames_lost_ = 0;  // by the faults
   std::vector<Delayed> delayed_;
   bool started_ = false;
   bool draining_ = false;
