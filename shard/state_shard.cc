@@ -249,17 +249,12 @@ void StateShard::SetFlag(std::uint32_t row, std::uint8_t flag, bool on) {
 }
 
 void StateShard::Scatter(std::uint64_t cycle) {
-  // Nor do peers' earlier words count: they would hold on to where all of them were.
-  std::fill_n(heard_meta_.get(), columns_.first_local, 0u);
   for (auto row = static_cast<std::uint32_t>(columns_.first_local); row < columns_.end; ++row) {
     if (!Alive(row) || (flags_[row] & kAdversary) != 0) continue;
     for (int c = config_.shape.value_slots; c < dims_; ++c) {
       const double draw =
           Unit(Draw(config_.seed, Stream::kInitialState, row * 16 + static_cast<std::uint64_t>(c), cycle));
-      const auto value = static_cast<float>(draw * config_.coordinate_range);
-      state_[static_cast<std::size_t>(c) * columns_.stride + row] = value;
-      // It has said so, as at the start: what it said before would lead all of them back to where they were.
-      heard_state_[std::size_t{row} * static_cast<std::size_t>(dims_) + static_cast<std::size_t>(c)] = value;
+      state_[static_cast<std::size_t>(c) * columns_.stride + row] = static_cast<float>(draw * config_.coordinate_range);
     }
     bound_free_[row] = std::max(config_.coordinate_range, vaultguard::kMinBoundFree);
   }

@@ -951,7 +951,7 @@ void AddTestnet(CLI::App& app, Commands& commands) {
   declare.Add("heal", "End a partition",
               "Example:\n  lvs testnet heal\n\nLoss and delay stay as they are.\n" + exit_codes + ".", Heal);
   declare.Add(
-      "scatter", "Throw the replicas of all nodes to random places, to watch them drift together",
+      "scatter", "Throw the replicas of all nodes to random places, to watch them find back",
       "Example:\n  lvs testnet report --for 8s & sleep 2; lvs testnet scatter; wait\n"
       "\nFree coordinates only: values stay on the ledger. Replicas that join start where others are, so nothing "
       "else\nsets a quiet testnet apart.\n" +
