@@ -57,6 +57,7 @@ struct ShardTick {
   bool restart = false;                               // the server node has just started, empty
   Payload<std::vector<shard::LedgerEntry>> restored;  // but for what its cache held; may be null
   bool measure = false;
+  bool scatter = false;  // the free coordinates of all replicas, for test networks
   std::uint32_t snapshot_dots = 0;
 };
 
@@ -157,6 +158,7 @@ struct NodeTick {
   std::vector<LinkFlush> links;  // by server node; the own entry is unused; empty: nothing is wrong with any
   std::vector<Payload<std::vector<shard::LedgerEntry>>> restored;  // by shard, with the first tick; or empty
   bool measure = false;
+  bool scatter = false;  // the free coordinates of all replicas, for test networks
   std::uint32_t snapshot_dots = 0;
 };
 

@@ -58,6 +58,7 @@ class NodeRuntime {
       shard->restart = restart;
       if (!tick->restored.empty()) shard->restored = tick->restored[s];
       shard->measure = tick->measure;
+      shard->scatter = tick->scatter;
       shard->snapshot_dots = s == 0 ? tick->snapshot_dots : 0;
       self->send(parts_.shards[s], Payload<ShardTick>(std::move(shard)));
     }

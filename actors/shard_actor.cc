@@ -94,6 +94,7 @@ class ShardHost : private shard::LedgerSync::Owner {
       sync_->AskAll();
     }
     for (const RowCommand& command : tick.rows) Apply(command, tick.cycle);
+    if (tick.scatter) shard_->Scatter(tick.cycle);
     if (sync_->Hold(shard_->replicas(), tick.cycle)) waiting_.clear();  // unanswered, so the clients try elsewhere
     sync_->Begin(tick.cycle);
     const shard::SlotAmounts before = shard_->ledger().totals_uvu();

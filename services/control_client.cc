@@ -169,6 +169,8 @@ absl::StatusOr<v1::Faults> ControlClient::SetFaults(const v1::Faults& faults) co
   return Call(&v1::Control::Stub::SetFaults, faults);
 }
 
+absl::Status ControlClient::Scatter() const { return Call(&v1::Control::Stub::Scatter, v1::ScatterRequest()).status(); }
+
 ContributeResult ControlClient::Contribute(v1::ContributeRequest request) const {
   if (request.timeout_ms() == 0) request.set_timeout_ms(static_cast<std::uint32_t>(target_.timeout.count()));
   grpc::ClientContext context;

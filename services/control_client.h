@@ -50,6 +50,7 @@ class ControlClient {
   ContributeResult Contribute(v1::ContributeRequest request) const;
   absl::Status Drain() const;
   absl::StatusOr<v1::Faults> SetFaults(const v1::Faults& faults) const;
+  absl::Status Scatter() const;
 
   // Calls `on_status` with each status, until it returns false, `stop` is set (both: OK), or the stream breaks. The
   // timeout is for each status.

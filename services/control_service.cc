@@ -259,6 +259,11 @@ class ControlService final : public v1::Control::CallbackService {
     return Answer(context, status);
   }
 
+  grpc::ServerUnaryReactor* Scatter(grpc::CallbackServerContext* context, const v1::ScatterRequest*,
+                                    v1::ScatterReply*) override {
+    return Answer(context, backend_->Scatter());
+  }
+
  private:
   static absl::Status OnlyFromHere(const grpc::CallbackServerContext& context, std::string_view what) {
     if (IsOnThisMachine(context.peer())) return absl::OkStatus();

@@ -28,6 +28,7 @@ class ControlBackend {
   virtual void Contribute(const v1::ContributeRequest& request, std::string_view link,
                           std::chrono::steady_clock::time_point deadline, OnReply done) = 0;
   virtual absl::Status SetFaults(const v1::Faults& faults) = 0;
+  virtual absl::Status Scatter() = 0;
   virtual void Drain(std::string_view reason) = 0;
 };
 

@@ -47,6 +47,17 @@ void LatencyHistogram::Merge(const LatencyHistogram& other) {
   sum_us_ += other.sum_us_;
 }
 
+LatencyHistogram LatencyHistogram::Since(const LatencyHistogram& earlier) const {
+  LatencyHistogram since;
+  for (std::size_t i = 0; i < kBuckets; ++i) {
+    since.buckets_[i] = buckets_[i] - earlier.buckets_[i];
+    if (since.buckets_[i] > 0) since.max_us_ = std::min(MiddleOf(i), max_us_);
+  }
+  since.count_ = count_ - earlier.count_;
+  since.sum_us_ = sum_us_ - earlier.sum_us_;
+  return since;
+}
+
 double LatencyHistogram::MeanUs() const { return count_ == 0 ? 0 : sum_us_ / static_cast<double>(count_); }
 
 std::int64_t LatencyHistogram::Quantile(double share) const {

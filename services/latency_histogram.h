@@ -21,6 +21,8 @@ class LatencyHistogram {
   // Negative latencies, which a clock may give, count as 0.
   void Record(std::int64_t latency_us);
   void Merge(const LatencyHistogram& other);
+  // What was recorded since `earlier` was a copy of this one. Its MaxUs is as exact as a bucket.
+  LatencyHistogram Since(const LatencyHistogram& earlier) const;
 
   std::uint64_t Count() const { return count_; }
   // Both exact; 0 where nothing was recorded.

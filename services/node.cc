@@ -46,6 +46,8 @@ using vaultguard::RefusalCounts;
 // Contributions that wait at a time; above it clients are told to come again.
 constexpr std::size_t kPendingMax = 65'536;
 constexpr std::uint64_t kMeasureCycles = 10;
+// So long after somebody asked for the shards, each cycle is measured.
+constexpr std::chrono::seconds kWatchedFor{1};
 // Of this many cycles, the share that was skipped is what the status speaks of.
 constexpr std::uint64_t kSkipWindow = 600;
 
@@ -281,6 +283,8 @@ class LiveNode final : public Node {
     status.set_recoveries(recoveries_);
     FillLedger(status.mutable_ledger());
     FillDrift(status.mutable_drift());
+    *status.mutable_work() = work_;
+    for (const auto& [kind, n] : anomalies_by_kind_) (*status.mutable_anomalies_by_kind())[kind] = n;
     FillCache(status.mutable_cache());
     FillProblems(&status);
     return status;
@@ -291,6 +295,8 @@ class LiveNode final : public Node {
   v1::ShardList Shards() const override {
     v1::ShardList list;
     const std::lock_guard lock(mu_);
+    watched_at_ = Steady::now();
+    list.set_measured_cycle(measured_cycle_);
     for (std::size_t n = 0; n < views_.size(); ++n) {
       const ShardView& view = views_[n];
       v1::Shard* shard = list.add_shards();
@@ -298,6 +304,14 @@ class LiveNode final : public Node {
       shard->set_replicas(static_cast<std::uint32_t>(view.replicas));
       for (int s = 0; s < shape_.value_slots; ++s) {
         shard->add_total_uvu(static_cast<std::uint64_t>(view.total_uvu[static_cast<std::size_t>(s)]));
+        shard->add_behind_slot_uvu(static_cast<std::uint64_t>(view.measure.behind_uvu[static_cast<std::size_t>(s)]));
+      }
+      for (int c = 0; c < shape_.dimensions(); ++c) {
+        const shard::Moments& moments = view.measure.moments[static_cast<std::size_t>(c)];
+        v1::Coordinate* coordinate = shard->add_coordinates();
+        coordinate->set_replicas(static_cast<std::uint64_t>(moments.count));
+        coordinate->set_mean(moments.mean);
+        coordinate->set_squares(moments.m2);
       }
       shard->set_sessions(view.sessions);
       shard->set_digest(view.digest);
@@ -353,6 +367,16 @@ class LiveNode final : public Node {
   }
 
   absl::Status SetFaults(const v1::Faults& faults) override { return transport_->SetFaults(faults); }
+
+  absl::Status Scatter() override {
+    if (!config_.faults()) {
+      return absl::FailedPreconditionError(
+          "this node scatters nothing; it is for test networks: write `faults: true` into its configuration");
+    }
+    const std::lock_guard lock(mu_);
+    scatter_ = true;
+    return absl::OkStatus();
+  }
 
   void Drain(std::string_view reason) override {
     {
@@ -479,8 +503,10 @@ class LiveNode final : public Node {
   actors::NodeTick NextTick(std::uint64_t cycle) {
     actors::NodeTick tick;
     tick.cycle = cycle;
-    tick.measure = cycle % kMeasureCycles == 0;
     const std::lock_guard lock(mu_);
+    tick.measure = cycle % kMeasureCycles == 0 || (watched_at_ && Steady::now() - *watched_at_ < kWatchedFor);
+    tick.scatter = std::exchange(scatter_, false);
+    if (tick.scatter) work_.set_scattered(work_.scattered() + 1);
     tick.contributions = std::exchange(arrived_, {});
     if (state_ == v1::STARTING || state_ == v1::NODE_STATE_UNSPECIFIED) {
       state_ = v1::SYNCING;
@@ -530,8 +556,13 @@ class LiveNode final : public Node {
       cycle_ = report.cycle;
       micro_nodes_ = report.alive;
       replicas_ = report.replicas;
+      work_.set_micro_node_cycles(work_.micro_node_cycles() + report.alive);
+      work_.set_joined(work_.joined() + report.online);
+      work_.set_left(work_.left() + report.offline);
+      work_.set_repaired(work_.repaired() + report.repaired);
       if (report.verdict != nullptr) {
         anomalies_ += report.verdict->anomalies.size();
+        for (const actors::Anomaly& anomaly : report.verdict->anomalies) ++anomalies_by_kind_[anomaly.kind];
         recoveries_ += report.verdict->orders.size();
         for (const Payload<ShardReport>& shard : report.verdict->shards) {
           View(*shard);
@@ -572,8 +603,28 @@ class LiveNode final : public Node {
     view.digest = report.ledger_digest;
     view.synced = report.synced;
     view.handed_over = report.handed_over;
-    if (report.measured) view.measure = report.measure;
+    if (report.measured) {
+      view.measure = report.measure;
+      measured_cycle_ = report.cycle;
+    }
     refused_ += report.counts.step.refused;
+    AddWork(report.counts);
+  }
+
+  void AddWork(const shard::CycleCounts& counts) {
+    work_.set_replica_cycles(work_.replica_cycles() + counts.step.updated);
+    work_.set_state_diff_bytes(work_.state_diff_bytes() + counts.sent.state_diff);
+    work_.set_entropy_bytes(work_.entropy_bytes() + counts.sent.entropy);
+    work_.set_ledger_bytes(work_.ledger_bytes() + counts.sent.ledger);
+    work_.set_beacon_bytes(work_.beacon_bytes() + counts.sent.beacon);
+    work_.set_heard(work_.heard() + counts.step.heard);
+    work_.set_trust(work_.trust() + static_cast<double>(counts.step.trust) / 255);
+    for (std::size_t n = 0; n < counts.step.clamped.size(); ++n) {
+      if (counts.step.clamped[n] == 0) continue;
+      (*work_.mutable_clamped())[std::string(Name(static_cast<vaultguard::Clamp>(n)))] += counts.step.clamped[n];
+    }
+    work_.set_redundancy_syncs(work_.redundancy_syncs() + counts.redundancy_syncs);
+    work_.set_fallback_links(work_.fallback_links() + counts.fallback_links);
   }
 
   void Answered(const actors::Answer& answer, std::vector<std::pair<OnReply, v1::ContributeReply>>* answers,
@@ -826,6 +877,7 @@ class LiveNode final : public Node {
   bool served_ = false;  // when draining began
   bool said_goodbye_ = false;
   bool cache_fails_ = false;
+  bool scatter_ = false;  // with the next cycle
   bool drained_ = false;
   std::string drain_reason_;
   Steady::time_point drain_began_;
@@ -850,6 +902,10 @@ class LiveNode final : public Node {
   std::uint64_t replicas_ = 0;
   std::uint64_t anomalies_ = 0;
   std::uint64_t recoveries_ = 0;
+  std::map<std::string, std::uint64_t> anomalies_by_kind_;
+  v1::MicroNodeStatus work_;
+  std::uint64_t measured_cycle_ = 0;
+  mutable std::optional<Steady::time_point> watched_at_;  // when somebody last asked for the shards
   RefusalCounts refused_;
 };
 

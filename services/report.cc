@@ -41,6 +41,8 @@ constexpr std::array kRunFiles = {kSummaryFile, kTimeseriesFile, kPageFile};
 
 // Samples in report.html; timeseries.csv always has all.
 constexpr int kPageSamplesMax = 2000;
+// Lines that a reader can tell apart.
+constexpr std::size_t kPageNodesMax = 8;
 // Significant digits of fractions in report.html: more than a reader sees, and a third of the size.
 constexpr int kPageDigits = 7;
 // A browser's numbers are doubles: larger integers travel as strings.
@@ -143,28 +145,72 @@ void RoundForPage(Json& json) {
 // The fields of a Sample that count what happened since the row before.
 bool IsCount(std::string_view field) {
   return field == "online_events" || field == "offline_events" || field == "messages" || field == "refused" ||
-         field == "anomalies";
+         field == "anomalies" || field == "contributions" || field == "node_frames" || field == "node_bytes";
+}
+
+// One field of a row; null where it is optional and not there.
+Json Cell(const v1::Sample& sample, const FieldDescriptor* field) {
+  if (field->has_presence() && !sample.GetReflection()->HasField(sample, field)) return nullptr;
+  return ValueToJson(sample, field, -1);
+}
+
+// The columns of a time series: all fields but the optional ones that no row has.
+std::vector<const FieldDescriptor*> SampleFields(const v1::RunReport& report) {
+  std::vector<const FieldDescriptor*> fields;
+  const auto* type = v1::Sample::descriptor();
+  for (int f = 0; f < type->field_count(); ++f) {
+    const FieldDescriptor* field = type->field(f);
+    const bool there = std::any_of(report.samples().begin(), report.samples().end(), [&](const v1::Sample& sample) {
+      return sample.GetReflection()->HasField(sample, field);
+    });
+    if (!field->has_presence() || there) fields.push_back(field);
+  }
+  return fields;
+}
+
+int PageStride(const v1::RunReport& report) {
+  return std::max(1, (report.samples_size() + kPageSamplesMax - 1) / kPageSamplesMax);
 }
 
 // Samples as columns, as the charts want them; of `stride` neighbours the last is kept, and counts are added up.
 Json SampleColumns(const v1::RunReport& report) {
   const int size = report.samples_size();
-  const int stride = std::max(1, (size + kPageSamplesMax - 1) / kPageSamplesMax);
+  const int stride = PageStride(report);
   Json columns = Json::object();
-  const auto* type = v1::Sample::descriptor();
-  for (int f = 0; f < type->field_count(); ++f) {
-    const FieldDescriptor* field = type->field(f);
+  for (const FieldDescriptor* field : SampleFields(report)) {
     Json& column = columns[field->name()] = Json::array();
     for (int first = 0; first < size; first += stride) {
       const int last = std::min(first + stride, size) - 1;
-      Json value = ValueToJson(report.samples(last), field, -1);
-      for (int i = first; i < last && IsCount(field->name()); ++i) {
-        value = value.get<std::uint64_t>() + ValueToJson(report.samples(i), field, -1).get<std::uint64_t>();
+      Json value = Cell(report.samples(last), field);
+      for (int i = first; i < last && value.is_number() && IsCount(field->name()); ++i) {
+        const Json more = Cell(report.samples(i), field);
+        if (more.is_number()) value = value.get<std::uint64_t>() + more.get<std::uint64_t>();
       }
       column.push_back(std::move(value));
     }
   }
   return columns;
+}
+
+// The lines of the first nodes of a testnet, at the rows of SampleColumns.
+Json NodeColumns(const v1::RunReport& report) {
+  const int stride = PageStride(report);
+  Json nodes = Json::array();
+  for (const v1::NodeSeries& series : report.nodes()) {
+    if (nodes.size() == kPageNodesMax) break;
+    Json node{{"name", series.name()}, {"region", series.region()}};
+    const auto thinned = [&](const auto& values) {
+      Json column = Json::array();
+      for (int first = 0; first < values.size(); first += stride) {
+        column.push_back(values[std::min<int>(first + stride, values.size()) - 1]);
+      }
+      return column;
+    };
+    node["effective_vu"] = thinned(series.effective_vu());
+    node["distance_relative"] = thinned(series.distance_relative());
+    nodes.push_back(std::move(node));
+  }
+  return nodes;
 }
 
 // Dots as columns too: names once, not 300 times.
@@ -192,6 +238,7 @@ std::string PageData(const v1::RunReport& report) {
   data["faults"] = Json::array();
   for (const v1::FaultBand& fault : report.faults()) data["faults"].push_back(ToJson(fault));
   data["samples"] = SampleColumns(report);
+  data["nodes"] = NodeColumns(report);
   data["snapshots"] = Json::array();
   for (const v1::Snapshot& snapshot : report.snapshots()) data["snapshots"].push_back(SnapshotColumns(snapshot));
   RoundForPage(data);
@@ -293,14 +340,23 @@ std::string SummaryJson(const v1::Summary& summary) { return Dump(ToJson(summary
 std::string MessageJson(const Message& message) { return Dump(ToJson(message), -1); }
 
 std::string TimeseriesCsv(const v1::RunReport& report) {
-  const auto* type = v1::Sample::descriptor();
+  const std::vector<const FieldDescriptor*> fields = SampleFields(report);
   std::string csv;
-  for (int f = 0; f < type->field_count(); ++f) absl::StrAppend(&csv, f == 0 ? "" : ",", type->field(f)->name());
+  for (const FieldDescriptor* field : fields) absl::StrAppend(&csv, csv.empty() ? "" : ",", field->name());
+  for (int n = 0; n < report.nodes_size(); ++n) {
+    absl::StrAppend(&csv, ",node_", n, "_effective_vu,node_", n, "_distance_relative");
+  }
   csv += '\n';
-  for (const v1::Sample& sample : report.samples()) {
-    for (int f = 0; f < type->field_count(); ++f) {
-      const std::string cell = Dump(ValueToJson(sample, type->field(f), -1), -1);
-      absl::StrAppend(&csv, f == 0 ? "" : ",", cell == "null" ? "" : cell);
+  for (int i = 0; i < report.samples_size(); ++i) {
+    std::vector<Json> cells;
+    for (const FieldDescriptor* field : fields) cells.push_back(Cell(report.samples(i), field));
+    for (const v1::NodeSeries& series : report.nodes()) {
+      cells.push_back(i < series.effective_vu_size() ? Json(series.effective_vu(i)) : Json());
+      cells.push_back(i < series.distance_relative_size() ? Json(series.distance_relative(i)) : Json());
+    }
+    for (std::size_t c = 0; c < cells.size(); ++c) {
+      const std::string cell = Dump(cells[c], -1);  // of NaN and infinity too: null
+      absl::StrAppend(&csv, c == 0 ? "" : ",", cell == "null" ? "" : cell);
     }
     csv += '\n';
   }

@@ -1,4 +1,4 @@
-// The run directory: what `lvs run` leaves behind (issue 2, section 7; TEST-4.4, TEST-6).
+// The run directory: what `lvs run` and `lvs testnet report` leave behind (issue 2, section 7; TEST-4.4, TEST-6).
 //
 //   if (absl::Status ready = PrepareRunDirectory("runs/phase2"); !ready.ok()) return ready;  // before the long run
 //   v1::RunReport report = ...;                                                               // the run
@@ -43,7 +43,7 @@ std::string SummaryJson(const v1::Summary& summary);
 // The same on one line for any message; fixed64 fields, which hold ids and digests, as 16 hexadecimal digits.
 std::string MessageJson(const google::protobuf::Message& message);
 
-// Header and one row a sample; NaN and infinity are empty cells.
+// Header and one row a sample; NaN and infinity are empty cells. Fields of a testnet only for one, its nodes' last.
 std::string TimeseriesCsv(const v1::RunReport& report);
 
 // The page. Text of the report is data in it, never markup. Beyond 2,000 samples neighbours are combined.

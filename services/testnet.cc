@@ -24,6 +24,7 @@
 #include <thread>
 #include <utility>
 
+#include "services/testnet_network.h"
 #include "services/yaml_proto.h"
 
 extern char** environ;
@@ -38,8 +39,11 @@ constexpr std::chrono::milliseconds kPoll{5};
 // After SIGKILL only the kernel can be late.
 constexpr std::chrono::milliseconds kKillDeadline{5'000};
 constexpr std::chrono::milliseconds kExecDeadline{2'000};
+constexpr std::string_view kStateFile = "testnet.json";
 constexpr std::string_view kFolderPrefix = "node-";
 constexpr std::size_t kPortsPerNode = 3;
+// In a namespace all ports are free.
+constexpr std::size_t kNamespacePort = 7'400;
 // Below Linux' ephemeral range: a port there might be taken by a connection, even of another node to this very port.
 constexpr std::uint16_t kPortFirst = 20'000;
 constexpr std::uint16_t kPortLast = 32'000;
@@ -107,6 +111,22 @@ std::string ReadFile(const fs::path& file) {
   return text.str();
 }
 
+// Empty where it cannot be read.
+template <typename Message>
+Message ReadJson(const fs::path& file) {
+  Message message;
+  const auto status = google::protobuf::util::JsonStringToMessage(ReadFile(file), &message);
+  return status.ok() ? message : Message();
+}
+
+absl::Status WriteJson(const fs::path& file, const google::protobuf::Message& message) {
+  std::string text;
+  if (!google::protobuf::util::MessageToJsonString(message, &text).ok()) {
+    return absl::InternalError(message.GetTypeName() + " to JSON");
+  }
+  return WriteFile(file, text + "\n");
+}
+
 std::string Quoted(const std::string& text) {
   std::string quoted = "\"";
   for (const char c : text) {
@@ -127,11 +147,12 @@ std::optional<std::size_t> NumberOf(const fs::path& folder) {
   return number;
 }
 
+// Where a node listens: for peers, for control and for health.
+using Addresses = std::array<std::string, kPortsPerNode>;
+
 std::string ConfigText(const TestnetPlan& plan, std::size_t i, const fs::path& folder,
-                       const std::vector<std::uint16_t>& ports) {
-  const auto address = [&ports](std::size_t node, std::size_t port) {
-    return "127.0.0.1:" + std::to_string(ports[node * kPortsPerNode + port]);
-  };
+                       const std::vector<Addresses>& addresses) {
+  const auto address = [&](std::size_t node, std::size_t listener) { return addresses[node][listener]; };
   std::string boot;
   for (std::size_t node = 0; node < std::min<std::size_t>(plan.nodes, 2); ++node) {
     if (node != i) boot += (boot.empty() ? "" : ", ") + Quoted(address(node, 0));
@@ -148,7 +169,28 @@ std::string ConfigText(const TestnetPlan& plan, std::size_t i, const fs::path& f
   if (plan.period_us > 0) text << "period: " << FormatDurationUs(plan.period_us) << "\n";
   if (plan.cache) text << "cache_dir: " << Quoted((folder / "cache").string()) << "\n";
   text << "faults: true\n";
+  if (plan.namespaces) text << "insecure: true  # only this machine reaches the addresses\n";
   return text.str();
+}
+
+absl::StatusOr<std::vector<Addresses>> LoopbackAddresses(const TestnetPlan& plan) {
+  const auto ports = FreePorts(plan.nodes * kPortsPerNode, plan.base_port);
+  if (!ports.ok()) return ports.status();
+  std::vector<Addresses> addresses(plan.nodes);
+  for (std::size_t n = 0; n < ports->size(); ++n) {
+    addresses[n / kPortsPerNode][n % kPortsPerNode] = "127.0.0.1:" + std::to_string((*ports)[n]);
+  }
+  return addresses;
+}
+
+std::vector<Addresses> AddressesIn(const v1::TestnetNetwork& network) {
+  std::vector<Addresses> addresses(network.nodes());
+  for (std::size_t n = 0; n < addresses.size(); ++n) {
+    for (std::size_t p = 0; p < kPortsPerNode; ++p) {
+      addresses[n][p] = AddressOf(network, n) + ":" + std::to_string(kNamespacePort + p);
+    }
+  }
+  return addresses;
 }
 
 // ---- Processes -----------------------------------------------------------------------------------------------------
@@ -181,9 +223,11 @@ bool WaitUntil(const Condition& ended, std::chrono::milliseconds deadline) {
   return true;
 }
 
-absl::StatusOr<pid_t> Spawn(const fs::path& binary, const fs::path& config_file, const fs::path& log) {
-  std::array<std::string, 4> words{binary.string(), "node", "--config", config_file.string()};
-  std::array<char*, 5> argv{words[0].data(), words[1].data(), words[2].data(), words[3].data(), nullptr};
+// `words` are looked for in PATH.
+absl::StatusOr<pid_t> Spawn(std::vector<std::string> words, const fs::path& log) {
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
   posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
@@ -199,7 +243,7 @@ absl::StatusOr<pid_t> Spawn(const fs::path& binary, const fs::path& config_file,
   posix_spawnattr_setsigdefault(&attributes, &all);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   pid_t pid = 0;
-  const int error = ::posix_spawn(&pid, words[0].c_str(), &files, &attributes, argv.data(), environ);
+  const int error = ::posix_spawnp(&pid, words[0].c_str(), &files, &attributes, argv.data(), environ);
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&files);
   if (error != 0) return absl::UnavailableError("cannot start " + words[0] + ": " + ErrnoText(error));
@@ -232,6 +276,12 @@ std::string RunningText(const Testnet& net) {
 }
 
 }  // namespace
+
+v1::Faults ReadFaults(const TestnetNode& node) { return ReadJson<v1::Faults>(node.folder / "faults.json"); }
+
+v1::TestnetState ReadTestnetState(const fs::path& directory) {
+  return ReadJson<v1::TestnetState>(Absolute(directory) / kStateFile);
+}
 
 std::optional<pid_t> ProcessOf(const TestnetNode& node) {
   const std::string config_file = node.ConfigFile().string();
@@ -317,26 +367,46 @@ absl::StatusOr<Testnet> Testnet::Create(const fs::path& directory, const Testnet
     if (error) return absl::UnavailableError("cannot remove " + folder.string() + ": " + error.message());
   }
 
-  const auto ports = FreePorts(plan.nodes * kPortsPerNode, plan.base_port);
-  if (!ports.ok()) return ports.status();
+  if (absl::Status removed = net.RemoveNamespaces(); !removed.ok()) return removed;
+  net.state_.Clear();
+  net.state_.set_command(plan.command);
+  std::vector<Addresses> addresses;
+  if (plan.namespaces) {
+    absl::StatusOr<v1::TestnetNetwork> network = PlanNetwork(plan.nodes);
+    if (!network.ok()) return network.status();
+    addresses = AddressesIn(*network);
+    *net.state_.mutable_network() = *std::move(network);
+  } else {
+    absl::StatusOr<std::vector<Addresses>> free = LoopbackAddresses(plan);
+    if (!free.ok()) return free.status();
+    addresses = *std::move(free);
+  }
+  // Written down before it is made, so that `down` finds it whatever happens.
+  if (absl::Status written = WriteJson(absolute / kStateFile, net.state_); !written.ok()) return written;
   for (std::size_t i = 0; i < plan.nodes; ++i) {
     TestnetNode node{absolute / (std::string(kFolderPrefix) + std::to_string(i)), {}};
     fs::create_directories(node.folder, error);
     if (error) return absl::UnavailableError("cannot create " + node.folder.string() + ": " + error.message());
-    absl::Status written = WriteFile(node.ConfigFile(), ConfigText(plan, i, node.folder, *ports));
+    absl::Status written = WriteFile(node.ConfigFile(), ConfigText(plan, i, node.folder, addresses));
     if (!written.ok()) return written;
     if (const auto origin = ReadYaml(node.ConfigFile(), &node.config); !origin.ok()) return origin.status();
     net.nodes_.push_back(std::move(node));
-    written = net.SaveFaults(i, plan.faults);
-    if (!written.ok()) return written;
   }
-  return net;
+  absl::Status status = plan.namespaces ? MakeNetwork(net.state_.network()) : absl::OkStatus();
+  for (std::size_t i = 0; i < plan.nodes && status.ok(); ++i) status = net.SaveFaults(i, plan.faults);
+  if (status.ok()) return net;
+  net.RemoveNamespaces().IgnoreError();
+  return status;
 }
+
+Testnet::Testnet(fs::path directory, int lock_fd)
+    : directory_(std::move(directory)), lock_fd_(lock_fd), state_(ReadTestnetState(directory_)) {}
 
 Testnet::Testnet(Testnet&& other) noexcept
     : directory_(std::move(other.directory_)),
       lock_fd_(std::exchange(other.lock_fd_, -1)),
-      nodes_(std::move(other.nodes_)) {}
+      nodes_(std::move(other.nodes_)),
+      state_(std::move(other.state_)) {}
 
 Testnet::~Testnet() {
   if (lock_fd_ >= 0) ::close(lock_fd_);
@@ -348,7 +418,17 @@ absl::Status Testnet::Start(std::size_t i, const fs::path& binary) {
     return absl::FailedPreconditionError("node " + std::to_string(i) + " runs already (process " +
                                          std::to_string(*pid) + ")");
   }
-  const absl::StatusOr<pid_t> pid = Spawn(binary, node.ConfigFile(), node.LogFile());
+  std::vector<std::string> words{binary.string(), "node", "--config", node.ConfigFile().string()};
+  if (in_namespaces()) {
+    if (!NetworkIsThere(state_.network())) {
+      return absl::FailedPreconditionError(
+          "the network namespaces of the testnet are gone, as they are after a restart of the machine; `lvs testnet "
+          "down`, then `up` again");
+    }
+    // It becomes the node: one process, and one pid.
+    words.insert(words.begin(), {"ip", "netns", "exec", NamespaceOf(state_.network(), i)});
+  }
+  const absl::StatusOr<pid_t> pid = Spawn(std::move(words), node.LogFile());
   if (!pid.ok()) return pid.status();
   if (absl::Status written = WriteFile(node.folder / "pid", std::to_string(*pid) + "\n"); !written.ok()) {
     ::kill(*pid, SIGKILL);
@@ -403,17 +483,34 @@ absl::StatusOr<std::size_t> Testnet::StopAll(std::chrono::milliseconds deadline)
   return killed;
 }
 
-v1::Faults Testnet::SavedFaults(std::size_t i) const {
-  v1::Faults faults;
-  const auto status =
-      google::protobuf::util::JsonStringToMessage(ReadFile(nodes_.at(i).folder / "faults.json"), &faults);
-  return status.ok() ? faults : v1::Faults();
+v1::Faults Testnet::OwnFaults(std::size_t i) const {
+  v1::Faults faults = SavedFaults(i);
+  if (in_namespaces()) {
+    faults.clear_severed();
+    faults.clear_loss();
+  }
+  return faults;
+}
+
+absl::Status Testnet::RemoveNamespaces() {
+  if (!in_namespaces()) return absl::OkStatus();
+  if (absl::Status removed = RemoveNetwork(state_.network()); !removed.ok()) return removed;
+  state_.clear_network();
+  return WriteJson(directory_ / kStateFile, state_);
 }
 
 absl::Status Testnet::SaveFaults(std::size_t i, const v1::Faults& faults) const {
-  std::string text;
-  if (!google::protobuf::util::MessageToJsonString(faults, &text).ok()) return absl::InternalError("faults to JSON");
-  return WriteFile(nodes_.at(i).folder / "faults.json", text + "\n");
+  if (in_namespaces()) {
+    NetworkRules rules{.loss = faults.loss()};
+    for (std::size_t j = 0; j < nodes_.size(); ++j) {
+      const auto& severed = faults.severed();
+      if (std::find(severed.begin(), severed.end(), nodes_[j].config.advertise()) != severed.end()) {
+        rules.severed.push_back(j);
+      }
+    }
+    if (absl::Status set = SetRules(state_.network(), i, rules); !set.ok()) return set;
+  }
+  return WriteJson(nodes_.at(i).folder / "faults.json", faults);
 }
 
 std::string Testnet::LogTail(std::size_t i, std::size_t lines) const {

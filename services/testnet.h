@@ -1,5 +1,6 @@
 // A cluster of real server nodes on this machine, for trying things out: one process and one folder a node.
 //
+//   DIR/testnet.json         what the testnet is (proto/lvs/v1/testnet.proto)
 //   DIR/node-0/node.yaml     its configuration (proto/lvs/v1/config.proto)
 //              log           its standard output and error
 //              pid           while it runs
@@ -10,6 +11,9 @@
 //   for (std::size_t i = 0; i < net->nodes().size(); ++i) net->Start(i, "/usr/bin/lvs");
 //   ...
 //   net->StopAll(std::chrono::seconds(10));
+//
+// With TestnetPlan::namespaces each node has a network namespace of its own (services/testnet_network.h); `down` has to
+// take them away (RemoveNetwork), and Create does where an earlier testnet left some.
 //
 // Processes are daemons: they outlive whoever started them, and any later process may stop them. A process is taken for
 // a node's only if it runs with that node's configuration file, so that a process that got a dead node's pid is safe.
@@ -31,6 +35,7 @@
 #include "absl/status/statusor.h"
 #include "lvs/v1/config.pb.h"
 #include "lvs/v1/control.pb.h"
+#include "lvs/v1/testnet.pb.h"
 
 namespace lvs::services {
 
@@ -42,6 +47,8 @@ struct TestnetPlan {
   bool cache = false;
   std::uint16_t base_port = 0;  // three ports a node from here on; 0: free ones, outside the ephemeral range
   v1::Faults faults{};          // loss and delay, on every link
+  bool namespaces = false;      // base_port means nothing then
+  std::string command{};        // that asks for all this, for reports
 };
 
 inline constexpr std::size_t kTestnetNodesMax = 100;
@@ -56,6 +63,12 @@ struct TestnetNode {
 
 // The nodes of the testnet in `directory`, by number.
 absl::StatusOr<std::vector<TestnetNode>> ReadTestnet(const std::filesystem::path& directory);
+
+// The faults that a node is to have: what was last saved, whether or not it runs.
+v1::Faults ReadFaults(const TestnetNode& node);
+
+// What `up` wrote down about the testnet in `directory`; empty where that cannot be read.
+v1::TestnetState ReadTestnetState(const std::filesystem::path& directory);
 
 // The process of a node, if it runs.
 std::optional<pid_t> ProcessOf(const TestnetNode& node);
@@ -83,18 +96,26 @@ class Testnet {
   absl::StatusOr<std::size_t> StopAll(std::chrono::milliseconds deadline);
 
   // The faults that node `i` is to have: what was last saved.
-  v1::Faults SavedFaults(std::size_t i) const;
+  v1::Faults SavedFaults(std::size_t i) const { return ReadFaults(nodes_.at(i)); }
+  // Those of them that it has to bring about itself (Control.SetFaults): all, or in a namespace only the delay.
+  v1::Faults OwnFaults(std::size_t i) const;
+  // In a namespace the rest holds from here on.
   absl::Status SaveFaults(std::size_t i, const v1::Faults& faults) const;
+
+  bool in_namespaces() const { return state_.has_network(); }
+  // Takes the namespaces away, where there are some. All nodes must have ended.
+  absl::Status RemoveNamespaces();
 
   // The last lines of the log of node `i`.
   std::string LogTail(std::size_t i, std::size_t lines) const;
 
  private:
-  Testnet(std::filesystem::path directory, int lock_fd) : directory_(std::move(directory)), lock_fd_(lock_fd) {}
+  Testnet(std::filesystem::path directory, int lock_fd);
 
   std::filesystem::path directory_;  // absolute
   int lock_fd_;
   std::vector<TestnetNode> nodes_;
+  v1::TestnetState state_;
 };
 
 // "0,1/2" for three nodes: the group of each, {0, 0, 1}. INVALID_ARGUMENT unless each node is named once, and there are

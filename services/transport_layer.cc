@@ -354,6 +354,7 @@ class TransportLayer::Impl final : public v1::Peering::CallbackService,
     traffic.set_frames_dropped(all.sent.dropped);
     traffic.set_outbox_bytes(waiting);
     traffic.set_outbox_bytes_max(limit);
+    traffic.set_frames_lost(frames_lost_);
     return traffic;
   }
 
@@ -681,7 +682,10 @@ class TransportLayer::Impl final : public v1::Peering::CallbackService,
     {
       const std::lock_guard lock(mu_);
       if (!MaySayFrame(link.get())) return Refusal::kTooLarge;
-      if (faults_.Loses()) return std::nullopt;
+      if (faults_.Loses()) {
+        ++frames_lost_;
+        return std::nullopt;
+      }
       delay_s = faults_.delay_s();
     }
     absl::StatusOr<Frame> frame = shard::FromProto(said);

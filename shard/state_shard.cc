@@ -253,6 +253,19 @@ void StateShard::SetFlag(std::uint32_t row, std::uint8_t flag, bool on) {
   if (flag == kLowPower) low_power_ += on ? 1 : -1;
 }
 
+void StateShard::Scatter(std::uint64_t cycle) {
+  for (auto row = static_cast<std::uint32_t>(columns_.first_local); row < columns_.end; ++row) {
+    if (!Alive(row) || (columns_.flags[row] & kAdversary) != 0) continue;
+    for (int c = config_.shape.value_slots; c < dims_; ++c) {
+      const double draw =
+          Unit(Draw(config_.seed, Stream::kInitialState, row * 16 + static_cast<std::uint64_t>(c), cycle));
+      columns_.state[static_cast<std::size_t>(c) * columns_.stride + row] =
+          static_cast<float>(draw * config_.coordinate_range);
+    }
+    columns_.bound_free[row] = std::max(config_.coordinate_range, vaultguard::kMinBoundFree);
+  }
+}
+
 Ledger::Outcome StateShard::Contribute(const LedgerEntry& entry, std::uint64_t cycle, std::uint8_t source,
                                        bool may_open) {
   const Ledger::Outcome outcome = ledger_.Merge(entry, cycle, source, may_open);

@@ -94,6 +94,8 @@ class StateShard {
   // It leaves without a word (SPEC-9.4). Its row may be used again after kSilenceCycles.
   void Leave(std::uint32_t row);
   void SetFlag(std::uint32_t row, std::uint8_t flag, bool on);
+  // Throws the free coordinates of honest replicas anywhere; they have not said so, and neighbours lead them back.
+  void Scatter(std::uint64_t cycle);
 
   // Joins an entry into the ledger and lets what is new spread among the replicas. Idempotent.
   Ledger::Outcome Contribute(const LedgerEntry& entry, std::uint64_t cycle, std::uint8_t source = Ledger::kHere,

@@ -1,5 +1,6 @@
 // `lvs compare`: two runs side by side.
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <memory>
 #include <ostream>
 #include <set>
@@ -39,6 +40,24 @@ std::vector<Figure> CompareFigures(const v1::Summary& a, const v1::Summary& b) {
     add(metric.name, metric.of_summary(a), metric.of_summary(b),
         [&metric](double value) { return FormatMetric(metric, value); });
   }
+  if (!a.loads().empty() || !b.loads().empty()) {
+    const auto of_load = [&](const char* name, const auto& of, const auto& format) {
+      const auto first = [&](const v1::Summary& summary) {
+        return summary.loads().empty() ? std::nan("") : static_cast<double>(of(summary.loads(0)));
+      };
+      add(std::string("load.") + name, first(a), first(b), format);
+    };
+    const auto count = [](double value) { return Short(value, "%.6g"); };
+    const auto ms = [](double value) { return std::isnan(value) ? "-" : Short(value, "%.4g") + "ms"; };
+    of_load(
+        "rate", [](const v1::LoadFigures& load) { return load.rate(); }, count);
+    of_load(
+        "acknowledged", [](const v1::LoadFigures& load) { return load.acknowledged(); }, count);
+    of_load(
+        "p50", [](const v1::LoadFigures& load) { return load.p50_ms(); }, ms);
+    of_load(
+        "p99", [](const v1::LoadFigures& load) { return load.p99_ms(); }, ms);
+  }
   std::set<std::string> kinds;
   for (const v1::Summary* summary : {&a, &b}) {
     for (const auto& recovery : summary->recoveries()) kinds.insert(recovery.after());
@@ -55,6 +74,12 @@ std::string RatioText(const Figure& figure) {
   if (figure.a == figure.b) return "=";
   if (!(figure.a > 0) || !(figure.b >= 0)) return "-";
   return Short(figure.b / figure.a) + "x";
+}
+
+// A testnet has no seed.
+std::string NameOf(const v1::Summary& summary) {
+  return summary.nodes().empty() ? summary.scenario() + ", seed " + std::to_string(summary.seed())
+                                 : summary.scenario() + " of " + Count(summary.server_nodes(), "node");
 }
 
 // What a reader must know before comparing figures.
@@ -74,6 +99,8 @@ std::vector<std::string> CompareNotes(const v1::Summary& a, const v1::Summary& b
   differs("SIMD targets", a.simd_target(), b.simd_target());
   if (!a.complete()) notes.push_back("A is partial: it was interrupted");
   if (!b.complete()) notes.push_back("B is partial: it was interrupted");
+  // A testnet has none.
+  if (a.state_hash().empty() || b.state_hash().empty()) return notes;
   if (a.state_hash() == b.state_hash()) {
     notes.push_back("state hashes are equal: both ended in the same state, bit for bit (" + a.state_hash() + ")");
   } else if (!same_run) {
@@ -100,7 +127,7 @@ int Compare(const std::string& path_a, const std::string& path_b, const std::str
     for (const Figure& figure : figures) metrics[figure.name] = {{"a", figure.a}, {"b", figure.b}};
     const Json all{{"a", path_a},
                    {"b", path_b},
-                   {"same_state", a->state_hash() == b->state_hash()},
+                   {"same_state", !a->state_hash().empty() && a->state_hash() == b->state_hash()},
                    {"notes", notes},
                    {"metrics", metrics}};
     out << all.dump(2) << "\n";
@@ -111,8 +138,8 @@ int Compare(const std::string& path_a, const std::string& path_b, const std::str
   };
   Rows rows{{"", "A", "B", "B/A"}, {"verdict", verdict(*a), verdict(*b), verdict(*a) == verdict(*b) ? "=" : ""}};
   for (const Figure& figure : figures) rows.push_back({figure.name, figure.a_text, figure.b_text, RatioText(figure)});
-  out << "A  " << path_a << "  (" << a->scenario() << ", seed " << a->seed() << ")\n"
-      << "B  " << path_b << "  (" << b->scenario() << ", seed " << b->seed() << ")\n\n";
+  out << "A  " << path_a << "  (" << NameOf(*a) << ")\n"
+      << "B  " << path_b << "  (" << NameOf(*b) << ")\n\n";
   PrintTable(out, rows);
   out << "\n";
   for (const std::string& note : notes) out << "note: " << note << "\n";

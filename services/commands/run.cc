@@ -2,19 +2,18 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
-#include <ctime>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <ostream>
 #include <string>
-#include <system_error>
 
 #include "actors/emulator.h"
 #include "services/cli.h"
 #include "services/commands/commands.h"
 #include "services/commands/interrupt.h"
 #include "services/commands/output.h"
+#include "services/commands/verdict.h"
 #include "services/metrics.h"
 #include "services/report.h"
 #include "services/scenario.h"
@@ -94,20 +93,6 @@ class ProgressPrinter {
   bool drawn_ = false;
 };
 
-// runs/<name>-<seed>-<UTC time>, with a number behind it where two runs start in one second.
-fs::path DefaultRunDirectory(const v1::Scenario& scenario) {
-  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-  std::tm utc{};
-  gmtime_r(&now, &utc);
-  char stamp[32];
-  std::strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &utc);
-  const fs::path base = fs::path("runs") / (scenario.name() + "-" + std::to_string(scenario.seed()) + "-" + stamp);
-  fs::path directory = base;
-  std::error_code error;
-  for (int i = 2; fs::exists(directory, error) && i < 1000; ++i) directory = base.string() + "-" + std::to_string(i);
-  return directory;
-}
-
 std::string ReplayCommand(const RunArguments& arguments, const LoadedScenario& loaded) {
   std::string command =
       "lvs run " + ShellWord(arguments.scenario) + " --seed " + std::to_string(loaded.scenario.seed());
@@ -146,47 +131,6 @@ void PrintBudget(const v1::Scenario& scenario, const fs::path& directory, bool a
      << std::flush;
 }
 
-void PrintThresholds(const v1::Summary& summary, std::ostream& out) {
-  Rows rows{{"metric", "when", "limit", "value", "verdict", "requirement"}};
-  for (const v1::ThresholdResult& result : summary.thresholds()) {
-    const Metric* metric = FindMetric(result.metric());
-    rows.push_back({result.metric(), result.when(), result.limit(),
-                    metric == nullptr ? Short(result.value()) : FormatMetric(*metric, result.value()),
-                    result.passed() ? "held" : "BREACHED", result.requirement()});
-  }
-  if (rows.size() > 1) {
-    out << "\n";
-    PrintTable(out, rows);
-  }
-}
-
-void PrintVerdict(const v1::Summary& summary, const fs::path& directory, std::ostream& out) {
-  const auto breached = std::count_if(summary.thresholds().begin(), summary.thresholds().end(),
-                                      [](const v1::ThresholdResult& result) { return !result.passed(); });
-  const std::string took = Count(summary.cycles(), "cycle") + " in " + Short(summary.wall_seconds()) + " s";
-  out << "\n";
-  if (!summary.complete()) {
-    out << "INTERRUPTED after " << Count(summary.cycles(), "cycle") << ": the report is partial and proves nothing\n";
-  } else if (breached > 0) {
-    out << "FAILED: " << breached << " of " << Count(static_cast<std::uint64_t>(summary.thresholds_size()), "threshold")
-        << " breached; " << took << "\n";
-  } else if (summary.thresholds().empty()) {
-    out << "DONE: the scenario sets no thresholds; " << took << "\n";
-  } else {
-    out << "PASSED: "
-        << (summary.thresholds_size() == 1 ? "the threshold"
-                                           : "all " + std::to_string(summary.thresholds_size()) + " thresholds")
-        << " held; " << took << "\n";
-  }
-  Rows facts{{"report", (directory / "report.html").string()}, {"state", summary.state_hash()}};
-  if (!summary.passed()) {
-    facts.push_back({"seed", std::to_string(summary.seed())});
-    facts.push_back({"build", summary.build()});
-    facts.push_back({"replay", summary.replay()});
-  }
-  PrintTable(out, facts, "  ");
-}
-
 // What the emulator does not know of its own run.
 void CompleteReport(const LoadedScenario& loaded, const RunArguments& arguments, v1::RunReport& report) {
   v1::Summary& summary = *report.mutable_summary();
@@ -207,7 +151,9 @@ int Run(const RunArguments& arguments, std::ostream& out, std::ostream& err) {
   if (!loaded.ok()) return Fail(err, loaded.status());
   const v1::Scenario& scenario = loaded->scenario;
   const fs::path directory =
-      arguments.out_directory.empty() ? DefaultRunDirectory(scenario) : fs::path(arguments.out_directory);
+      arguments.out_directory.empty()
+                                 ? NewRunDirectory(scenario.name() + "-" + std::to_string(scenario.seed()))
+                                 : fs::path(arguments.out_directory);
   if (absl::Status status = PrepareRunDirectory(directory); !status.ok()) {
     Fail(err, status);
     return kExitCouldNotRun;
@@ -242,7 +188,6 @@ int Run(const RunArguments& arguments, std::ostream& out, std::ostream& err) {
   if (json) {
     out << SummaryJson(summary) << std::endl;
   } else {
-    PrintThresholds(summary, out);
     PrintVerdict(summary, directory, out);
     out << std::flush;
   }

@@ -6,10 +6,13 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <set>
+#include <sstream>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -20,8 +23,13 @@
 #include "services/commands/commands.h"
 #include "services/commands/interrupt.h"
 #include "services/commands/output.h"
+#include "services/commands/verdict.h"
 #include "services/control_client.h"
 #include "services/load.h"
+#include "services/node_config.h"
+#include "services/report.h"
+#include "services/testnet_network.h"
+#include "services/testnet_report.h"
 #include "services/yaml_proto.h"
 
 namespace lvs::services {
@@ -38,6 +46,10 @@ constexpr milliseconds kEndDeadline{15'000};
 // What failed to come up need not drain.
 constexpr milliseconds kCleanUpDeadline{3'000};
 constexpr std::size_t kLogLines = 15;
+// What a report shows before its load, and how states converge after it.
+constexpr milliseconds kBeforeLoad{1'000};
+constexpr milliseconds kAfterLoad{3'000};
+constexpr std::size_t kFilesInReport = 10;
 // Nodes keep some links open beyond these, but not always to everybody.
 constexpr std::size_t kPeersWanted = 2;
 
@@ -49,6 +61,7 @@ struct TestnetArguments {
   // up
   TestnetPlan plan;
   std::string regions, loss, delay, period;
+  std::string network = "loopback";
   // kill, start
   std::size_t node = 0;
   bool hard = false;
@@ -60,7 +73,14 @@ struct TestnetArguments {
   std::size_t sessions = 0;
   std::uint32_t shards = 0;
   std::vector<std::string> records;
+  // report, load
+  std::string out_directory, interval;
 };
+
+void Linger(milliseconds time) {
+  const Clock::time_point end = Clock::now() + time;
+  while (Clock::now() < end && !InterruptGuard::Requested()) std::this_thread::sleep_for(kPoll);
+}
 
 fs::path BinaryOf(const TestnetArguments& arguments) {
   std::error_code error;
@@ -140,7 +160,7 @@ absl::Status WaitUntilUp(const Testnet& net, std::size_t peers_wanted, milliseco
     if (!clients.ok()) return clients.status();
     *cluster = AskTestnet(net.nodes(), *clients);
     for (std::size_t i = 0; i < clients->size(); ++i) {
-      const v1::Faults faults = net.SavedFaults(i);
+      const v1::Faults faults = net.OwnFaults(i);
       const bool wanted = faults.severed_size() > 0 || faults.loss() > 0 || faults.delay_ms() > 0;
       if (!wanted || !cluster->nodes[i].status.ok() || has_faults.contains(i)) continue;
       if (const auto set = (*clients)[i].SetFaults(faults); !set.ok()) {
@@ -160,6 +180,22 @@ absl::Status WaitUntilUp(const Testnet& net, std::size_t peers_wanted, milliseco
     }
     std::this_thread::sleep_for(kPoll);
   }
+}
+
+// The command that starts the same testnet, on ports of its own.
+std::string UpCommand(const TestnetArguments& arguments, const TestnetPlan& plan) {
+  std::string command = "lvs testnet up --nodes " + std::to_string(plan.nodes);
+  const auto add = [&](const char* option, const std::string& value) {
+    if (!value.empty()) command += std::string(" ") + option + " " + ShellWord(value);
+  };
+  add("--regions", arguments.regions);
+  add("--loss", arguments.loss);
+  add("--delay", arguments.delay);
+  add("--micro-nodes", plan.micro_nodes > 0 ? std::to_string(plan.micro_nodes) : "");
+  add("--period", arguments.period);
+  if (plan.namespaces) add("--network", "namespaces");
+  if (plan.cache) command += " --cache";
+  return command;
 }
 
 absl::Status FillPlan(const TestnetArguments& arguments, TestnetPlan* plan) {
@@ -188,6 +224,7 @@ absl::Status FillPlan(const TestnetArguments& arguments, TestnetPlan* plan) {
     if (!period.ok()) return absl::InvalidArgumentError("--period: " + std::string(period.status().message()));
     plan->period_us = *period;
   }
+  plan->command = UpCommand(arguments, *plan);
   return absl::OkStatus();
 }
 
@@ -196,6 +233,19 @@ int Up(const TestnetArguments& arguments, std::ostream& out, std::ostream& err) 
   if (absl::Status status = FillPlan(arguments, &plan); !status.ok()) return Fail(err, status);
   const absl::StatusOr<milliseconds> deadline = TimeOf("--deadline", arguments.deadline);
   if (!deadline.ok()) return Fail(err, deadline.status());
+  if (arguments.network != "loopback") {
+    const absl::Status may = CheckNamespaces();
+    if (!may.ok() && arguments.network == "namespaces") {
+      return Fail(err, absl::FailedPreconditionError("no network namespaces here: " + std::string(may.message()) +
+                                                     "; run as root, or choose --network loopback"));
+    }
+    if (!may.ok()) {
+      err << "note: on loopback, where nodes lose and delay frames themselves; no network namespaces here: "
+          << std::string(may.message()) << "\n";
+    }
+    plan.namespaces = may.ok();
+    plan.command = UpCommand(arguments, plan);
+  }
   InterruptGuard interrupts;
   absl::StatusOr<Testnet> net = Testnet::Create(arguments.directory, plan);
   if (!net.ok()) return Fail(err, net.status());
@@ -219,12 +269,14 @@ int Up(const TestnetArguments& arguments, std::ostream& out, std::ostream& err) 
     }
     const absl::StatusOr<std::size_t> ended = net->StopAll(kCleanUpDeadline);
     err << (ended.ok() ? "lvs: ended what was started\n" : "lvs: " + std::string(ended.status().message()) + "\n");
+    if (const absl::Status removed = net->RemoveNamespaces(); !removed.ok()) Fail(err, removed);
     return kExitCouldNotRun;
   }
   Print(cluster, arguments.format, out);
   if (arguments.format != "json") {
     out << "\n"
         << Count(plan.nodes, "node") << " in " << net->directory().string()
+        << (plan.namespaces ? ", each in a network namespace of its own" : "")
         << "; go on with `lvs testnet status`, `load`, `kill`, `partition`, and end with `lvs testnet down`\n";
   }
   return kExitPassed;
@@ -264,7 +316,7 @@ int Start(const TestnetArguments& arguments, std::ostream& out, std::ostream& er
     const absl::StatusOr<v1::NodeStatus> status = client->GetStatus();
     absl::Status problem = status.status();
     if (status.ok() && !faults_set) {
-      problem = client->SetFaults(net->SavedFaults(arguments.node)).status();
+      problem = client->SetFaults(net->OwnFaults(arguments.node)).status();
       faults_set = problem.ok();
     }
     if (status.ok() && faults_set && status->state() == v1::SERVING) break;
@@ -312,6 +364,7 @@ int Down(const TestnetArguments& arguments, std::ostream& out, std::ostream& err
   if (!net.ok()) return Fail(err, net.status());
   const absl::StatusOr<std::size_t> killed = net->StopAll(kEndDeadline);
   if (!killed.ok()) return Fail(err, killed.status());
+  if (absl::Status removed = net->RemoveNamespaces(); !removed.ok()) return Fail(err, removed);
   PrintDone(
       arguments, {{"killed", *killed}},
       "the testnet is down" +
@@ -337,7 +390,7 @@ int Sever(const TestnetArguments& arguments, const Testnet& net, const std::vect
     absl::Status status = net.SaveFaults(i, faults);
     if (status.ok() && net.Pid(i)) {
       const absl::StatusOr<ControlClient> client = ClientOf(net.nodes()[i]);
-      status = client.ok() ? client->SetFaults(faults).status() : client.status();
+      status = client.ok() ? client->SetFaults(net.OwnFaults(i)).status() : client.status();
     }
     if (!status.ok()) exit_code = Fail(err, status);
     nodes.push_back(
@@ -361,6 +414,26 @@ int Heal(const TestnetArguments& arguments, std::ostream& out, std::ostream& err
   if (!net.ok()) return Fail(err, net.status());
   return Sever(arguments, *net, std::vector<std::size_t>(net->nodes().size()), "healed: all nodes hear each other", out,
                err);
+}
+
+// ---- scatter -------------------------------------------------------------------------------------------------------
+
+int Scatter(const TestnetArguments& arguments, std::ostream& out, std::ostream& err) {
+  const auto nodes = ReadTestnet(arguments.directory);
+  if (!nodes.ok()) return Fail(err, nodes.status());
+  const auto clients = ClientsOf(*nodes);
+  if (!clients.ok()) return Fail(err, clients.status());
+  std::size_t scattered = 0;
+  for (std::size_t i = 0; i < nodes->size(); ++i) {
+    if (!ProcessOf((*nodes)[i])) continue;
+    if (absl::Status status = (*clients)[i].Scatter(); !status.ok()) return Fail(err, status);
+    ++scattered;
+  }
+  if (scattered == 0) return Fail(err, absl::FailedPreconditionError("no node of the testnet runs"));
+  PrintDone(arguments, {{"scattered", scattered}},
+            "scattered the replicas of " + Count(scattered, "node") + "; `lvs testnet report` shows how they agree",
+            out);
+  return kExitPassed;
 }
 
 // ---- load ----------------------------------------------------------------------------------------------------------
@@ -431,6 +504,160 @@ Json LoadAsJson(const LoadReport& report, const LoadOptions& options) {
             {"mean", latency.MeanUs()}}}};
 }
 
+// ---- report --------------------------------------------------------------------------------------------------------
+
+// What is in it, for the head of the page.
+std::string AboutTestnet(const std::vector<TestnetNode>& nodes) {
+  std::vector<std::string> regions;
+  for (const TestnetNode& node : nodes) {
+    if (std::find(regions.begin(), regions.end(), node.config.region()) == regions.end()) {
+      regions.push_back(node.config.region());
+    }
+  }
+  std::string text =
+      Count(nodes.size(), "server node") + " in " + JoinWords(regions) + ": real processes on this machine, ";
+  const bool namespaces = ReadTestnetState(nodes.front().folder.parent_path()).has_network();
+  text += namespaces ? "each in a network namespace of its own." : "over loopback.";
+  const v1::Faults faults = ReadFaults(nodes.front());
+  if (faults.loss() > 0) {
+    text += " Every link loses " + PercentText(faults.loss()) + " of the " + (namespaces ? "packets." : "frames.");
+  }
+  if (faults.delay_ms() > 0) text += " Every frame is " + std::to_string(faults.delay_ms()) + "ms late.";
+  return text;
+}
+
+// Records the nodes of the testnet until it is asked for the report; writes that and prints the verdict.
+class Reporter {
+ public:
+  Reporter(const TestnetArguments& arguments, const std::vector<TestnetNode>& nodes)
+      : arguments_(arguments),
+        nodes_(nodes),
+        directory_(arguments.out_directory.empty() ? NewRunDirectory("testnet") : fs::path(arguments.out_directory)) {}
+
+  absl::Status Start(milliseconds expected) {
+    if (absl::Status ready = PrepareRunDirectory(directory_); !ready.ok()) return ready;
+    TestnetRecording recording{.expected = expected};
+    if (!arguments_.interval.empty()) {
+      const absl::StatusOr<milliseconds> interval = TimeOf("--interval", arguments_.interval);
+      if (!interval.ok()) return interval.status();
+      recording.interval = *interval;
+    }
+    const absl::StatusOr<milliseconds> within = TimeOf("--within", arguments_.within);
+    if (!within.ok()) return within.status();
+    within_ = *within;
+    recorder_.emplace(nodes_, recording);
+    return absl::OkStatus();
+  }
+
+  TestnetRecorder& recorder() { return *recorder_; }
+
+  // The exit code.
+  int Finish(std::ostream& out, std::ostream& err) {
+    const bool complete = !InterruptGuard::Requested();
+    v1::RunReport report = recorder_->Finish(within_, complete, &InterruptGuard::Flag());
+    v1::Summary* summary = report.mutable_summary();
+    summary->set_build(BuildString());
+    summary->set_replay(ReadTestnetState(nodes_.front().folder.parent_path()).command());
+    report.set_about(AboutTestnet(nodes_));
+    std::string files;
+    for (std::size_t i = 0; i < nodes_.size() && i < kFilesInReport; ++i) {
+      std::ifstream file(nodes_[i].ConfigFile());
+      std::ostringstream text;
+      text << "# node " << i << "\n" << file.rdbuf();
+      files += (i == 0 ? "" : "\n") + text.str();
+    }
+    report.set_scenario_yaml(files);
+    const absl::Status written = WriteRunDirectory(report, directory_);
+    if (arguments_.format == "json") {
+      out << SummaryJson(*summary) << std::flush;
+    } else {
+      PrintVerdict(*summary, directory_, out);
+    }
+    if (!written.ok()) {
+      Fail(err, written);
+      return kExitCouldNotRun;
+    }
+    if (!complete) {
+      err << "lvs: interrupted: the report in " << directory_.string() << " is partial\n";
+      return kExitCouldNotRun;
+    }
+    return summary->passed() ? kExitPassed : kExitBreached;
+  }
+
+ private:
+  const TestnetArguments& arguments_;
+  const std::vector<TestnetNode> nodes_;
+  const fs::path directory_;
+  milliseconds within_{0};
+  std::optional<TestnetRecorder> recorder_;
+};
+
+v1::LoadFigures FiguresOf(const LoadReport& report, const LoadOptions& options, const std::string& durability) {
+  const auto ms = [&](double share) { return static_cast<double>(report.latency.Quantile(share)) / 1e3; };
+  v1::LoadFigures figures;
+  figures.set_rate(options.rate);
+  figures.set_durability(durability);
+  figures.set_seconds(report.seconds);
+  figures.set_offered(report.offered);
+  figures.set_acknowledged(report.acknowledged);
+  figures.set_not_sent(report.not_sent);
+  figures.set_failed(report.Failed());
+  for (const auto& [code, count] : report.repeated) {
+    figures.set_repeated_attempts(figures.repeated_attempts() + count);
+  }
+  figures.set_p50_ms(ms(0.5));
+  figures.set_p90_ms(ms(0.9));
+  figures.set_p99_ms(ms(0.99));
+  figures.set_p999_ms(ms(0.999));
+  figures.set_max_ms(static_cast<double>(report.latency.MaxUs()) / 1e3);
+  figures.set_mean_ms(report.latency.MeanUs() / 1e3);
+  return figures;
+}
+
+int Report(const TestnetArguments& arguments, std::ostream& out, std::ostream& err) {
+  const absl::StatusOr<milliseconds> run = TimeOf("--for", arguments.run);
+  if (!run.ok()) return Fail(err, run.status());
+  const auto nodes = ReadTestnet(arguments.directory);
+  if (!nodes.ok()) return Fail(err, nodes.status());
+  if (std::none_of(nodes->begin(), nodes->end(), [](const TestnetNode& node) { return ProcessOf(node); })) {
+    return Fail(err,
+                absl::FailedPreconditionError("no node of the testnet runs; `lvs testnet start 0` brings one back, "
+                                              "and `lvs testnet up` a new testnet"));
+  }
+  Reporter reporter(arguments, *nodes);
+  if (absl::Status status = reporter.Start(*run); !status.ok()) return Fail(err, status);
+  InterruptGuard interrupts;
+  const bool terminal = IsTerminal(err);
+  const Clock::time_point start = Clock::now();
+  Clock::time_point next = start + std::chrono::seconds(1);
+  while (Clock::now() < start + *run && !InterruptGuard::Requested()) {
+    std::this_thread::sleep_for(std::min<Clock::duration>(kPoll, start + *run - Clock::now()));
+    if (Clock::now() < next) continue;
+    next += std::chrono::seconds(1);
+    const v1::Sample now = reporter.recorder().Now();
+    if (terminal) {
+      err << "\r\x1b[K" << Short(now.seconds(), "%.0f") << "s of " << FormatDurationUs(run->count() * 1'000) << "  "
+          << now.nodes_serving() << " of " << Count(nodes->size(), "node") << " serving  "
+          << Count(now.ledgers(), "ledger") << "  spread "
+          << Short(std::max(now.value_spread_relative(), now.free_spread_relative()), "%.1e") << "  behind "
+          << ValueText(static_cast<std::int64_t>(now.behind_uvu())) << std::flush;
+    } else {
+      err << Json{{"event", "progress"},
+                  {"seconds", now.seconds()},
+                  {"nodes_serving", now.nodes_serving()},
+                  {"ledgers", now.ledgers()},
+                  {"relative_spread", std::max(now.value_spread_relative(), now.free_spread_relative())},
+                  {"behind_uvu", now.behind_uvu()}}
+                 .dump()
+          << std::endl;
+    }
+  }
+  if (terminal) err << "\r\x1b[K" << std::flush;
+  return reporter.Finish(out, err);
+}
+
+// ---- load, with a report or without --------------------------------------------------------------------------------
+
 int RunLoadCommand(const TestnetArguments& arguments, std::ostream& out, std::ostream& err) {
   const auto nodes = ReadTestnet(arguments.directory);
   if (!nodes.ok()) return Fail(err, nodes.status());
@@ -446,10 +673,24 @@ int RunLoadCommand(const TestnetArguments& arguments, std::ostream& out, std::os
     // Better now than after the load.
     if (absl::Status status = WriteRecord(record, arguments.records.front()); !status.ok()) return Fail(err, status);
   }
+  Reporter reporter(arguments, *nodes);
+  const bool reported = !arguments.out_directory.empty();
   InterruptGuard interrupts;
   options.stop = &InterruptGuard::Flag();
+  if (reported) {
+    if (absl::Status status = reporter.Start(options.run); !status.ok()) return Fail(err, status);
+    Linger(kBeforeLoad);
+    reporter.recorder().BeginLoad("load " + Short(options.rate, "%.6g") + "/s");
+  }
   const bool terminal = IsTerminal(err);
+  LatencyHistogram earlier;
   options.on_progress = [&](const LoadReport& now) {
+    if (reported) {
+      const LatencyHistogram lately = now.latency.Since(earlier);
+      earlier = now.latency;
+      reporter.recorder().SetLatency(static_cast<double>(lately.Quantile(0.5)) / 1e3,
+                                     static_cast<double>(lately.Quantile(0.99)) / 1e3);
+    }
     if (terminal) {
       err << "\r\x1b[K" << Short(now.seconds, "%.0f") << "s  " << Grouped(now.offered) << " offered  "
           << Grouped(now.acknowledged) << " acknowledged  " << Grouped(now.Failed()) << " failed  p99 "
@@ -462,14 +703,19 @@ int RunLoadCommand(const TestnetArguments& arguments, std::ostream& out, std::os
   };
   const LoadReport report = RunLoad(*clients, options);
   if (terminal) err << "\r\x1b[K" << std::flush;
-  if (arguments.format == "json") {
-    out << LoadAsJson(report, options).dump(2) << "\n";
-  } else {
+  if (arguments.format != "json") {
     PrintLoad(report, options, out);
+  } else if (!reported) {
+    out << LoadAsJson(report, options).dump(2) << "\n";
   }
   if (!arguments.records.empty()) {
     record.expectations = report.expectations;
     if (absl::Status status = WriteRecord(record, arguments.records.front()); !status.ok()) return Fail(err, status);
+  }
+  if (reported) {
+    reporter.recorder().EndLoad(FiguresOf(report, options, arguments.durability));
+    Linger(kAfterLoad);
+    return reporter.Finish(out, err);
   }
   if (InterruptGuard::Requested()) {
     err << "lvs: interrupted\n";
@@ -610,6 +856,12 @@ void AddUpOptions(CLI::App* command, TestnetArguments& given) {
       ->check(CLI::Range(1u, 10'000'000u))
       ->option_text("M");
   command->add_option("--period", given.period, "Length of a drift cycle (default: the node's)")->option_text("TIME");
+  command
+      ->add_option("--network", given.network,
+                   "namespaces: one for each node, where packets are lost for real; needs root. auto: so where it may "
+                   "(default: loopback)")
+      ->check(CLI::IsMember({"loopback", "namespaces", "auto"}))
+      ->option_text("loopback|namespaces|auto");
   command->add_option("--base-port", given.plan.base_port, "First of the ports, three a node (default: free ones)")
       ->check(CLI::Range(1'024, 65'000))
       ->option_text("PORT");
@@ -633,6 +885,22 @@ void AddLoadOptions(CLI::App* command, TestnetArguments& given) {
   command->add_option("--record", given.records, "Write what was sent and acknowledged, for `lvs testnet verify`")
       ->expected(1)
       ->option_text("FILE");
+  command
+      ->add_option("--report", given.out_directory,
+                   "Record the nodes meanwhile, and write a run directory: new, empty, or an earlier one to replace")
+      ->option_text("DIR");
+}
+
+void AddReportOptions(CLI::App* command, TestnetArguments& given) {
+  command->add_option("--for", given.run, "How long (default: 10s)")->option_text("TIME");
+  command
+      ->add_option("--out", given.out_directory,
+                   "Run directory: new, empty, or an earlier one to replace (default: runs/testnet-TIME)")
+      ->option_text("DIR");
+  command->add_option("--within", given.within, "How long nodes may take to agree after that (default: 10s)")
+      ->option_text("TIME");
+  command->add_option("--interval", given.interval, "Time between looks (default: a drift cycle, and at least 100ms)")
+      ->option_text("TIME");
 }
 
 }  // namespace
@@ -651,6 +919,7 @@ void AddTestnet(CLI::App& app, Commands& commands) {
   const std::string exit_codes = "\nExit codes: 0 done, 1 could not, 2 wrong arguments";
   declare.Add("up", "Start a new testnet and wait until it serves",
               "Examples:\n  lvs testnet up\n  lvs testnet up --nodes 5 --regions eu,us --loss 5% --delay 80ms --cache\n"
+              "  lvs testnet up --nodes 5 --loss 10% --network namespaces\n"
               "\nReplaces what an earlier testnet left in the directory, logs and caches too. Nodes run until `lvs "
               "testnet down`.\nIf one fails to come up, or on Ctrl-C, all are ended again.\n" +
                   exit_codes + ".",
@@ -681,13 +950,31 @@ void AddTestnet(CLI::App& app, Commands& commands) {
               });
   declare.Add("heal", "End a partition",
               "Example:\n  lvs testnet heal\n\nLoss and delay stay as they are.\n" + exit_codes + ".", Heal);
+  declare.Add(
+      "scatter", "Throw the replicas of all nodes to random places, to watch them find back",
+      "Example:\n  lvs testnet report --for 8s & sleep 2; lvs testnet scatter; wait\n"
+      "\nFree coordinates only: values stay on the ledger. Replicas that join start where others are, so nothing "
+      "else\nsets a quiet testnet apart.\n" +
+          exit_codes + ".",
+      Scatter);
   declare.Add("load", "Contribute at a fixed rate, and measure",
               "Examples:\n  lvs testnet load --rate 500 --for 30s\n"
               "  lvs testnet load --rate 100 --durability nodes:2 --record load.json\n"
+              "  lvs testnet load --rate 500 --for 30s --report runs/load\n"
               "\nContributions are due at fixed times, whether or not earlier ones were answered; latency counts from "
-              "then.\nWhat fails is repeated at the next node for up to 10s.\n" +
-                  exit_codes + ", 99 not all were acknowledged.",
+              "then.\nWhat fails is repeated at the next node for up to 10s. A report also covers a second before and "
+              "some after.\n" +
+                  exit_codes + ", 99 not all were acknowledged, or a threshold of the report is breached.",
               RunLoadCommand, AddLoadOptions);
+  declare.Add(
+      "report", "Record the nodes for a while, judge them and write a report like that of lvs run",
+      "Examples:\n  lvs testnet report\n"
+      "  lvs testnet report --for 60s --out runs/broken & lvs testnet kill 2 --hard; lvs testnet start 2; wait\n"
+      "\nIt ends once what any node held after that time is held by all, or --within later. What has to hold: "
+      "nothing is missing\nthen, replicas agree, nodes that run serve, and micro-nodes send no more than 50 KB "
+      "a minute.\n" +
+          exit_codes + ", 99 a threshold is breached.",
+      Report, AddReportOptions);
   declare.Add("verify", "Hold the ledgers to what loads recorded",
               "Example:\n  lvs testnet verify --record load.json\n"
               "\nOn every node each slot's total must be at least what was acknowledged, and at most what was sent, on "

@@ -9,6 +9,9 @@ const s = data.summary;
 const samples = data.samples;
 const rows = samples.seconds.length;
 const $ = (id) => document.getElementById(id);
+// The nodes of a testnet were real processes; a run emulates everything, in one.
+const testnet = s.nodes.length > 0;
+for (const e of document.querySelectorAll(testnet ? ".of-run" : ".of-testnet")) e.remove();
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -119,9 +122,10 @@ function head() {
     : failed === 0 ? (all === 1 ? "The one threshold held." : `All ${all} thresholds held.`)
     : `${failed} of ${limits(all)} did not hold: ${s.thresholds.filter((t) => !t.passed).map((t) => t.metric)
         .slice(0, 4).join(", ")}${failed > 4 ? ", …" : ""}.`;
-  const ran = `${whole(s.cycles)} cycles, ${seconds(s.virtual_seconds)} of virtual time`;
+  const ran = testnet ? `Recorded for ${seconds(s.wall_seconds)}, ${whole(s.cycles)} cycles`
+    : `${whole(s.cycles)} cycles, ${seconds(s.virtual_seconds)} of virtual time`;
   const [kind, word, text, icon] =
-    !s.complete ? ["partial", "Partial", `Stopped early, after ${ran}. The figures are those of the cycles that were run. ` +
+    !s.complete ? ["partial", "Partial", `Stopped early, after ${seconds(s.virtual_seconds)}. The figures are those of the cycles that were run. ` +
       held, "M20 10v10l7 5"]
     : s.passed ? ["passed", "Passed", `${held} ${ran}.`, "M12 20.5l5.5 5.5L28.5 14.5"]
     : ["failed", "Failed", `${held}`, "M14 14l12 12M26 14l-12 12"];
@@ -133,7 +137,27 @@ function head() {
   const fill = h("i", {class: b > BUDGET_BYTES_PER_MINUTE ? "over" : ""});
   fill.style.width = `${Math.min(100, 100 * b / BUDGET_BYTES_PER_MINUTE)}%`;
   const figure = (value, unit) => [value, unit ? h("small", {}, " " + unit) : null];
-  const tiles = [
+  const serve = s.nodes.filter((n) => n.state === "SERVING").length;
+  const contributions = Number(s.ledger.contributions);
+  const [load] = s.loads;
+  const ledgers = new Set(s.nodes.filter((n) => n.state === "SERVING").map((n) => n.ledger_digest)).size;
+  const missingValue = ["Missing value", figure(...vu(s.ledger.missing_uvu).split(" ")),
+    Number(s.ledger.missing_uvu) === 0 ? (testnet ? "every node holds what any node holds" : "nothing accepted was lost")
+      : "accepted, and lacking in some replica"];
+  const bandwidth = ["Bandwidth", figure(...bytes(b).split(" ")), [h("span", {class: "gauge"}, fill),
+    `a node a minute, ${fixed(100 * b / BUDGET_BYTES_PER_MINUTE, 0)} % of the 50 KB budget`]];
+  const tiles = testnet ? [
+    ["Server nodes", figure(whole(s.server_nodes)), `${whole(serve)} serving at the end`],
+    ["Micro-nodes", figure(whole(s.micro_nodes)), `${whole(s.replicas)} replicas of ${many(s.shards, "shard")}`],
+    ["Ledgers", figure(whole(ledgers)), ledgers === 1 ? "all nodes agree, to the last entry" : "different ones at the end"],
+    missingValue,
+    ["Contributions", figure(whole(contributions)), contributions
+      ? `taken; ${fixed(contributions / s.wall_seconds, 1)} a second over the whole time` : "nobody brought any"],
+    ["Latency", load ? figure(fixed(load.p50_ms, 0), "ms") : figure(NONE),
+      load ? `half of the load; 99 % within ${fixed(load.p99_ms, 0)} ms` : "no load was measured"],
+    ["Final spread", figure(short(s.drift.relative_spread)), "of states drawn at random, over all processes"],
+    bandwidth,
+  ] : [
     ["Micro-nodes", figure(whole(s.micro_nodes)), `${whole(s.micro_nodes_alive)} alive at the end`],
     ["Replicas", figure(whole(s.replicas)), `of ${many(s.shards, "shard")}, on ${many(s.server_nodes, "server node")}`],
     ["Drift cycles", figure(whole(s.cycles)),
@@ -143,12 +167,10 @@ function head() {
         : ""],
     ["Memory", figure(whole(s.resident_bytes_per_micro_node), "bytes a node"),
       "resident, the whole process shared out"],
-    ["Missing value", figure(...vu(s.ledger.missing_uvu).split(" ")),
-      Number(s.ledger.missing_uvu) === 0 ? "nothing accepted was lost" : "accepted, and lacking in some replica"],
+    missingValue,
     ["Final spread", figure(short(s.drift.relative_spread)), s.drift.reduction_per_cycle > 0
       ? `of the start; it fell ${short(s.drift.reduction_per_cycle)}-fold a cycle` : "of the start"],
-    ["Bandwidth", figure(...bytes(b).split(" ")), [h("span", {class: "gauge"}, fill),
-      `a node a minute, ${fixed(100 * b / BUDGET_BYTES_PER_MINUTE, 0)} % of the 50 KB budget`]],
+    bandwidth,
   ];
   for (const [name, value, note] of tiles) {
     $("tiles").append(h("div", {}, h("dt", {}, name), h("dd", {class: "figure"}, value),
@@ -167,16 +189,17 @@ function head() {
     setTimeout(() => { copy.textContent = "Copy"; }, 1600);
   });
   const provenance = [
-    ["Run it again", s.replay && h("span", {class: "command"}, h("code", {}, s.replay), copy)],
-    ["Seed", h("code", {}, String(s.seed))],
+    [testnet ? "One like it" : "Run it again", s.replay && h("span", {class: "command"}, h("code", {}, s.replay), copy)],
+    ["Seed", !testnet && h("code", {}, String(s.seed))],
     ["State hash", s.state_hash && h("code", {}, s.state_hash)],
     ["Build", s.build && h("code", {}, s.build)],
-    ["Rule and engine", [s.rule && `${s.rule.toLowerCase()} rule`, many(s.threads, "thread"),
+    ["Rule and engine", !testnet && [s.rule && `${s.rule.toLowerCase()} rule`, many(s.threads, "thread"),
       s.simd_target, `started in ${seconds(s.startup_seconds)}`].filter(Boolean).join(", ")],
   ];
   for (const [name, value] of provenance) if (value) $("provenance").append(h("dt", {}, name), h("dd", {}, value));
   $("foot").textContent =
-    `Living Value System · ${s.scenario} · seed ${s.seed} · state ${s.state_hash || "unknown"}. ` +
+    `Living Value System · ${s.scenario} · ` +
+    (testnet ? `build ${s.build || "unknown"}. ` : `seed ${s.seed} · state ${s.state_hash || "unknown"}. `) +
     "Aggregates only: no micro-node and no session is named. This file holds all of its data and fetches nothing.";
   $("yaml").querySelector("pre").textContent = data.scenario_yaml || "(not recorded)";
 }
@@ -189,6 +212,47 @@ function table(className, headings, body) {
     h("tbody", {}, body)));
 }
 const none = (text) => h("p", {class: "none"}, text);
+
+function nodes() {
+  const digests = [...new Set(s.nodes.map((n) => n.ledger_digest))];
+  $("nodes").append(h("div", {class: "block"}, table("cluster", ["Node", "Region", "State", {t: "Starts", n: 1},
+    {t: "Peers", n: 1}, {t: "Contributions", n: 1}, {t: "Refused", n: 1}, {t: "Frames out, in", n: 1},
+    {t: "Sent a minute", n: 1}, {t: "CPU", n: 1}, {t: "Memory", n: 1}, "Ledger", {t: "Behind", n: 1}],
+  s.nodes.map((n) => {
+    const serves = n.state === "SERVING";
+    const swatch = h("i", {class: "swatch"});
+    const line = s.nodes.indexOf(n);
+    swatch.style.background = line < data.nodes.length ? `var(--r${line % 8})` : "transparent";
+    return h("tr", {}, h("th", {scope: "row"}, swatch, n.name.replace(/^node /, "")), h("td", {}, n.region),
+      h("td", {class: `mark ${serves ? "passed" : "failed"}`}, serves ? "serving" : n.state.toLowerCase()),
+      h("td", {class: "n"}, whole(n.starts)), h("td", {class: "n"}, whole(n.peers)),
+      h("td", {class: "n"}, whole(n.accepted)), h("td", {class: "n"}, whole(n.refused)),
+      h("td", {class: "n"}, `${large(n.frames_sent)}, ${large(n.frames_received)}`),
+      h("td", {class: "n"}, bytes(n.bytes_sent_per_minute)), h("td", {class: "n"}, percent(n.cpu_share)),
+      h("td", {class: "n"}, bytes(Number(n.resident_bytes))),
+      h("td", {}, h("code", {}, serves ? n.ledger_digest.slice(0, 8) : "")),
+      h("td", {class: "n"}, serves ? vu(n.behind_uvu) : ""));
+  })), h("p", {class: "how"}, digests.length === 1 ? "Equal digests are equal ledgers, entry by entry. " : "",
+    "CPU is of one core. Starts count the times that a node came up or was there when the recording began.")));
+  if (!data.faults.length) return;
+  $("happened").append(h("div", {class: "block"}, h("h3", {}, "What was done to it"),
+    table("", ["What", {t: "From", n: 1}, {t: "Until", n: 1}, {t: "For", n: 1}], data.faults.map((f) => h("tr", {},
+      h("th", {scope: "row"}, f.label), h("td", {class: "n"}, seconds(f.from_seconds)),
+      h("td", {class: "n"}, f.to_seconds >= timeEnd ? "the end" : seconds(f.to_seconds)),
+      h("td", {class: "n"}, seconds(f.to_seconds - f.from_seconds)))))));
+}
+
+function loads() {
+  if (!s.loads.length) return;
+  const ms = (v) => `${short(v)} ms`;
+  $("loads").append(h("div", {class: "block"}, h("h3", {}, "The load", h("small", {}, "open model: latency counts from the time that each was due")),
+    table("", [{t: "Wanted", n: 1}, "Safe where", {t: "Offered", n: 1}, {t: "Acknowledged", n: 1}, {t: "Failed", n: 1},
+      {t: "Repeated", n: 1}, {t: "p50", n: 1}, {t: "p90", n: 1}, {t: "p99", n: 1}, {t: "p99.9", n: 1}, {t: "Highest", n: 1}],
+    s.loads.map((l) => h("tr", {}, h("td", {class: "n"}, `${short(l.rate)}/s, ${seconds(l.seconds)}`),
+      h("td", {}, l.durability), h("td", {class: "n"}, whole(l.offered)), h("td", {class: "n value"}, whole(l.acknowledged)),
+      h("td", {class: "n"}, whole(Number(l.failed) + Number(l.not_sent))), h("td", {class: "n"}, whole(l.repeated_attempts)),
+      [l.p50_ms, l.p90_ms, l.p99_ms, l.p999_ms, l.max_ms].map((v) => h("td", {class: "n"}, ms(v))))))));
+}
 
 function thresholds() {
   if (!s.thresholds.length) return $("thresholds").append(none("This scenario sets no thresholds."));
@@ -221,7 +285,8 @@ function recoveries() {
 }
 
 function latency() {
-  if (!s.latency.length) return $("latency").append(none("One region: there was no link between server nodes."));
+  if (!s.latency.length) return $("latency").append(none(testnet ? "One node: there was no link."
+    : "One region: there was no link between server nodes."));
   const names = [...new Set([...data.regions, ...s.latency.flatMap((l) => [l.from, l.to])])]
     .filter((n) => s.latency.some((l) => l.from === n || l.to === n));
   const most = Math.max(...s.latency.map((l) => l.mean_ms || 0), 1e-9);
@@ -231,26 +296,28 @@ function latency() {
     const sent = Number(l.frames) + Number(l.lost);
     const td = h("td", {}, h("b", {}, `${fixed(l.mean_ms, l.mean_ms < 10 ? 1 : 0)} ms`),
       h("small", {}, `at most ${fixed(l.max_ms, l.max_ms < 10 ? 1 : 0)} ms`),
-      h("small", {}, sent ? `${fixed(100 * Number(l.lost) / sent, 1)} % lost of ${whole(sent)}` : "nothing sent"));
+      h("small", {}, !sent ? "nothing sent" : testnet ? many(sent, "frame")
+        : `${fixed(100 * Number(l.lost) / sent, 1)} % lost of ${whole(sent)}`));
     td.style.background = `color-mix(in srgb, var(--c1) ${Math.round(4 + 18 * (l.mean_ms || 0) / most)}%, transparent)`;
     return td;
   };
   $("latency").append(h("div", {class: "block"},
-    h("h3", {}, "Latency between regions", h("small", {}, "mean, highest, share of frames lost")),
+    h("h3", {}, `Latency between ${testnet ? "nodes" : "regions"}`,
+      h("small", {}, `mean, highest, ${testnet ? "frames sent" : "share of frames lost"}`)),
     table("matrix", ["from ╲ to", ...names], names.map((from) =>
       h("tr", {}, h("th", {scope: "row"}, from), names.map((to) => cell(from, to))))),
-    h("p", {class: "how"}, h("b", {}, "What it shows. "), "How long frames took from one server node to another. ",
-      h("b", {}, "What good looks like. "), "The scenario's own figures: the protocol has to live with them.")));
+    h("p", {class: "how"}, h("b", {}, "What it shows. "), testnet ? "One way: half of a ping, and the delay that the testnet adds. " : "How long frames took from one server node to another. ",
+      h("b", {}, "What good looks like. "), `The ${testnet ? "testnet" : "scenario"}'s own figures: the protocol has to live with them.`)));
 }
 
 function split() {
   const b = s.bandwidth;
   const parts = [["State diffs", b.state_diff, "c1"], ["Entropy", b.entropy, "c2"], ["Ledger", b.ledger, "c3"],
-    ["Status beacons", b.beacon, "c4"], ["Frames between regions", b.frames, "c5"]];
+    ["Status beacons", b.beacon, "c4"], [`Between ${testnet ? "server nodes" : "regions"}`, b.frames, "c5"]];
   const total = parts.reduce((sum, p) => sum + (p[1] || 0), 0);
   if (!(total > 0)) return $("split").append(none("Nothing was sent."));
   const share = (v) => `${fixed(100 * v / total, 1)} %`;
-  $("split").append(h("div", {class: "block"}, h("h3", {}, "What the bytes are", h("small", {}, "the whole run")),
+  $("split").append(h("div", {class: "block"}, h("h3", {}, "What the bytes are", h("small", {}, testnet ? "the whole recording" : "the whole run")),
     h("div", {class: "split", role: "img", "aria-label": parts.map((p) => `${p[0]} ${share(p[1])}`).join(", ")},
       parts.filter((p) => p[1] > 0).map((p) => {
         const i = h("i", {title: `${p[0]}: ${bytes(p[1])} a minute`});
@@ -289,7 +356,8 @@ function guard() {
 
 // ---- Charts --------------------------------------------------------------------------------------------------------
 
-const FAMILY = {partition: "link", outage: "link", degrade: "link", adversaries: "foe", corrupt: "foe"};
+const FAMILY = {partition: "link", outage: "link", degrade: "link", adversaries: "foe", corrupt: "foe",
+  load: "load", scatter: "foe"};
 const timeEnd = rows ? samples.seconds[rows - 1] : 0;
 const timeStart = rows ? Math.min(samples.seconds[0], 0) : 0;
 const bands = data.faults.map((f) => ({
@@ -471,16 +539,49 @@ function chart(id, spec) {
   host.parentElement.append(details);
 }
 
+// Counts of a row as a rate, by the time since the row before.
+const rate = (values) => values.map((v, i) => i === 0 || v === null ? null
+  : v / Math.max(1e-3, samples.seconds[i] - samples.seconds[i - 1]));
+
+function testnetCharts(column, line) {
+  const of = (field) => data.nodes.map((n, i) => line(`${n.name.replace(/^n/, "N")} (${n.region})`, n[field], `r${i % 8}`,
+    {dash: i ? [7, 3 + 2 * i] : undefined}));
+  if (!column("accepted_uvu").some((v) => v)) $("chart-effective").parentElement.remove();
+  else chart("chart-effective", {labelled: true, height: 320, format: vuShort, series: of("effective_vu")});
+  chart("chart-distance", {log: true, labelled: true, height: 320, format: short, series: of("distance_relative")});
+  const contributions = column("contributions");
+  const latencies = samples.load_p50_ms;
+  if (!contributions.some((v) => v) && !latencies) return $("sec-load").remove();
+  chart("chart-contributions", {zero: true, format: (v) => `${short(v)}/s`, labelled: true, series: [
+    line("Taken", smooth(rate(contributions)), "c1")]});
+  if (!latencies) return $("chart-latency").parentElement.remove();
+  chart("chart-latency", {zero: true, format: (v) => missing(v) ? NONE : `${short(v)} ms`, labelled: true, series: [
+    line("Half within", latencies, "c1"), line("99 % within", samples.load_p99_ms, "c3")]});
+}
+
+// The mean over the last second: cycles do not fall into rows evenly.
+function smooth(values) {
+  return values.map((v, i) => {
+    let sum = 0, n = 0;
+    for (let k = i; k >= 0 && (k === i || samples.seconds[i] - samples.seconds[k] < 0.95); --k) {
+      if (values[k] !== null) { sum += values[k]; ++n; }
+    }
+    return n ? sum / n : null;
+  });
+}
+
 function allCharts() {
   const column = (name) => samples[name].map((v) => v === null ? null : Number(v));
   const inVu = (name) => column(name).map((v) => v === null ? null : v / 1e6);
   const some = (values) => values.some((v) => v);
   const line = (name, values, color, more) => ({name, values, color, ...more});
   const free = column("free_spread_relative");
+  if (testnet) testnetCharts(column, line);
   chart("chart-convergence", {log: true, labelled: true, height: 400, format: short, series: [
     line("Spread of values", column("value_spread_relative"), "c1"),
     some(free) ? line("Spread of free coordinates", free, "c2") : null,
-    line("Error against the ledger", column("effective_error_relative"), "c3", {dash: [6, 3]})]});
+    line("Error against the ledger", column("effective_error_relative"), "c3", {dash: [6, 3]}),
+    testnet ? line("Distance between processes", column("node_distance_relative"), "c4") : null]});
   chart("chart-ledger", {labelled: true, height: 320, format: vuShort, series: [
     line("Accepted", inVu("accepted_uvu"), "c5", {width: 4}),
     line("Held by every server node", inVu("held_uvu"), "c1"),
@@ -497,6 +598,10 @@ function allCharts() {
   chart("chart-churn", {axis: (v) => v % 1 ? "" : whole(Math.abs(v)), format: whole, series: [
     line("Came online", column("online_events"), "c2", {area: true}),
     line("Went silent", column("offline_events"), "c3", {area: true, below: true})]});
+  if (testnet) {
+    chart("chart-links", {zero: true, axis: (v) => `${plain(v / 1000)} KB`, format: bytes, series: [
+      line("Sent", smooth(rate(column("node_bytes"))).map((v) => v === null ? null : v * 60), "c5")]});
+  }
   chart("chart-bandwidth", {zero: true, height: 260, axis: (v) => `${plain(v / 1000)} KB`, format: bytes, labelled: true,
     limit: {value: BUDGET_BYTES_PER_MINUTE, label: "Budget: 50 KB a minute"},
     series: [line("A micro-node sends", column("bytes_per_node_minute"), "c1")]});
@@ -684,7 +789,14 @@ function swarm() {
 
 head();
 thresholds();
-facts("facts-convergence", [
+if (testnet) {
+  nodes();
+  loads();
+}
+facts("facts-convergence", testnet ? [
+  ["Spread at the end", short(s.drift.relative_spread)],
+  ["Error at the end", short(s.ledger.effective_error_relative)],
+  ["Mean moved by", `${percent(s.drift.honest_bias_relative)} of the range`]] : [
   ["Disagreement falls, each cycle", `${short(s.drift.reduction_per_cycle)}-fold`],
   ["To a millionth of the start", cyclesTo(s.drift.cycles_to_1ppm)],
   ["Values to a millionth", cyclesTo(s.ledger.cycles_to_1ppm)],
@@ -695,7 +807,7 @@ facts("facts-ledger", [
   ["Held by every server node", vu(s.ledger.held_uvu)],
   ["Missing in the worst replica", vu(s.ledger.missing_uvu)],
   ["Largest error of an honest replica", short(s.ledger.effective_error_relative)],
-  ["Contributions acknowledged", whole(s.ledger.contributions)],
+  [testnet ? "Contributions taken" : "Contributions acknowledged", whole(s.ledger.contributions)],
   ["Contributions still pending", whole(s.ledger.contributions_pending)],
   ["Replicas brought up by direct copy", whole(s.ledger.redundancy_syncs)]]);
 facts("facts-swarm", [
@@ -708,7 +820,7 @@ latency();
 split();
 guard();
 allCharts();
-swarm();
+if (!testnet) swarm();
 
 const repaint = () => { for (const {u} of charts) u.redraw(false); redrawSwarm(); };
 let resizing = 0;

@@ -3,9 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <random>
+#include <set>
+
+#include "services/testnet_report.h"
 
 namespace lvs::services {
 namespace {
@@ -59,6 +64,63 @@ TEST(Cluster, Paper6_ReplicasOfAllProcessesAgree) {
     }
     return true;
   })) << "every replica's value follows the ledger, on every node";
+}
+
+// ---- The report ----
+
+// All that is done to a testnet shows in its report: replicas of three processes that are thrown apart and find back, a
+// node that is killed under load, a partition, and what clients were told.
+TEST(Cluster, Test6_AReportTellsWhatHappenedToRealProcesses) {
+  Cluster cluster({.nodes = 3, .regions = {"eu", "us", "asia"}});
+  ASSERT_TRUE(cluster.Up());
+  TestnetRecorder recorder(cluster.net().nodes(), {});
+  const auto spread = [&] {
+    return std::max(recorder.Now().value_spread_relative(), recorder.Now().free_spread_relative());
+  };
+  ASSERT_TRUE(Eventually([&] { return recorder.Now().nodes_serving() == 3 && spread() < 1e-6; }));
+
+  for (std::size_t n = 0; n < 3; ++n) ASSERT_TRUE(cluster.Client(n).Scatter().ok());
+  ASSERT_TRUE(Eventually([&] { return spread() > 0.01; })) << "they are apart";
+  ASSERT_TRUE(Eventually([&] { return spread() < 1e-6; })) << "and find back";
+
+  LoadThread load(cluster, Load(100, seconds(3), v1::NODES, 2));
+  ASSERT_TRUE(Eventually([&] { return recorder.Now().accepted_uvu() > 0; }));
+  cluster.Kill(1);
+  ASSERT_TRUE(Eventually([&] { return recorder.Now().nodes_serving() == 2; }));
+  ASSERT_TRUE(cluster.StartNode(1));
+  const LoadReport loaded = load.Finish();
+  ASSERT_EQ(loaded.Failed(), 0u);
+
+  const v1::RunReport report = recorder.Finish(seconds(60), true);
+  const v1::Summary& summary = report.summary();
+  EXPECT_TRUE(summary.passed()) << summary.DebugString();
+  EXPECT_EQ(summary.ledger().missing_uvu(), 0u);
+  EXPECT_EQ(summary.ledger().accepted_uvu(), Sent(loaded)) << "to the micro-VU";
+  EXPECT_GE(summary.ledger().contributions(), loaded.acknowledged * 9 / 10)
+      << "some were counted by the node that died";
+  EXPECT_LT(summary.drift().relative_spread(), 1e-6);
+  EXPECT_GT(summary.bandwidth().bytes_per_node_minute(), 0);
+  EXPECT_GT(summary.bandwidth().frames(), 0);
+  EXPECT_EQ(summary.nodes(1).starts(), 2u);
+  EXPECT_EQ(summary.latency_size(), 6) << "each way between three nodes";
+  std::set<std::string> bands, recovered;
+  for (const v1::FaultBand& band : report.faults()) bands.insert(band.label());
+  for (const v1::RecoveryTime& time : summary.recoveries()) {
+    recovered.insert(time.after());
+    EXPECT_GE(time.seconds(), 0) << time.after();
+  }
+  EXPECT_EQ(bands, (std::set<std::string>{"scattered", "node 1 killed"}));
+  EXPECT_EQ(recovered, (std::set<std::string>{"outage", "scatter"}));
+
+  // Positions of the processes: apart at first, then one.
+  double most = 0;
+  for (const v1::NodeSeries& node : report.nodes()) {
+    ASSERT_EQ(node.distance_relative_size(), report.samples_size());
+    for (const double distance : node.distance_relative())
+      most = std::isnan(distance) ? most : std::max(most, distance);
+    EXPECT_LT(node.distance_relative().rbegin()[0], 1e-6);
+  }
+  EXPECT_GT(most, 1e-4);
 }
 
 // ---- Killed nodes ----

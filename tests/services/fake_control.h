@@ -71,6 +71,7 @@ class FakeControl final : public v1::Control::Service {
     return faults_;
   }
   bool Drained() const { return drained_; }
+  int Scattered() const { return scattered_; }
   std::uint64_t Contributions() const { return contributions_; }
   // Adds to the total of the first slot what nobody contributed.
   void Corrupt(std::int64_t uvu) { corruption_ = uvu; }
@@ -153,6 +154,10 @@ class FakeControl final : public v1::Control::Service {
     drained_ = true;
     return grpc::Status::OK;
   }
+  grpc::Status Scatter(grpc::ServerContext*, const v1::ScatterRequest*, v1::ScatterReply*) override {
+    ++scattered_;
+    return grpc::Status::OK;
+  }
   grpc::Status SetFaults(grpc::ServerContext*, const v1::Faults* request, v1::Faults* reply) override {
     const std::lock_guard lock(mutex_);
     faults_ = *request;
@@ -199,6 +204,7 @@ class FakeControl final : public v1::Control::Service {
   std::atomic<std::uint64_t> contributions_{0};
   std::atomic<std::int64_t> corruption_{0};
   std::atomic<bool> drained_{false};
+  std::atomic<int> scattered_{0};
   std::atomic<bool> stopping_{false};
   std::string address_;
   std::unique_ptr<grpc::Server> server_;

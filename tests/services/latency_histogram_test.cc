@@ -74,6 +74,20 @@ TEST(LatencyHistogram, MergeIsTheSameAsRecordingIntoOne) {
   for (const double share : {0.01, 0.5, 0.9, 0.99, 0.999, 1.0}) EXPECT_EQ(even.Quantile(share), all.Quantile(share));
 }
 
+TEST(LatencyHistogram, SinceIsWhatWasRecordedAfterACopy) {
+  LatencyHistogram histogram;
+  for (int i = 0; i < 100; ++i) histogram.Record(50'000);
+  const LatencyHistogram earlier = histogram;
+  EXPECT_EQ(histogram.Since(earlier).Count(), 0u);
+  EXPECT_EQ(histogram.Since(earlier).Quantile(0.99), 0);
+  for (int i = 1; i <= 10; ++i) histogram.Record(i * 100);
+  const LatencyHistogram since = histogram.Since(earlier);
+  EXPECT_EQ(since.Count(), 10u);
+  EXPECT_DOUBLE_EQ(since.MeanUs(), 550);
+  EXPECT_NEAR(static_cast<double>(since.Quantile(0.5)), 500, 5);
+  EXPECT_NEAR(static_cast<double>(since.Quantile(1)), 1'000, 10) << "and not the 50 ms of before";
+}
+
 TEST(LatencyHistogram, OddLatenciesStayInside) {
   LatencyHistogram histogram;
   histogram.Record(-5);

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <future>
+#include <set>
 #include <thread>
 
 #include "services/control_client.h"
@@ -223,6 +224,35 @@ TEST(NodeTest, FaultsNeedPermission) {
   EXPECT_EQ(b->SetFaults(faults).code(), absl::StatusCode::kInvalidArgument);
   faults.set_loss(0.5);
   EXPECT_TRUE(b->SetFaults(faults).ok());
+  EXPECT_EQ(a->Scatter().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+// A scattered swarm finds back, and who looks at it sees every cycle of that.
+TEST(NodeTest, Paper6_ScatteredReplicasFindBackBeforeOnesEyes) {
+  v1::NodeConfig config = Config();
+  config.set_faults(true);
+  const auto node = Serving(config);
+  const auto spread = [&] { return node->Status().drift().relative_spread(); };
+  EXPECT_TRUE(Eventually([&] { return spread() < 1e-6; }));
+  EXPECT_TRUE(Eventually([&] { return node->Shards().measured_cycle() > 0; }));
+  ASSERT_TRUE(node->Scatter().ok());
+  std::set<std::uint64_t> measured;
+  double most = 0;
+  EXPECT_TRUE(Eventually([&] {
+    measured.insert(node->Shards().measured_cycle());
+    most = std::max(most, spread());
+    return most > 0.01 && spread() < 1e-6;
+  })) << most;
+  EXPECT_LT(most, 2);
+  EXPECT_EQ(node->Status().work().scattered(), 1u);
+  EXPECT_GE(measured.size(), 3u);
+  EXPECT_LT(*measured.rbegin() - *measured.begin(), 3 * measured.size()) << "not one in ten";
+  const v1::ShardList shards = node->Shards();
+  for (const v1::Shard& shard : shards.shards()) {
+    ASSERT_EQ(shard.coordinates_size(), 4);
+    EXPECT_GT(shard.coordinates(2).replicas(), 0u);
+    EXPECT_NEAR(shard.coordinates(2).mean(), 100, 1);
+  }
 }
 
 TEST(NodeTest, Spec9_4_DrainRefusesWorkAndEnds) {

@@ -247,6 +247,13 @@ class TestnetCommand : public TestnetTest {
     shard.add_total_uvu(0);
   }
 
+  // A replica that sits where its ledger is.
+  static void AddReplica(FakeControl* control) {
+    v1::Shard* shard = control->shards.mutable_shards(0);
+    shard->set_replicas(1);
+    for (int c = 0; c < 4; ++c) shard->add_coordinates()->set_replicas(1);
+  }
+
   Outcome Do(std::vector<std::string> arguments) const {
     arguments.insert(arguments.begin(), "testnet");
     arguments.insert(arguments.end(), {"--dir", Directory().string()});
@@ -283,6 +290,76 @@ TEST_F(TestnetCommand, PartitionSeversBothWaysAndHealMends) {
   EXPECT_EQ(Testnet::Open(Directory())->SavedFaults(0).severed_size(), 1);
   ASSERT_EQ(Do({"heal"}).exit_code, kExitPassed);
   for (const auto& control : controls_) EXPECT_EQ(control->Faults().severed_size(), 0);
+}
+
+TEST_F(TestnetCommand, ReportIsARunDirectory) {
+  Make(2);
+  for (const auto& control : controls_) control->status.set_micro_nodes(10);
+  for (const auto& control : controls_) AddReplica(control.get());
+  const std::string run = (folder_ / "run").string();
+  const Outcome report = Do({"report", "--for", "500ms", "--out", run});
+  EXPECT_EQ(report.exit_code, kExitPassed) << report.out << report.err;
+  EXPECT_THAT(report.out, ::testing::ContainsRegex("nodes.not_serving +end +max 0 +0 +held"));
+  EXPECT_THAT(report.out, HasSubstr("PASSED: all 4 thresholds held"));
+  for (const char* file : {"summary.json", "timeseries.csv", "report.html"}) {
+    EXPECT_TRUE(fs::exists(fs::path(run) / file)) << file;
+  }
+  const Outcome compared = Lvs({"compare", run, run});
+  EXPECT_EQ(compared.exit_code, kExitPassed) << compared.err;
+  EXPECT_THAT(compared.out, HasSubstr("(testnet"));
+  EXPECT_THAT(compared.out, Not(HasSubstr("state hashes")));
+
+  const Outcome json = Do({"report", "--for", "300ms", "--out", run, "--format", "json"});
+  const nlohmann::json summary = nlohmann::json::parse(json.out);
+  EXPECT_EQ(summary["scenario"], "testnet");
+  EXPECT_EQ(summary["nodes"].size(), 2u);
+  EXPECT_EQ(summary["nodes"][0]["state"], "SERVING");
+}
+
+TEST_F(TestnetCommand, ReportFailsWhereANodeRunsAndDoesNotServe) {
+  Make(2);
+  controls_[1]->status.set_state(v1::SYNCING);
+  for (const auto& control : controls_) AddReplica(control.get());
+  const Outcome report = Do({"report", "--for", "200ms", "--within", "300ms", "--out", (folder_ / "run").string()});
+  EXPECT_EQ(report.exit_code, kExitBreached) << report.out;
+  EXPECT_THAT(report.out, ::testing::ContainsRegex("nodes.not_serving +end +max 0 +1 +BREACHED"));
+}
+
+TEST_F(TestnetCommand, ReportNeedsANodeAndADirectoryOfItsOwn) {
+  Make(1);
+  std::ofstream(folder_ / "thesis.txt") << "years of work";
+  Outcome report = Do({"report", "--out", folder_.string()});
+  EXPECT_EQ(report.exit_code, kExitCouldNotRun);
+  EXPECT_THAT(report.err, HasSubstr("is not empty and is not an earlier run"));
+  ASSERT_EQ(Do({"kill", "0", "--hard"}).exit_code, kExitPassed);
+  report = Do({"report"});
+  EXPECT_EQ(report.exit_code, kExitCouldNotRun);
+  EXPECT_THAT(report.err, HasSubstr("no node of the testnet runs; `lvs testnet start 0`"));
+}
+
+TEST_F(TestnetCommand, LoadWithAReportCoversBoth) {
+  Make(1);
+  AddReplica(controls_[0].get());
+  const std::string run = (folder_ / "run").string();
+  const Outcome load = Do({"load", "--rate", "100", "--for", "1500ms", "--report", run});
+  EXPECT_EQ(load.exit_code, kExitPassed) << load.out << load.err;
+  EXPECT_THAT(load.out, ::testing::ContainsRegex("acknowledged +150\n"));
+  EXPECT_THAT(load.out, ::testing::ContainsRegex("load.not_acknowledged +end +max 0 +0 +held"));
+  std::ifstream file(fs::path(run) / "summary.json");
+  const nlohmann::json summary = nlohmann::json::parse(file);
+  ASSERT_EQ(summary["loads"].size(), 1u);
+  EXPECT_EQ(summary["loads"][0]["acknowledged"], 150);
+  EXPECT_GT(summary["loads"][0]["p99_ms"], 0);
+}
+
+TEST_F(TestnetCommand, ScatterAsksEveryNodeThatRuns) {
+  Make(2);
+  ASSERT_EQ(Do({"kill", "1", "--hard"}).exit_code, kExitPassed);
+  const Outcome scatter = Do({"scatter"});
+  EXPECT_EQ(scatter.exit_code, kExitPassed) << scatter.err;
+  EXPECT_THAT(scatter.out, HasSubstr("scattered the replicas of 1 node"));
+  EXPECT_EQ(controls_[0]->Scattered(), 1);
+  EXPECT_EQ(controls_[1]->Scattered(), 0);
 }
 
 TEST_F(TestnetCommand, StartBringsBackTheFaults) {
@@ -394,6 +471,8 @@ TEST_F(TestnetTest, WrongArguments) {
                                                                                          {"kill", "x"},
                                                                                          {"partition"},
                                                                                          {"load", "--rate", "0"},
+                                                                                         {"up", "--network", "moon"},
+                                                                                         {"report", "--for", "10"},
                                                                                          {"verify"},
                                                                                          {}}) {
     std::vector<std::string> all{"testnet"};
@@ -411,7 +490,8 @@ TEST_F(TestnetTest, WrongArguments) {
 }
 
 TEST(TestnetHelp, EveryHelpShowsAnExample) {
-  for (const char* command : {"up", "status", "kill", "start", "partition", "heal", "load", "verify", "down"}) {
+  for (const char* command :
+       {"up", "status", "kill", "start", "partition", "heal", "scatter", "load", "report", "verify", "down"}) {
     const Outcome help = Lvs({"testnet", command, "--help"});
     EXPECT_EQ(help.exit_code, kExitPassed);
     EXPECT_THAT(help.out, HasSubstr("Example"));

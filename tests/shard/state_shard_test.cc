@@ -183,6 +183,18 @@ TEST(StateShard, Spec7_3DisagreementFallsByTwoPointTwoACycle) {
   }
 }
 
+TEST(StateShard, Paper6ScatteredReplicasFindBack) {
+  LiveShard run(Config(), 2000);
+  for (int n = 0; n < 30; ++n) run.Cycle();
+  const double value = run.Spread(true);
+  EXPECT_LT(run.Spread(false), 1e-3);
+  run.shard().Scatter(run.cycle());
+  EXPECT_NEAR(run.Spread(false), 200 * std::sqrt(2.0 / 12), 5);
+  EXPECT_EQ(run.Spread(true), value) << "values stay on the ledger";
+  for (int n = 0; n < 30; ++n) run.Cycle();
+  EXPECT_LT(run.Spread(false), 1e-3);
+}
+
 // Half of all messages lost, and 2 % of the replicas replaced each cycle from the first one on: those who leave in the
 // first cycles leave words behind that are far off, and have a voice for 130 cycles. That is what is left of the
 // disagreement.
