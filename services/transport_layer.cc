@@ -782,6 +782,7 @@ class TransportLayer::Impl final : public v1::Peering::CallbackService,
   PeerStream::Counts total_;  // of streams that are gone
   RefusalCounts refused_;
   LinkFaults<Late> faults_;
+  std::uint64_t frames_lost_ = 0;  // to those faults
   bool started_ = false;
   bool draining_ = false;
   bool stopped_ = false;
