@@ -360,7 +360,7 @@ CONSTANTS = {
     "new_sessions_per_cycle": ("vaultguard/limits.h", r"kNewSessionsPerCycle = ([\d']+);"),
     "new_sessions_at_once": ("vaultguard/limits.h", r"kNewSessionsAtOnce = 1u << (\d+);"),
     "frame_entries_max": ("vaultguard/limits.h", r"kMaxFrameEntries = ([\d']+);"),
-    "sign_of_life_cycles": ("actors/shard_actor.cc", r"kSignOfLifeCycles = ([\d']+);"),
+    "sign_of_life_cycles": ("shard/ledger_sync.cc", r"kSignOfLifeCycles = ([\d']+);"),
     "halo_refresh_cycles": ("actors/shard_actor.cc", r"kHaloRefreshCycles = ([\d']+);"),
     "strangers_max": ("services/transport_layer.cc", r"kMaxStrangers = ([\d']+);"),
 }
