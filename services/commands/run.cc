@@ -150,8 +150,7 @@ int Run(const RunArguments& arguments, std::ostream& out, std::ostream& err) {
       LoadScenario(arguments.scenario, {.seed = arguments.seed, .cycles = arguments.cycles});
   if (!loaded.ok()) return Fail(err, loaded.status());
   const v1::Scenario& scenario = loaded->scenario;
-  const fs::path directory =
-      arguments.out_directory.empty()
+  const fs::path directory = arguments.out_directory.empty()
                                  ? NewRunDirectory(scenario.name() + "-" + std::to_string(scenario.seed()))
                                  : fs::path(arguments.out_directory);
   if (absl::Status status = PrepareRunDirectory(directory); !status.ok()) {
