@@ -179,6 +179,7 @@ class Emulation {
     summary->set_simd_target(scenario_.rule() == v1::PLAIN ? "none" : shard::SimdTargetInUse());
     summary->set_wall_seconds(wall_s);
     summary->set_startup_seconds(startup_s);
+    if (options_.profile) AddProfile(wall_s, summary);
     summary->set_replica_cycles_per_second(static_cast<double>(measurement_.replica_cycles()) / std::max(wall_s, 1e-9));
     summary->set_micro_node_cycles_per_second(static_cast<double>(measurement_.micro_node_cycles()) /
                                               std::max(wall_s, 1e-9));
@@ -227,6 +228,7 @@ class Emulation {
         config.node = n;
         config.nodes = nodes;
         config.seed = scenario_.seed();
+        config.profile = options_.profile;
         config.last_cycle = scenario_.cycle().count();
         config.replicas = replicas[n][s];
         config.opening_balance_uvu = scenario_.state().opening_balance_uvu();
@@ -340,6 +342,8 @@ class Emulation {
       if (!node->verdict) continue;
       for (const Payload<ShardReport>& shard : node->verdict->shards) {
         for (const Answer& answer : shard->answers) workload_.Take(answer, cycle);
+        // Cycle 0 belongs to the start.
+        for (std::size_t n = 0; cycle > 0 && n < shard::kStages; ++n) stage_ns_[n] += shard->stage_ns[n];
       }
     }
     measurement_.Add(cycle, reports, workload_.accepted_uvu(), timeline_.EndingAt(cycle), report);
@@ -364,6 +368,25 @@ class Emulation {
         for (int p = 0; p < copy->peer_size(); ++p) copy->set_peer(p, copy->peer(p) + offset);
       }
     }
+  }
+
+  // The stages of the shard actors, and what is left of the workers' time: messages between actors, links, population,
+  // workload, and waiting for the slowest.
+  void AddProfile(double wall_s, v1::Summary* summary) const {
+    const double all_s = wall_s * summary->threads();
+    const auto add = [&](std::string_view name, double seconds) {
+      v1::StageTime* stage = summary->add_profile();
+      stage->set_stage(std::string(name));
+      stage->set_seconds(seconds);
+      stage->set_share(seconds / std::max(all_s, 1e-9));
+    };
+    double stages_s = 0;
+    for (std::size_t n = 0; n < shard::kStages; ++n) {
+      const double seconds = static_cast<double>(stage_ns_[n]) * 1e-9;
+      stages_s += seconds;
+      add(shard::Name(static_cast<shard::Stage>(n)), seconds);
+    }
+    add("outside of shards", std::max(0.0, all_s - stages_s));
   }
 
   // One path: nobody is ticked any more, so every mailbox is empty and every actor ends at once.
@@ -401,6 +424,7 @@ class Emulation {
   std::uint64_t alive_ = 0;
   std::vector<std::uint64_t> alive_by_node_ = std::vector<std::uint64_t>(regions_.size());
   std::uint64_t adversaries_ = 0;
+  shard::StageTimes stage_ns_{};  // of all shards since cycle 1
 };
 
 }  // namespace

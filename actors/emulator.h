@@ -35,6 +35,7 @@ struct Progress {
 
 struct EmulationOptions {
   unsigned threads = 0;   // worker threads; 0: one a core
+  bool profile = false;   // the summary says where the workers' time went
   bool realtime = false;  // one cycle every period of wall time instead of as fast as the cores go
   double progress_interval_s = 0.25;
   std::function<void(const Progress&)> on_progress;  // called on the caller's thread; may be empty

@@ -80,6 +80,7 @@ struct ShardReport {
   std::vector<v1::Dot> dots;
   std::uint64_t drains_on_links = 0;  // anomalies raised on peer links
   std::uint64_t entropy_on_links = 0;
+  shard::StageTimes stage_ns{};  // of this cycle, where it is profiled
 };
 
 struct Anomaly {

@@ -1,6 +1,7 @@
 #include "actors/shard_actor.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <deque>
 #include <memory>
@@ -12,6 +13,7 @@
 #include "shard/entropy_engine.h"
 #include "shard/ledger_sync.h"
 #include "shard/random.h"
+#include "shard/stages.h"
 #include "vaultguard/drain_detector.h"
 
 namespace lvs::actors {
@@ -20,6 +22,7 @@ namespace {
 
 using shard::Draw;
 using shard::Frame;
+using shard::Stage;
 using shard::Stream;
 using vaultguard::Refusal;
 
@@ -48,6 +51,32 @@ struct PendingAnswer {
   std::uint32_t needed;
   std::uint64_t expires_cycle;
   std::uint32_t told = 0;  // server nodes that hold it, when last said
+};
+
+// The worker's time, stage by stage.
+class Stopwatch final : public shard::StageWatch {
+ public:
+  void Enter(Stage stage) override { Switch(stage); }
+  // Ends the last stage; the next one begins a cycle.
+  shard::StageTimes Take() {
+    Switch(std::nullopt);
+    return std::exchange(times_ns_, {});
+  }
+
+ private:
+  void Switch(std::optional<Stage> stage) {
+    const auto now = std::chrono::steady_clock::now();
+    if (stage_) {
+      times_ns_[static_cast<std::size_t>(*stage_)] +=
+          static_cast<std::uint64_t>(std::chrono::nanoseconds(now - since_).count());
+    }
+    stage_ = stage;
+    since_ = now;
+  }
+
+  std::optional<Stage> stage_;
+  std::chrono::steady_clock::time_point since_;
+  shard::StageTimes times_ns_{};
 };
 
 class ShardHost : private shard::LedgerSync::Owner {
@@ -84,6 +113,7 @@ class ShardHost : private shard::LedgerSync::Owner {
     auto report = std::make_shared<ShardReport>();
     report->shard = config_.shard.shard;
     report->cycle = tick.cycle;
+    Enter(Stage::kPopulation);
     if (tick.restart) Restart(tick.cycle);
     if (tick.restored != nullptr) {
       for (const shard::LedgerEntry& entry : *tick.restored) shard_->Contribute(entry, tick.cycle);
@@ -95,6 +125,7 @@ class ShardHost : private shard::LedgerSync::Owner {
     }
     for (const RowCommand& command : tick.rows) Apply(command, tick.cycle);
     if (tick.scatter) shard_->Scatter(tick.cycle);
+    Enter(Stage::kFrames);
     if (sync_->Hold(shard_->replicas(), tick.cycle)) waiting_.clear();  // unanswered, so the clients try elsewhere
     sync_->Begin(tick.cycle);
     const shard::SlotAmounts before = shard_->ledger().totals_uvu();
@@ -106,7 +137,8 @@ class ShardHost : private shard::LedgerSync::Owner {
     const std::vector<Dot> dots = PickDots(tick.snapshot_dots);
     // Cycle 0 is the state that was drawn, before the first step.
     if (tick.cycle > 0) {
-      shard_->Advance(tick.cycle, tick.loss, &report->counts);
+      shard_->Advance(tick.cycle, tick.loss, &report->counts, config_.profile ? &watch_ : nullptr);
+      Enter(Stage::kSpeak);
       Attack(config_.seed, tick.cycle, &adversaries_, shard_.get());
       Speak(tick.cycle, out);
     }
@@ -118,6 +150,7 @@ class ShardHost : private shard::LedgerSync::Owner {
       report->handed_over = sync_->HandedOver(tick.cycle);
     }
 
+    Enter(Stage::kMeasure);
     report->counts.step.refused += refused_;
     refused_ = {};
     report->drains_on_links = std::exchange(drains_on_links_, 0);
@@ -137,12 +170,17 @@ class ShardHost : private shard::LedgerSync::Owner {
     }
     report->measure.replicas = shard_->replicas();
     DrawDots(dots, report.get());
+    if (config_.profile) report->stage_ns = watch_.Take();
     return report;
   }
 
   const Wiring& wiring() const { return wiring_; }
 
  private:
+  void Enter(Stage stage) {
+    if (config_.profile) watch_.Enter(stage);
+  }
+
   // ---- The ledger's owner, for the redundancy sync ----
 
   const shard::Ledger& ledger() const override { return shard_->ledger(); }
@@ -487,6 +525,7 @@ class ShardHost : private shard::LedgerSync::Owner {
   float load_ = 0;  // how full the inbox is, 0..1
   std::vector<std::uint32_t> ambassadors_;
   std::vector<AdversaryRow> adversaries_;
+  Stopwatch watch_;
   std::deque<PendingAnswer> waiting_;
   vaultguard::RefusalCounts refused_;
   std::uint64_t told_version_ = 0;  // change up to which the reports have told

@@ -37,6 +37,8 @@ struct ShardActorConfig {
   bool links_change = false;
   // Reports carry the entries that changed, and an answer for each server node that a contribution reached.
   bool tell_changes = false;
+  // Reports say how long each stage took.
+  bool profile = false;
 };
 
 ShardActor SpawnShardActor(caf::actor_system& system, ShardActorConfig config);

@@ -433,8 +433,12 @@ void StateShard::PullNews(std::uint64_t cycle, double loss, CycleCounts* counts)
   }
 }
 
-void StateShard::Advance(std::uint64_t cycle, double loss, CycleCounts* counts) {
+void StateShard::Advance(std::uint64_t cycle, double loss, CycleCounts* counts, StageWatch* watch) {
   if (memory_ == nullptr) return;
+  const auto enter = [watch](Stage stage) {
+    if (watch != nullptr) watch->Enter(stage);
+  };
+  enter(Stage::kLedger);
   OpenBatch(cycle, counts);
 
   StepInput input;
@@ -450,7 +454,9 @@ void StateShard::Advance(std::uint64_t cycle, double loss, CycleCounts* counts) 
     // Rounded towards zero, so that a float never lets a state fall below -T.
     input.floor[slot] = std::nextafter(-static_cast<float>(Vu(settled)), 0.0f);
   }
+  enter(Stage::kDrift);
   DriftStep(config_.shape, config_.drift, input, columns_, &counts->step);
+  enter(Stage::kLedger);
   // Each replica is heard by as many others as it hears: d, or all there are. Those on other server nodes hear it
   // through the frames, which are counted there.
   const double heard_by =
@@ -473,6 +479,7 @@ void StateShard::Advance(std::uint64_t cycle, double loss, CycleCounts* counts) 
     if (Age(meta, cycle) > 0x7000) columns_.SetMeta(row, meta & ~kMetaValid);
   }
 
+  enter(Stage::kOverlay);
   if (!config_.drift.plain) {
     counts->fallback_links += overlay_.Maintain(columns_, config_.shuffle, halo_in_use_, remote_share_, cycle);
   }

@@ -22,6 +22,7 @@
 #include "shard/frame.h"
 #include "shard/ledger.h"
 #include "shard/overlay.h"
+#include "shard/stages.h"
 
 namespace lvs::shard {
 
@@ -108,8 +109,8 @@ class StateShard {
   // Only the first `halo_rows` of the halo are in use from now on, and this share of neighbour slots points there.
   void SetRemote(std::uint32_t halo_rows, double remote_share);
 
-  // One drift cycle over all replicas.
-  void Advance(std::uint64_t cycle, double loss, CycleCounts* counts);
+  // One drift cycle over all replicas. A watch is told of its stages.
+  void Advance(std::uint64_t cycle, double loss, CycleCounts* counts, StageWatch* watch = nullptr);
 
   // Replaces what a row has just published, as an adversary does.
   void OverwriteSaid(std::uint32_t row, const float* state, std::uint32_t meta, std::uint32_t entropy);

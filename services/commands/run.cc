@@ -33,6 +33,7 @@ struct RunArguments {
   std::string format = "table";
   unsigned threads = 0;
   bool realtime = false;
+  bool profile = false;
 };
 
 // Tells how a run goes on, on `err`.
@@ -144,6 +145,24 @@ void CompleteReport(const LoadedScenario& loaded, const RunArguments& arguments,
   JudgeThresholds(loaded.scenario, &report);
 }
 
+// Longest first.
+void PrintProfile(const v1::Summary& summary, std::ostream& out) {
+  if (summary.profile().empty()) return;
+  std::vector<v1::StageTime> stages(summary.profile().begin(), summary.profile().end());
+  std::stable_sort(stages.begin(), stages.end(),
+                   [](const v1::StageTime& a, const v1::StageTime& b) { return a.seconds() > b.seconds(); });
+  const double replica_cycles = summary.replica_cycles_per_second() * summary.wall_seconds();
+  Rows rows{{"stage", "seconds", "share", "ns a replica cycle"}};
+  for (const v1::StageTime& stage : stages) {
+    rows.push_back({stage.stage(), Short(stage.seconds(), "%.3f"), Short(100 * stage.share(), "%.1f") + "%",
+                    Short(stage.seconds() * 1e9 / std::max(replica_cycles, 1.0))});
+  }
+  out << "\n"
+      << Count(summary.threads(), "thread") << " for " << Short(summary.wall_seconds()) << " s; started in "
+      << Short(summary.startup_seconds()) << " s\n";
+  PrintTable(out, rows, "  ");
+}
+
 int Run(const RunArguments& arguments, std::ostream& out, std::ostream& err) {
   if (absl::Status status = shard::SelectSimdTarget(arguments.simd); !status.ok()) return Fail(err, status);
   const absl::StatusOr<LoadedScenario> loaded =
@@ -174,6 +193,7 @@ int Run(const RunArguments& arguments, std::ostream& out, std::ostream& err) {
   actors::EmulationOptions options;
   options.threads = arguments.threads;
   options.realtime = arguments.realtime;
+  options.profile = arguments.profile;
   options.progress_interval_s = progress.IntervalSeconds();
   options.on_progress = [&](const actors::Progress& now) { progress.Print(now, run_s); };
   options.stop = &InterruptGuard::Flag();
@@ -188,6 +208,7 @@ int Run(const RunArguments& arguments, std::ostream& out, std::ostream& err) {
     out << SummaryJson(summary) << std::endl;
   } else {
     PrintVerdict(summary, directory, out);
+    PrintProfile(summary, out);
     out << std::flush;
   }
   if (!written.ok()) {
@@ -224,6 +245,7 @@ void AddRun(CLI::App& app, Commands& commands) {
                   "Run directory: new, empty, or an earlier run to replace (default: runs/NAME-SEED-TIME)")
       ->option_text("DIR");
   run->add_flag("--realtime", arguments.realtime, "One cycle a period of wall time, instead of as fast as possible");
+  run->add_flag("--profile", arguments.profile, "Say where the time went, stage by stage");
   run->add_option("--threads", arguments.threads, "Worker threads, 1 to 256 (default: one a core)")
       ->check(CLI::Range(1, 256))
       ->option_text("N");
@@ -238,6 +260,7 @@ void AddRun(CLI::App& app, Commands& commands) {
       "  lvs run phase2\n"
       "  lvs run my.yaml --seed 8 --out runs/mine\n"
       "  lvs run phase2 --format json | jq .ledger\n"
+      "  lvs run scale --profile\n"
       "\nThe state at the end depends on the scenario, --seed and --cycles, and on nothing else.\n"
       "Ctrl-C ends the run after the current cycle with a partial report; a second one kills.\n"
       "\nExit codes: 0 passed, 1 could not run or interrupted, 2 wrong arguments or scenario, 99 a threshold "

@@ -1,9 +1,11 @@
 // What a caller of Emulate sees: progress, stopping, real time, the budget.
 #include "actors/emulator.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <string>
 #include <vector>
 
 #include "tests/end_to_end/runs.h"
@@ -45,6 +47,31 @@ TEST(Emulator, ProgressDoesNotChangeTheRun) {
   options.on_progress = [&](const actors::Progress&) { ++calls; };
   EXPECT_EQ(Emulated(Network(), options).summary().state_hash(), Emulated(Network()).summary().state_hash());
   EXPECT_EQ(calls, 300);
+}
+
+TEST(Emulator, Arch7_AProfileSaysWhereTheTimeWentAndChangesNothing) {
+  actors::EmulationOptions options;
+  options.profile = true;
+  options.threads = 2;
+  const v1::Summary profiled = Emulated(Network(), options).summary();
+  const v1::Summary plain = Emulated(Network()).summary();
+  EXPECT_EQ(profiled.state_hash(), plain.state_hash());
+  EXPECT_TRUE(plain.profile().empty());
+
+  std::vector<std::string> stages;
+  double seconds = 0;
+  double share = 0;
+  for (const v1::StageTime& stage : profiled.profile()) {
+    stages.push_back(stage.stage());
+    EXPECT_GT(stage.seconds(), 0) << stage.stage();
+    seconds += stage.seconds();
+    share += stage.share();
+  }
+  EXPECT_THAT(stages, testing::ElementsAre("population", "frames in", "ledger news", "drift kernel", "overlay",
+                                           "frames out", "measure", "outside of shards"));
+  // All of the workers' time, and no more: nothing is counted twice.
+  EXPECT_NEAR(seconds, 2 * profiled.wall_seconds(), 1e-6);
+  EXPECT_NEAR(share, 1, 1e-6);
 }
 
 TEST(Emulator, StopsAfterTheCurrentCycle) {
