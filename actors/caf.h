@@ -2,9 +2,11 @@
 // configuration values, unsafe message types) is used through the names below and nowhere else.
 #pragma once
 
+#include <algorithm>
 #include <caf/all.hpp>
 #include <chrono>
 #include <cstdint>
+#include <thread>
 
 namespace lvs::actors {
 
@@ -23,6 +25,7 @@ struct SchedulerOptions {
 // its work stealing is quadratic in spawn bursts.
 class System {
  public:
+  static unsigned OneACore() { return std::max(1u, std::thread::hardware_concurrency()); }
   explicit System(const SchedulerOptions& options) : config_(options), system_(config_) {}
   caf::actor_system& operator*() { return system_; }
 
@@ -31,7 +34,9 @@ class System {
     explicit Config(const SchedulerOptions& options) {
       set("scheduler.policy", caf::atom("sharing"));
       set("scheduler.max-throughput", std::size_t{64});
-      if (options.threads > 0) set("scheduler.max-threads", std::size_t{options.threads});
+      // CAF's default is four workers or more, also where there are fewer cores: they would push each other's shards
+      // out of the caches.
+      set("scheduler.max-threads", std::size_t{options.threads > 0 ? options.threads : OneACore()});
     }
   };
   Config config_;

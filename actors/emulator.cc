@@ -175,7 +175,7 @@ class Emulation {
     summary->set_micro_nodes(scenario_.population().micro_nodes());
     summary->set_shards(scenario_.state().shards());
     summary->set_server_nodes(Nodes());
-    summary->set_threads(options_.threads == 0 ? std::thread::hardware_concurrency() : options_.threads);
+    summary->set_threads(options_.threads == 0 ? System::OneACore() : options_.threads);
     summary->set_simd_target(scenario_.rule() == v1::PLAIN ? "none" : shard::SimdTargetInUse());
     summary->set_wall_seconds(wall_s);
     summary->set_startup_seconds(startup_s);

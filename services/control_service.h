@@ -1,8 +1,8 @@
 // The control service over gRPC (control.proto): what tools and clients call. Each call is one of the functions that
 // the node gives.
 //
-// Who contributes need not be who operates: Drain and SetFaults are taken only from this machine, over loopback, with
-// TLS or without. Elsewhere they end with PERMISSION_DENIED, which says how to go about it.
+// Who contributes need not be who operates: Drain is taken only from this machine, over loopback, with TLS or without.
+// Elsewhere it ends with PERMISSION_DENIED, which says how to go about it.
 #pragma once
 
 #include <chrono>

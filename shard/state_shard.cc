@@ -6,9 +6,9 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <numeric>
 #include <utility>
 
+#include "shard/column_sums.h"
 #include "shard/random.h"
 
 namespace lvs::shard {
@@ -24,11 +24,30 @@ constexpr int kOfferSearch = 64;
 
 std::size_t RoundUp(std::size_t n) { return (n + kRowAlign - 1) / kRowAlign * kRowAlign; }
 
-// Sums in double precision, eight rows side by side: the same order, and so the same bits, on every processor.
-using Lanes = std::array<double, 8>;
-static_assert(kRowAlign % 8 == 0);
-constexpr std::uint64_t kAllAlive = 0x0101010101010101ull * kAlive;
-double Total(const Lanes& lanes) { return std::accumulate(lanes.begin(), lanes.end(), 0.0); }
+// Rows that are weighed and summed at a time.
+constexpr std::size_t kBlock = 512;
+static_assert(kRowAlign % kSumLanes == 0 && kBlock % kSumLanes == 0);
+
+// Weight 1 for each row whose flags, of those in `mask`, are the wanted ones, 0 for the others. Returns how many count.
+std::size_t Weigh(const std::uint8_t* flags, std::size_t rows, std::uint8_t mask, std::uint8_t wanted, double* weight) {
+  constexpr std::uint64_t kEachByte = 0x0101010101010101ull;
+  std::size_t counted = 0;
+  for (std::size_t row = 0; row < rows; row += 8) {
+    std::uint64_t eight;
+    std::memcpy(&eight, flags + row, sizeof(eight));
+    if ((eight & kEachByte * mask) == kEachByte * wanted) {
+      std::fill_n(weight + row, 8, 1.0);
+      counted += 8;
+      continue;
+    }
+    for (std::size_t n = row; n < row + 8; ++n) {
+      const bool counts = (flags[n] & mask) == wanted;
+      weight[n] = counts ? 1.0 : 0.0;
+      counted += counts ? 1 : 0;
+    }
+  }
+  return counted;
+}
 
 double Vu(std::int64_t uvu) { return static_cast<double>(uvu) / static_cast<double>(kMicroPerVu); }
 
@@ -492,17 +511,14 @@ void StateShard::OverwriteSaid(std::uint32_t row, const float* state, std::uint3
 double StateShard::MeanDriftVu(int slot) const {
   if (replicas_ == 0) return 0;
   const float* v = columns_.state + static_cast<std::size_t>(slot) * columns_.stride;
-  Lanes sum{};
-  for (std::size_t row = columns_.first_local; row < columns_.end; row += sum.size()) {
-    std::uint64_t flags;
-    std::memcpy(&flags, columns_.flags + row, sizeof(flags));
-    if ((flags & kAllAlive) == kAllAlive) {
-      for (std::size_t lane = 0; lane < sum.size(); ++lane) sum[lane] += static_cast<double>(v[row + lane]);
-    } else {
-      for (std::size_t lane = 0; lane < sum.size(); ++lane) sum[lane] += Alive(row + lane) ? v[row + lane] : 0.0;
-    }
+  double weight[kBlock];
+  ColumnSums sums;
+  for (std::size_t first = columns_.first_local; first < columns_.end; first += kBlock) {
+    const std::size_t rows = std::min(kBlock, columns_.end - first);
+    Weigh(columns_.flags + first, rows, kAlive, kAlive, weight);
+    AddRows(v + first, weight, rows, 0, 0, &sums);
   }
-  return Total(sum) / replicas_;
+  return Total(sums.distance) / replicas_;
 }
 
 void StateShard::Repin() {
@@ -541,61 +557,61 @@ std::int64_t StateShard::LacksUvu(std::uint64_t missing, std::size_t slot) const
 
 void StateShard::MeasureHonest(Measure* measure) const {
   measure->replicas = replicas_;
-  const auto honest = [this](std::size_t row) { return (columns_.flags[row] & (kAlive | kAdversary)) == kAlive; };
   std::size_t pivot_row = columns_.first_local;
-  while (pivot_row < columns_.end && !honest(pivot_row)) ++pivot_row;
-  if (pivot_row < columns_.end) MeasureMoments(pivot_row, measure);
+  while (pivot_row < columns_.end && (columns_.flags[pivot_row] & (kAlive | kAdversary)) != kAlive) ++pivot_row;
+  // About a pivot, so that a spread of 1e-6 around 100 is not lost in the squares.
+  const auto pivot = [&](std::size_t dim) {
+    return pivot_row < columns_.end ? static_cast<double>(columns_.state[dim * columns_.stride + pivot_row]) : 0.0;
+  };
+  const auto slots = static_cast<std::size_t>(config_.shape.value_slots);
+  double weight[kBlock];
+  std::size_t honest = 0;
+  std::array<ColumnSums, vaultguard::kMaxDimensions> sums{};
+  for (std::size_t first = columns_.first_local; first < columns_.end; first += kBlock) {
+    const std::size_t rows = std::min(kBlock, columns_.end - first);
+    honest += Weigh(columns_.flags + first, rows, kAlive | kAdversary, kAlive, weight);
+    // Batches that a replica does not know are missing from its ledger, and so from its state.
+    bool news = false;
+    for (std::size_t row = first; row < first + rows && outstanding_ != 0; ++row) {
+      news |= Alive(row) && (outstanding_ & ~known_[row]) != 0;
+    }
+    for (std::size_t dim = 0; dim < static_cast<std::size_t>(dims_); ++dim) {
+      const Lanes worst = sums[dim].worst;
+      const double lacked_vu = dim < slots ? Vu(pending_.gained_uvu[dim]) : 0;
+      AddRows(columns_.state + dim * columns_.stride + first, weight, rows, pivot(dim), lacked_vu, &sums[dim]);
+      if (dim >= slots || !news) continue;
+      sums[dim].worst = worst;
+      MeasureBehind(first, rows, dim, measure);
+    }
+  }
+  for (std::size_t dim = 0; dim < static_cast<std::size_t>(dims_) && honest > 0; ++dim) {
+    const auto n = static_cast<double>(honest);
+    const double distance = Total(sums[dim].distance);
+    measure->moments[dim] = {n, pivot(dim) + distance / n,
+                             std::max(0.0, Total(sums[dim].squares) - distance * distance / n)};
+  }
   if (config_.drift.plain) {
+    measure->worst_value_vu = 0;
+    measure->behind_uvu = {};
     MeasurePlain(measure);
     return;
   }
-  // Batches that a replica does not know are missing from its ledger, and so from its state.
-  for (int c = 0; c < config_.shape.value_slots; ++c) {
-    const auto slot = static_cast<std::size_t>(c);
-    const float* x = columns_.state + slot * columns_.stride;
-    for (std::size_t row = columns_.first_local; row < columns_.end; ++row) {
-      if (!Alive(row)) continue;
-      const std::int64_t behind = LacksUvu(outstanding_ & ~known_[row], slot);
-      measure->behind_uvu[slot] = std::max(measure->behind_uvu[slot], behind);
-      if (honest(row))
-        measure->worst_value_vu = std::max(measure->worst_value_vu, std::abs(static_cast<double>(x[row]) - Vu(behind)));
-    }
+  for (std::size_t slot = 0; slot < slots; ++slot) {
+    measure->worst_value_vu = std::max(measure->worst_value_vu, Largest(sums[slot].worst));
+    // What waits for the next batch, nobody knows yet.
+    if (replicas_ > 0) measure->behind_uvu[slot] = std::max(measure->behind_uvu[slot], pending_.gained_uvu[slot]);
   }
 }
 
-// Count, mean and squared distances of every coordinate, about a pivot: a spread of 1e-6 around 100 is not lost in the
-// squares. A block of rows at a time, so that who is honest is asked once.
-void StateShard::MeasureMoments(std::size_t pivot_row, Measure* measure) const {
-  constexpr std::size_t kBlock = 512;
-  double weight[kBlock];
-  Lanes count{};
-  std::array<Lanes, vaultguard::kMaxDimensions> sum{};
-  std::array<Lanes, vaultguard::kMaxDimensions> squares{};
-  for (std::size_t first = columns_.first_local; first < columns_.end; first += kBlock) {
-    const std::size_t rows = std::min(kBlock, columns_.end - first);
-    for (std::size_t n = 0; n < rows; ++n) {
-      weight[n] = (columns_.flags[first + n] & (kAlive | kAdversary)) == kAlive ? 1.0 : 0.0;
-      count[n % count.size()] += weight[n];
-    }
-    for (int c = 0; c < dims_; ++c) {
-      const auto dim = static_cast<std::size_t>(c);
-      const float* x = columns_.state + dim * columns_.stride;
-      const double pivot = x[pivot_row];
-      for (std::size_t n = 0; n < rows; n += count.size()) {
-        for (std::size_t lane = 0; lane < count.size(); ++lane) {
-          const double d = (x[first + n + lane] - pivot) * weight[n + lane];
-          sum[dim][lane] += d;
-          squares[dim][lane] += d * d;
-        }
-      }
-    }
-  }
-  const double n = Total(count);
-  for (int c = 0; c < dims_; ++c) {
-    const auto dim = static_cast<std::size_t>(c);
-    const double total = Total(sum[dim]);
-    const double pivot = columns_.state[dim * columns_.stride + pivot_row];
-    measure->moments[dim] = {n, pivot + total / n, std::max(0.0, Total(squares[dim]) - total * total / n)};
+// Row by row, where some lack batches.
+void StateShard::MeasureBehind(std::size_t first, std::size_t rows, std::size_t slot, Measure* measure) const {
+  const float* x = columns_.state + slot * columns_.stride;
+  for (std::size_t row = first; row < first + rows; ++row) {
+    if (!Alive(row)) continue;
+    const std::int64_t behind = LacksUvu(outstanding_ & ~known_[row], slot);
+    measure->behind_uvu[slot] = std::max(measure->behind_uvu[slot], behind);
+    if ((columns_.flags[row] & kAdversary) != 0) continue;
+    measure->worst_value_vu = std::max(measure->worst_value_vu, std::abs(static_cast<double>(x[row]) - Vu(behind)));
   }
 }
 

@@ -160,7 +160,7 @@ class StateShard {
   // Gives the batch to every replica that lacks it, by a direct copy (redundancy sync), and frees its bit.
   void SyncStragglers(int bit, CycleCounts* counts);
   void FirstState(std::uint32_t row, std::uint64_t cycle);
-  void MeasureMoments(std::size_t pivot_row, Measure* measure) const;
+  void MeasureBehind(std::size_t first, std::size_t rows, std::size_t slot, Measure* measure) const;
   void MeasurePlain(Measure* measure) const;
   // Micro-VU of the ledger that a replica lacks which does not know these batches, nor what waits for the next one.
   std::int64_t LacksUvu(std::uint64_t missing, std::size_t slot) const;

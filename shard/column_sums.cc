@@ -1,0 +1,57 @@
+#include "shard/column_sums.h"
+
+#include <algorithm>
+#include <numeric>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "shard/column_sums.cc"
+#include <hwy/foreach_target.h>
+// foreach_target must come before highway.h.
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace lvs::shard::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+void AddRows(const float* x, const double* weight, std::size_t rows, double pivot, double target, ColumnSums* sums) {
+  const hn::CappedTag<double, kSumLanes> d;
+  const hn::Rebind<float, decltype(d)> f;
+  const std::size_t lanes = hn::Lanes(d);
+  const auto pivots = hn::Set(d, pivot);
+  const auto targets = hn::Set(d, target);
+  for (std::size_t part = 0; part < kSumLanes; part += lanes) {
+    auto distance = hn::Load(d, sums->distance.data() + part);
+    auto squares = hn::Load(d, sums->squares.data() + part);
+    auto worst = hn::Load(d, sums->worst.data() + part);
+    for (std::size_t row = part; row < rows; row += kSumLanes) {
+      const auto value = hn::PromoteTo(d, hn::LoadU(f, x + row));
+      const auto counts = hn::LoadU(d, weight + row);
+      const auto away = hn::Mul(hn::Sub(value, pivots), counts);
+      distance = hn::Add(distance, away);
+      squares = hn::Add(squares, hn::Mul(away, away));
+      worst = hn::Max(worst, hn::Mul(hn::Abs(hn::Sub(value, targets)), counts));
+    }
+    hn::Store(distance, d, sums->distance.data() + part);
+    hn::Store(squares, d, sums->squares.data() + part);
+    hn::Store(worst, d, sums->worst.data() + part);
+  }
+}
+
+}  // namespace lvs::shard::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace lvs::shard {
+
+HWY_EXPORT(AddRows);
+
+void AddRows(const float* x, const double* weight, std::size_t rows, double pivot, double target, ColumnSums* sums) {
+  HWY_DYNAMIC_DISPATCH(AddRows)(x, weight, rows, pivot, target, sums);
+}
+
+double Total(const Lanes& lanes) { return std::accumulate(lanes.begin(), lanes.end(), 0.0); }
+double Largest(const Lanes& lanes) { return *std::max_element(lanes.begin(), lanes.end()); }
+
+}  // namespace lvs::shard
+#endif  // HWY_ONCE
