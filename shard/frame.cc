@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
 
 namespace lvs::shard {
 
@@ -153,9 +156,18 @@ std::size_t EncodedSize(const Frame& frame) {
 Frame Coalesce(const Frame& older, Frame newer) {
   if (older.shard != newer.shard || older.sender != newer.sender) return newer;
   if (older.news_to != older.news_from && newer.news_from > older.news_from) {
-    const bool follows = newer.news_from == older.news_to;
-    if (follows && older.entries.size() + newer.entries.size() <= vaultguard::kMaxFrameEntries) {
-      newer.entries.insert(newer.entries.begin(), older.entries.begin(), older.entries.end());
+    // News that was told again from a later point on overlaps: then the newer word on a session is the one that counts.
+    std::vector<LedgerEntry> entries = older.entries;
+    if (newer.news_from < older.news_to) {
+      absl::flat_hash_set<std::pair<std::uint64_t, std::uint64_t>> said_again;
+      for (const LedgerEntry& entry : newer.entries) said_again.emplace(entry.session.high, entry.session.low);
+      std::erase_if(entries, [&](const LedgerEntry& entry) {
+        return said_again.contains({entry.session.high, entry.session.low});
+      });
+    }
+    const bool meet = newer.news_from <= older.news_to && older.news_to <= newer.news_to;
+    if (meet && entries.size() + newer.entries.size() <= vaultguard::kMaxFrameEntries) {
+      newer.entries.insert(newer.entries.begin(), entries.begin(), entries.end());
       newer.news_from = older.news_from;
     } else {
       newer.entries = older.entries;

@@ -52,8 +52,8 @@ v1::Frame ToProto(const Frame& frame);
 absl::StatusOr<Frame> FromProto(const v1::Frame& proto);
 
 // What to say instead of `older`, which was not said yet, and `newer`: one frame, as new as `newer`, with the ledger
-// news of both where they follow on each other and fit, and else with that of the older, so that news moves on however
-// slow the link is. Rows that only the older one had are kept.
+// news of both where they follow on each other or overlap, and fit, and else with that of the older, so that news moves
+// on however slow the link is. Rows that only the older one had are kept.
 Frame Coalesce(const Frame& older, Frame newer);
 
 // Bytes of the serialised lvs.v1.Frame, without making one.

@@ -298,6 +298,24 @@ TEST(Coalesce, Spec12_OnASlowLinkNewsStillMovesOn) {
   EXPECT_EQ(waiting.news_to, 2 * kStep);
 }
 
+// While a frame waits, an earlier one is acknowledged and the sender goes back to there: what it says from then on must
+// not be thrown away as if something were missing before it.
+TEST(Coalesce, Spec12_NewsSaidAgainFromTheMiddleIsJoined) {
+  const Frame both = Coalesce(Waiting(3, 9, {}, 10), Waiting(5, 12, {}, 20));
+  EXPECT_EQ(both.news_from, 3u);
+  EXPECT_EQ(both.news_to, 12u);
+  ASSERT_EQ(both.entries.size(), 9u);
+  for (std::uint64_t n = 0; n < 9; ++n) EXPECT_EQ(both.entries[n].session.high, n + 4) << "in order, each once";
+  const Frame next = Coalesce(both, Waiting(12, 13, {}, 30));
+  EXPECT_EQ(next.news_from, 3u);
+  EXPECT_EQ(next.news_to, 13u);
+
+  const Frame older_has_more = Coalesce(Waiting(3, 9, {}, 10), Waiting(5, 8, {}, 20));
+  EXPECT_EQ(older_has_more.news_from, 3u);
+  EXPECT_EQ(older_has_more.news_to, 9u);
+  EXPECT_EQ(older_has_more.entries.size(), 6u);
+}
+
 TEST(Coalesce, Spec10_NewsSaidAgainFromTheBeginningReplacesAll) {
   const Frame again = Coalesce(Waiting(5, 9, {}, 0), Waiting(0, 3, {}, 0));
   EXPECT_EQ(again.news_from, 0u);
