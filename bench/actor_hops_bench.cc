@@ -73,9 +73,12 @@ void ActorRound(benchmark::State& state) {
   const std::int64_t actors = state.range(0);
   System system({.threads = static_cast<unsigned>(state.range(1))});
   std::shared_ptr<Latch> latch;
-  const caf::actor monitor = (*system).spawn([&latch](caf::event_based_actor*) -> caf::behavior {
-    return {[&latch](const Payload<ShardReport>&) { latch->Down(); }};
-  });
+  // With an argument: CAF 0.17 binds a null reference where a function has none.
+  const caf::actor monitor = (*system).spawn(
+      [](caf::event_based_actor*, std::shared_ptr<Latch>* waiting) -> caf::behavior {
+        return {[waiting](const Payload<ShardReport>&) { (*waiting)->Down(); }};
+      },
+      &latch);
   std::vector<caf::actor> shards;
   for (std::int64_t n = 0; n < actors; ++n) {
     shards.push_back((*system).spawn(
