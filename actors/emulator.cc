@@ -432,15 +432,13 @@ class Emulation {
 ResourceBudget EstimateBudget(const v1::Scenario& scenario) {
   const std::uint64_t nodes = std::max<std::uint64_t>(1, scenario.population().regions_size());
   const std::uint64_t shards = scenario.state().shards();
-  const auto dims = static_cast<std::uint64_t>(ShapeOf(scenario).dimensions());
   ResourceBudget budget;
   budget.replicas = std::uint64_t{scenario.population().micro_nodes()} *
                     std::min<std::uint64_t>(scenario.population().shards_per_node(), shards);
   budget.shard_actors = nodes * shards;
   budget.link_actors = nodes * (nodes - 1);
-  // Columns of a replica (shard/drift_core.h), bookkeeping of a micro-node, and what a process and its actors take
-  // anyway.
-  const std::uint64_t replica_bytes = 8 * dims + 29 + 5 * scenario.drift().peers();
+  // A replica and its row in the population; a micro-node; and what a process and its actors take anyway.
+  const std::uint64_t replica_bytes = shard::StateShard::ReplicaBytes(ShapeOf(scenario));
   budget.resident_bytes = budget.replicas * (replica_bytes + 8) +
                           std::uint64_t{scenario.population().micro_nodes()} * 20 + budget.shard_actors * 32'768 +
                           20'000'000;

@@ -156,10 +156,10 @@ class ShardHost : private shard::LedgerSync::Owner {
     report->drains_on_links = std::exchange(drains_on_links_, 0);
     report->entropy_on_links = std::exchange(entropy_on_links_, 0);
     report->total_uvu = shard_->ledger().totals_uvu();
-    for (int s = 0; s < config_.shard.shape.value_slots; ++s) {
-      const double drift_vu = std::clamp(shard_->MeanDriftVu(s), -1e12, 1e12);
-      report->effective_uvu +=
-          report->total_uvu[static_cast<std::size_t>(s)] + static_cast<std::int64_t>(drift_vu * 1e6);
+    const auto mean_drift_vu = shard_->MeanDriftVu();
+    for (std::size_t s = 0; s < static_cast<std::size_t>(config_.shard.shape.value_slots); ++s) {
+      const double drift_vu = std::clamp(mean_drift_vu[s], -1e12, 1e12);
+      report->effective_uvu += report->total_uvu[s] + static_cast<std::int64_t>(drift_vu * 1e6);
     }
     report->synced = sync_->Synced(tick.cycle);
     report->measured = tick.measure;

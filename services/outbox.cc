@@ -13,20 +13,13 @@ using shard::Frame;
 template <typename Keep>
 Frame WithRows(const Frame& frame, const Keep& keep) {
   Frame out = frame;
-  const std::size_t dims = frame.halo_row.empty() ? 0 : frame.diff.size() / frame.halo_row.size();
   out.halo_row.clear();
   out.published_cycle.clear();
   out.drift_weight.clear();
   out.entropy.clear();
   out.diff.clear();
   for (std::size_t n = 0; n < frame.halo_row.size(); ++n) {
-    if (!keep(frame.halo_row[n])) continue;
-    out.halo_row.push_back(frame.halo_row[n]);
-    out.published_cycle.push_back(frame.published_cycle[n]);
-    out.drift_weight.push_back(frame.drift_weight[n]);
-    out.entropy.push_back(frame.entropy[n]);
-    out.diff.insert(out.diff.end(), frame.diff.begin() + static_cast<std::ptrdiff_t>(n * dims),
-                    frame.diff.begin() + static_cast<std::ptrdiff_t>((n + 1) * dims));
+    if (keep(frame.halo_row[n])) shard::AppendRow(frame, n, &out);
   }
   return out;
 }

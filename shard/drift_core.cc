@@ -617,10 +617,7 @@ void PlainStep(const Shape& shape, const DriftParameters& p, const StepInput& in
     ++counts->updated;
     ++counts->published;
     ++counts->packets;
-    float* says = out->rows + out->groups * col.said_words;
-    std::copy_n(next, dims, says);
-    says[col.said_words - 2] = std::bit_cast<float>(Meta(in.cycle, 255));
-    says[col.said_words - 1] = std::bit_cast<float>(word);
+    WriteSaid(out->rows + out->groups * col.said_words, dims, next, Meta(in.cycle, 255), word);
     out->first_row[out->groups++] = static_cast<std::uint32_t>(row);
   }
 }

@@ -100,6 +100,13 @@ constexpr std::uint8_t TrustOf(std::uint32_t link) { return static_cast<std::uin
 constexpr std::size_t SaidWords(int dimensions) { return static_cast<std::size_t>(dimensions) + 2; }
 inline constexpr std::size_t kSaidPadding = 4;
 
+// Writes what a row says: the one place that knows the order of its words, beside the kernel.
+inline void WriteSaid(float* row, int dimensions, const float* state, std::uint32_t meta, std::uint32_t entropy) {
+  float* const words = std::copy_n(state, dimensions, row);
+  words[0] = std::bit_cast<float>(meta);
+  words[1] = std::bit_cast<float>(entropy);
+}
+
 // Pointers into a state shard's memory; every column is kRowAlign-aligned by element.
 struct Columns {
   std::size_t stride = 0;
@@ -119,9 +126,7 @@ struct Columns {
   std::uint32_t Meta(std::size_t row) const { return std::bit_cast<std::uint32_t>(Said(row)[said_words - 2]); }
   std::uint32_t Entropy(std::size_t row) const { return std::bit_cast<std::uint32_t>(Said(row)[said_words - 1]); }
   void Say(std::size_t row, int dimensions, const float* state_now, std::uint32_t meta, std::uint32_t entropy) const {
-    std::copy_n(state_now, dimensions, said + row * said_words);
-    SetMeta(row, meta);
-    said[row * said_words + said_words - 1] = std::bit_cast<float>(entropy);
+    WriteSaid(said + row * said_words, dimensions, state_now, meta, entropy);
   }
   void SetMeta(std::size_t row, std::uint32_t meta) const {
     said[row * said_words + said_words - 2] = std::bit_cast<float>(meta);

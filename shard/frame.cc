@@ -153,45 +153,49 @@ std::size_t EncodedSize(const Frame& frame) {
   return size + Delimited(8 * frame.bucket_digest.size(), 2);
 }
 
+void AppendRow(const Frame& from, std::size_t n, Frame* to) {
+  const std::size_t dims = from.diff.size() / from.halo_row.size();
+  to->halo_row.push_back(from.halo_row[n]);
+  to->published_cycle.push_back(from.published_cycle[n]);
+  to->drift_weight.push_back(from.drift_weight[n]);
+  to->entropy.push_back(from.entropy[n]);
+  const float* diff = from.diff.data() + n * dims;
+  to->diff.insert(to->diff.end(), diff, diff + dims);
+}
+
 Frame Coalesce(const Frame& older, Frame newer) {
   if (older.shard != newer.shard || older.sender != newer.sender) return newer;
   if (older.news_to != older.news_from && newer.news_from > older.news_from) {
-    // News that was told again from a later point on overlaps: then the newer word on a session is the one that counts.
-    std::vector<LedgerEntry> entries = older.entries;
-    if (newer.news_from < older.news_to) {
+    const bool meet = newer.news_from <= older.news_to && older.news_to <= newer.news_to;
+    std::vector<LedgerEntry> both = older.entries;
+    if (meet && newer.news_from < older.news_to) {
+      // It was told again from there on: the newer word on a session is the one that counts.
       absl::flat_hash_set<std::pair<std::uint64_t, std::uint64_t>> said_again;
       for (const LedgerEntry& entry : newer.entries) said_again.emplace(entry.session.high, entry.session.low);
-      std::erase_if(entries, [&](const LedgerEntry& entry) {
+      std::erase_if(both, [&](const LedgerEntry& entry) {
         return said_again.contains({entry.session.high, entry.session.low});
       });
     }
-    const bool meet = newer.news_from <= older.news_to && older.news_to <= newer.news_to;
-    if (meet && entries.size() + newer.entries.size() <= vaultguard::kMaxFrameEntries) {
-      newer.entries.insert(newer.entries.begin(), entries.begin(), entries.end());
-      newer.news_from = older.news_from;
+    if (meet && both.size() + newer.entries.size() <= vaultguard::kMaxFrameEntries) {
+      both.insert(both.end(), newer.entries.begin(), newer.entries.end());
+      newer.entries = std::move(both);
     } else {
       newer.entries = older.entries;
-      newer.news_from = older.news_from;
       newer.news_to = older.news_to;
     }
+    newer.news_from = older.news_from;
   }
   if (newer.correction == Correction::kNone) {
     newer.correction = older.correction;
     newer.correction_buckets = older.correction_buckets;
   }
   if (newer.bucket_digest.empty()) newer.bucket_digest = older.bucket_digest;
-  const std::size_t dims = older.halo_row.empty() ? 0 : older.diff.size() / older.halo_row.size();
   const std::size_t said = newer.halo_row.size();
   for (std::size_t n = 0; n < older.halo_row.size(); ++n) {
     const auto end = newer.halo_row.begin() + static_cast<std::ptrdiff_t>(said);
     if (newer.halo_row.size() >= vaultguard::kMaxFrameRows) break;
     if (std::find(newer.halo_row.begin(), end, older.halo_row[n]) != end) continue;
-    newer.halo_row.push_back(older.halo_row[n]);
-    newer.published_cycle.push_back(older.published_cycle[n]);
-    newer.drift_weight.push_back(older.drift_weight[n]);
-    newer.entropy.push_back(older.entropy[n]);
-    const float* diff = older.diff.data() + n * dims;
-    newer.diff.insert(newer.diff.end(), diff, diff + dims);
+    AppendRow(older, n, &newer);
   }
   return newer;
 }

@@ -51,6 +51,9 @@ struct Frame {
 v1::Frame ToProto(const Frame& frame);
 absl::StatusOr<Frame> FromProto(const v1::Frame& proto);
 
+// Appends row `n` of one frame to another of the same shape.
+void AppendRow(const Frame& from, std::size_t n, Frame* to);
+
 // What to say instead of `older`, which was not said yet, and `newer`: one frame, as new as `newer`, with the ledger
 // news of both where they follow on each other or overlap, and fit, and else with that of the older, so that news moves
 // on however slow the link is. Rows that only the older one had are kept.

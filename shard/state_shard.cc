@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -88,6 +89,7 @@ StateShard::StateShard(const StateShardConfig& config)
 void StateShard::Grow(std::size_t rows) {
   const std::size_t halo = columns_.first_local;
   if (memory_ != nullptr && rows <= halo + columns_.stride) return;
+  if (rows > kMaxRows) std::abort();  // a link has no bits for them
   const std::size_t old_stride = columns_.stride;
   const std::size_t used = columns_.end - halo;
   std::size_t stride = RoundUp(std::max(rows - halo, old_stride + old_stride / 32));
@@ -98,7 +100,8 @@ void StateShard::Grow(std::size_t rows) {
   const std::size_t said = (halo + stride) * columns_.said_words;
   // One block for all of them: a million replicas are hundreds of shards, and each allocation costs a page or two. What
   // was said comes first, so that the other columns, which have no halo, can be indexed by row as well.
-  auto memory = hwy::AllocateAligned<std::uint8_t>(said * sizeof(float) + stride * BytesARow());
+  const std::size_t halo_bytes = halo * columns_.said_words * sizeof(float);
+  auto memory = hwy::AllocateAligned<std::uint8_t>(halo_bytes + stride * ReplicaBytes(config_.shape));
   auto* const said_now = reinterpret_cast<float*>(memory.get());
   if (columns_.said != nullptr) std::copy_n(columns_.said, (halo + used) * columns_.said_words, said_now);
   std::fill(said_now + (columns_.said == nullptr ? 0 : (halo + used) * columns_.said_words), said_now + said, 0.0f);
@@ -132,9 +135,10 @@ void StateShard::Grow(std::size_t rows) {
   }
 }
 
-std::size_t StateShard::BytesARow() const {
-  const auto peers = static_cast<std::size_t>(config_.shape.peers);
-  const std::size_t floats = static_cast<std::size_t>(dims_) + 3;
+std::size_t StateShard::ReplicaBytes(const Shape& shape) {
+  const auto dims = static_cast<std::size_t>(shape.dimensions());
+  const auto peers = static_cast<std::size_t>(shape.peers);
+  const std::size_t floats = SaidWords(shape.dimensions()) + dims + 3;  // the bounds and the band
   return sizeof(*known_) + floats * sizeof(float) + peers * (sizeof(std::uint32_t) + 1) + 1;
 }
 
@@ -508,17 +512,21 @@ void StateShard::OverwriteSaid(std::uint32_t row, const float* state, std::uint3
   columns_.Say(row, dims_, state, meta, entropy);
 }
 
-double StateShard::MeanDriftVu(int slot) const {
-  if (replicas_ == 0) return 0;
-  const float* v = columns_.state + static_cast<std::size_t>(slot) * columns_.stride;
+std::array<double, vaultguard::kMaxValueSlots> StateShard::MeanDriftVu() const {
+  std::array<double, vaultguard::kMaxValueSlots> mean{};
+  if (replicas_ == 0) return mean;
+  const auto slots = static_cast<std::size_t>(config_.shape.value_slots);
   double weight[kBlock];
-  ColumnSums sums;
+  std::array<ColumnSums, vaultguard::kMaxValueSlots> sums{};
   for (std::size_t first = columns_.first_local; first < columns_.end; first += kBlock) {
     const std::size_t rows = std::min(kBlock, columns_.end - first);
     Weigh(columns_.flags + first, rows, kAlive, kAlive, weight);
-    AddRows(v + first, weight, rows, 0, 0, &sums);
+    for (std::size_t slot = 0; slot < slots; ++slot) {
+      AddRows(columns_.state + slot * columns_.stride + first, weight, rows, 0, 0, &sums[slot]);
+    }
   }
-  return Total(sums.distance) / replicas_;
+  for (std::size_t slot = 0; slot < slots; ++slot) mean[slot] = Total(sums[slot].distance) / replicas_;
+  return mean;
 }
 
 void StateShard::Repin() {
@@ -646,8 +654,8 @@ std::uint64_t StateShard::StateHash() const {
 }
 
 std::size_t StateShard::resident_bytes() const {
-  return columns_.stride * BytesARow() +
-         (columns_.first_local + columns_.stride) * columns_.said_words * sizeof(float) + ledger_.resident_bytes();
+  return columns_.first_local * columns_.said_words * sizeof(float) + columns_.stride * ReplicaBytes(config_.shape) +
+         ledger_.resident_bytes();
 }
 
 }  // namespace lvs::shard

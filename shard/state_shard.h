@@ -81,6 +81,8 @@ struct Measure {
 class StateShard {
  public:
   explicit StateShard(const StateShardConfig& config);
+  // What a replica of this shape takes, all columns together.
+  static std::size_t ReplicaBytes(const Shape& shape);
   StateShard(const StateShard&) = delete;
   StateShard& operator=(const StateShard&) = delete;
 
@@ -115,8 +117,8 @@ class StateShard {
   // Replaces what a row has just published, as an adversary does.
   void OverwriteSaid(std::uint32_t row, const float* state, std::uint32_t meta, std::uint32_t entropy);
 
-  // Mean drift vector of all live replicas in a value slot, VU: what the shard is worth beside its ledger.
-  double MeanDriftVu(int slot) const;
+  // Mean drift vector of all live replicas, VU a value slot: what the shard is worth beside its ledger.
+  std::array<double, vaultguard::kMaxValueSlots> MeanDriftVu() const;
   // SPEC-8.2: pins every drift vector back to the ledger.
   void Repin();
   // Plain rule only: an increment that was heard once.
@@ -152,7 +154,6 @@ class StateShard {
   };
 
   void Grow(std::size_t rows);
-  std::size_t BytesARow() const;  // beside what it says
   void OpenBatch(std::uint64_t cycle, CycleCounts* counts);
   void PullNews(std::uint64_t cycle, double loss, CycleCounts* counts);
   // The ledger's keeper goes on offering what is outstanding to random replicas, so that no news dies among liars.

@@ -4,18 +4,9 @@
 #
 # Usage: namespaces_test.sh LVS_BINARY            77: skipped, the machine does not allow it
 set -euo pipefail
-lvs=$1
+own_network_flags=-nm
+source "$(dirname "$0")/own_network.sh"
 
-# In a network namespace of its own, which the testnet takes for the host: nothing of the machine's is touched. Names of
-# network namespaces are of the mount namespace.
-if [[ ${2:-} != inside ]]; then
-  for tool in unshare nft ip; do
-    command -v "$tool" >/dev/null || { echo "skipped: no $tool here"; exit 77; }
-  done
-  unshare -nm true 2>/dev/null || { echo "skipped: no network namespace may be made here"; exit 77; }
-  exec unshare -nm "$0" "$lvs" inside
-fi
-ip link set lo up
 mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns || { echo "skipped: nothing may be mounted here"; exit 77; }
 folder=$(mktemp -d)
 net=(--dir "$folder/net")

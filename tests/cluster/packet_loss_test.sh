@@ -4,19 +4,11 @@
 #
 # Usage: packet_loss_test.sh LVS_BINARY            77: skipped, the machine does not allow it
 set -euo pipefail
-lvs=$1
-
-if [[ ${2:-} != inside ]]; then
-  for tool in unshare nft ip; do
-    command -v "$tool" >/dev/null || { echo "skipped: no $tool here"; exit 77; }
-  done
-  unshare -n true 2>/dev/null || { echo "skipped: no network namespace may be made here"; exit 77; }
-  exec unshare -n "$0" "$lvs" inside
-fi
+own_network_flags=-n
+source "$(dirname "$0")/own_network.sh"
 
 folder=$(mktemp -d)
 trap '"$lvs" testnet down --dir "$folder/net" >/dev/null; rm -rf "$folder"' EXIT
-ip link set lo up
 nft add table inet lossy 2>/dev/null || { echo "skipped: nftables does not work here"; exit 77; }
 nft 'add chain inet lossy input { type filter hook input priority 0; }'
 "$lvs" testnet up --nodes 3 --micro-nodes 100 --delay 80ms --dir "$folder/net" >/dev/null

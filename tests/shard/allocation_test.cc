@@ -50,7 +50,7 @@ TEST(Allocation, Arch7ASteadyCycleAllocatesNothing) {
       }
       shard.Advance(cycle, /*loss=*/0.1, &counts);
       shard.MeasureHonest(&measure);
-      ASSERT_GT(shard.MeanDriftVu(0) + 1e9, 0);
+      ASSERT_GT(shard.MeanDriftVu()[0] + 1e9, 0);
       ASSERT_GT(counts.step.lost, 0u);
     }
   };

@@ -964,7 +964,7 @@ TEST(StateShard, MeasureIsWhatItSays) {
   double drift = 0;
   for (std::uint32_t row = run.shard().first_row(); row < run.shard().first_row() + 99; ++row)
     drift += static_cast<double>(run.State(row, 1)) / 99;
-  EXPECT_NEAR(run.shard().MeanDriftVu(1), drift, 1e-9);
+  EXPECT_NEAR(run.shard().MeanDriftVu()[1], drift, 1e-9);
   // Two halves merged are the whole.
   Moments left, right, whole;
   Generator g(1);
