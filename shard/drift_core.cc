@@ -136,12 +136,12 @@ template <int P>
 HWY_INLINE VF WeightedMedian(F f, I i, VI (&key)[P], VI total) {
   SortKeys<P>(key, std::make_index_sequence<kSortingNetwork<P>.size>());
   const VI byte = hn::Set(i, 0xff);
-  VI twice_before = hn::Zero(i);
+  const VI half = hn::ShiftRight<1>(hn::Add(total, hn::Set(i, 1)));
+  VI before = hn::Zero(i);
   VI median = hn::Zero(i);
   for (int s = 0; s < P; ++s) {
-    median = hn::Max(median, hn::IfThenElseZero(hn::Lt(twice_before, total), key[s]));
-    const VI weight = hn::And(key[s], byte);
-    twice_before = hn::Add(twice_before, hn::Add(weight, weight));
+    median = hn::IfThenElse(hn::Lt(before, half), key[s], median);
+    before = hn::Add(before, hn::And(key[s], byte));
   }
   return hn::BitCast(f, hn::AndNot(byte, median));
 }
@@ -152,30 +152,6 @@ HWY_INLINE std::uint64_t Sum(I i, VI v) {
   std::uint64_t sum = 0;
   for (std::size_t n = 0; n < hn::Lanes(i); ++n) sum += static_cast<std::uint64_t>(lane[n]);
   return sum;
-}
-
-// One lane's row where Words() reads it: four words in a run, those of every fourth lane side by side.
-HWY_INLINE void Place(const float* row, std::size_t words, std::size_t lane, std::size_t lanes,
-                      float* HWY_RESTRICT heard) {
-  for (std::size_t word = 0; word < words; word += 4) {
-    std::memcpy(heard + (word + lane % 4) * lanes + lane / 4 * 4, row + word, 4 * sizeof(float));
-  }
-}
-
-// What the neighbours at the far ends of a vector of links said.
-HWY_INLINE void Hear(U u, const Columns& col, std::size_t words, const std::uint32_t* link, float* HWY_RESTRICT heard) {
-  HWY_ALIGN std::uint32_t first_word[HWY_MAX_BYTES / 4];
-  const VU neighbour = hn::And(hn::Load(u, link), hn::Set(u, kNeighbourMask));
-  hn::Store(hn::Mul(neighbour, hn::Set(u, static_cast<std::uint32_t>(words))), u, first_word);
-  const std::size_t lanes = hn::Lanes(u);
-  HWY_UNROLL(16)
-  for (std::size_t lane = 0; lane < lanes; ++lane) Place(col.said + first_word[lane], words, lane, lanes, heard);
-}
-
-// What a vector of rows said themselves.
-HWY_INLINE void HearOwn(const float* said, std::size_t words, std::size_t lanes, float* HWY_RESTRICT heard) {
-  HWY_UNROLL(16)
-  for (std::size_t lane = 0; lane < lanes; ++lane) Place(said + lane * words, words, lane, lanes, heard);
 }
 
 #if HWY_TARGET != HWY_SCALAR  // one lane is its own transpose
@@ -195,12 +171,26 @@ HWY_INLINE void Transpose(F f, VF* word) {
 
 #endif
 
-// A vector a word of what Hear() put there. Words that nobody reads cost nothing.
-template <std::size_t W>
-HWY_INLINE void Words(F f, const float* heard, VF (&word)[W]) {
-  const std::size_t lanes = hn::Lanes(f);
-  for (std::size_t n = 0; n < W; ++n) word[n] = hn::Load(f, heard + n * lanes);
-#if HWY_TARGET != HWY_SCALAR
+// What one row a lane says, a vector a word; `row_of(lane)` is where it lies. Rows are read by four words, into the
+// block of four lanes where their own lane is, and turned there. Words that nobody reads cost nothing.
+template <std::size_t W, class RowOf>
+HWY_INLINE void Hear(F f, const RowOf& row_of, VF (&word)[W]) {
+#if HWY_TARGET == HWY_SCALAR
+  for (std::size_t n = 0; n < W; ++n) word[n] = hn::Load(f, row_of(0) + n);
+#else
+  HWY_UNROLL(4)
+  for (std::size_t of_four = 0; of_four < 4; ++of_four) {
+    HWY_UNROLL(4)
+    for (std::size_t first = 0; first < hn::Lanes(f); first += 4) {
+      const float* const row = row_of(first + of_four);
+      for (std::size_t n = of_four; n < W; n += 4) {
+        const VF four = hn::LoadDup128(f, row + n - of_four);
+        word[n] = first == 0
+                      ? four
+                      : hn::IfThenElse(hn::AndNot(hn::FirstN(f, first), hn::FirstN(f, first + 4)), four, word[n]);
+      }
+    }
+  }
   for (std::size_t n = 0; n < W; n += 4) Transpose(f, word + n);
 #endif
 }
@@ -278,6 +268,8 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
   const auto count = [i](auto mask) { return static_cast<std::uint64_t>(hn::CountTrue(i, mask)); };
   // Lane by lane over the whole shard: at most 16 x 255 a row group, so 8 million rows fit.
   VI trust_heard = zero_i;
+  VI heard = zero_i;
+  VI lost = zero_i;
 
   // What was said is read in no order: all of it is fetched first, in order.
   constexpr std::size_t kLineFloats = 16;
@@ -300,11 +292,8 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
 
     FetchAhead(col, dims, peers, row + kRowsAhead);
 
-    // Receive and weigh (SPEC-7.2 steps 1 and 2). First everything is fetched, so that the fetches wait for memory
-    // together; then link by link. diff is kept for the second pass.
-    HWY_ALIGN float heard[P * W * kLanes];
+    // Receive and weigh (SPEC-7.2 steps 1 and 2), link by link. diff is kept for the second pass.
     HWY_ALIGN float diff[P * kBuffer * kLanes];
-    for (int s = 0; s < peers; ++s) Hear(u, col, words, col.link + s * col.stride + row, heard + s * W * lanes);
     VI key_value[P];
     VI key_free[P];
     VI distance_value[P];
@@ -317,6 +306,14 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
     VF entropy[kBuffer];
     for (int c = 0; c < dims; ++c) entropy[c] = zero;
     VI entropy_heard = zero_i;
+    // Each link is heard while the one before it is weighed: its rows are on their way then.
+    const auto hear_link = [&](int s, VF(&word)[W]) {
+      const std::uint32_t* const link = col.link + s * col.stride + row;
+      const auto neighbour = [&](std::size_t lane) { return col.said + NeighbourOf(link[lane]) * words; };
+      Hear(f, neighbour, word);
+    };
+    VF ahead[W];
+    hear_link(0, ahead);
     for (int s = 0; s < P; ++s) {
       flooded[s] = none;
       if (s >= peers) {
@@ -324,13 +321,14 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
         continue;
       }
       VF word[W];
-      Words(f, heard + s * W * lanes, word);
+      std::copy_n(ahead, W, word);
+      if (s + 1 < peers) hear_link(s + 1, ahead);
       const VU meta = hn::BitCast(u, word[dims]);
       const VI age = hn::BitCast(i, hn::And(hn::Sub(cycle16, meta), hn::Set(u, 0xffffu)));
       auto received = hn::And(active, hn::RebindMask(i, hn::TestBit(meta, hn::Set(u, kMetaValid))));
       if (lossy) {
         const auto arrived = hn::Not(hn::Lt(LossDraw(u, seed32, rows, s, meta), loss_below));
-        sum.lost += count(hn::AndNot(arrived, received));
+        lost = hn::Add(lost, hn::IfThenElseZero(hn::AndNot(arrived, received), one_i));
         received = hn::And(received, arrived);
       }
       const auto fresh = hn::Not(hn::Gt(age, hn::Set(i, vaultguard::kSilenceCycles)));
@@ -345,17 +343,15 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
       }
       const auto finite = hn::Not(hn::Gt(hn::Max(dv, df), far));
       const auto usable = hn::And(received, hn::And(fresh, finite));
-      if (!hn::AllTrue(i, hn::Or(usable, hn::Not(received)))) {
+      if (!hn::AllTrue(i, hn::And(finite, hn::Or(fresh, hn::Not(received))))) {
         sum.refused.Add(Refusal::kStale, count(hn::AndNot(fresh, received)));
         sum.refused.Add(Refusal::kNotFinite, count(hn::AndNot(finite, hn::And(received, fresh))));
-      }
-      if (!hn::AllTrue(i, finite)) {
         for (int c = 0; c < dims; ++c) {
           float* at = diff + (s * dims + c) * lanes;
           hn::Store(hn::IfThenElseZero(hn::RebindMask(f, finite), hn::Load(f, at)), f, at);
         }
       }
-      sum.heard += count(usable);
+      heard = hn::Add(heard, hn::IfThenElseZero(usable, one_i));
       dv = hn::IfThenElseZero(usable, dv);
       df = hn::IfThenElseZero(usable, df);
 
@@ -434,17 +430,13 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
     VF spread_free = zero;
     for (int s = 0; s < peers; ++s) {
       const VF w = hn::ConvertTo(f, weight[s]);
-      VF clipped_value = zero;
-      VF clipped_free = zero;
       for (int c = 0; c < dims; ++c) {
         const VF tau = c < k ? tau_value : tau_free;
         const VF d = hn::Load(f, diff + (s * dims + c) * lanes);
-        const VF clipped = hn::Max(hn::Min(d, tau), hn::Neg(tau));
-        drawn[c] = hn::Add(drawn[c], hn::Mul(w, clipped));
-        (c < k ? clipped_value : clipped_free) = hn::Max(c < k ? clipped_value : clipped_free, hn::Abs(clipped));
+        drawn[c] = hn::Add(drawn[c], hn::Mul(w, hn::Max(hn::Min(d, tau), hn::Neg(tau))));
       }
-      spread_value = hn::Add(spread_value, hn::Mul(w, clipped_value));
-      spread_free = hn::Add(spread_free, hn::Mul(w, clipped_free));
+      spread_value = hn::Add(spread_value, hn::Mul(w, hn::Min(hn::BitCast(f, distance_value[s]), tau_value)));
+      spread_free = hn::Add(spread_free, hn::Mul(w, hn::Min(hn::BitCast(f, distance_free[s]), tau_free)));
 
       const auto has_voice = hn::Gt(weight[s], zero_i);
       const auto value_struck =
@@ -458,14 +450,14 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
       }
       const auto struck = hn::Or(hn::Or(value_struck, flooded[s]),
                                  hn::RebindMask(i, hn::Gt(hn::BitCast(f, distance_free[s]), strike_free)));
-      const VI less = hn::ShiftRight<8>(hn::Mul(trust[s], hn::Set(i, 205)));       // x 0.8
-      const VI more = hn::Min(hn::Add(trust[s], hn::Set(i, 5)), hn::Set(i, 255));  // + 0.02
+      const VI whole = hn::Set(i, 255);
+      if (hn::AllFalse(i, hn::And(has_voice, hn::Or(struck, hn::Lt(trust[s], whole))))) continue;
+      const VI less = hn::ShiftRight<8>(hn::Mul(trust[s], hn::Set(i, 205)));  // x 0.8
+      const VI more = hn::Min(hn::Add(trust[s], hn::Set(i, 5)), whole);       // + 0.02
       const VI now = hn::IfThenElse(has_voice, hn::IfThenElse(struck, less, more), trust[s]);
-      if (!hn::AllTrue(i, hn::Eq(now, trust[s]))) {
-        std::uint32_t* at = col.link + s * col.stride + row;
-        const VU neighbour = hn::And(hn::Load(u, at), hn::Set(u, kNeighbourMask));
-        hn::Store(hn::Or(neighbour, hn::ShiftLeft<24>(hn::BitCast(u, now))), u, at);
-      }
+      std::uint32_t* at = col.link + s * col.stride + row;
+      const VU neighbour = hn::And(hn::Load(u, at), hn::Set(u, kNeighbourMask));
+      hn::Store(hn::Or(neighbour, hn::ShiftLeft<24>(hn::BitCast(u, now))), u, at);
     }
 
     // Drift (rules 3 and 6), then VaultGuard (rule 7).
@@ -482,9 +474,8 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
     const VF band = hn::Max(hn::Mul(band_before, hn::Set(f, p.band_decay)), hn::Set(f, vaultguard::kMinBandVu));
     auto by_finite = none, by_shift = none, by_floor = none, by_band = none;
     VF own[W];
-    HWY_ALIGN float own_said[W * kLanes];
-    HearOwn(col.said + row * words, words, lanes, own_said);
-    Words(f, own_said, own);
+    const auto self = [&](std::size_t lane) { return col.said + (row + lane) * words; };
+    Hear(f, self, own);
     VF moved_value = zero;
     VF moved_free = zero;
     VF next[kBuffer];
@@ -560,6 +551,8 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
     ++out->groups;
   }
   sum.trust = Sum(i, trust_heard);
+  sum.heard = Sum(i, heard);
+  sum.lost = Sum(i, lost);
   out->rows_a_group = lanes;
   *counts += sum;
 }
