@@ -220,10 +220,11 @@ HWY_INLINE void StoreRows(F f, VF (&word)[W], std::size_t words, float* rows) {
 // many of them for the processor to see that; this asks for the rows that come next. Beyond the end it asks for nothing
 // that would fault.
 constexpr std::size_t kRowsAhead = 64;
+constexpr std::size_t kLineBytes = 64;
 HWY_INLINE void FetchAhead(const Columns& col, int dims, int peers, std::size_t row) {
-  for (int s = 0; s < peers; ++s) {
-    hwy::Prefetch(col.link + s * col.stride + row);
-    hwy::Prefetch(col.link_entropy + s * col.stride + row);
+  for (int s = 0; s < peers; ++s) hwy::Prefetch(col.link + s * col.stride + row);
+  if (row % kLineBytes == 0) {
+    for (int s = 0; s < peers; ++s) hwy::Prefetch(col.link_entropy + s * col.stride + row);
   }
   for (int c = 0; c < dims; ++c) hwy::Prefetch(col.state + c * col.stride + row);
   hwy::Prefetch(col.bound_value + row);
@@ -272,8 +273,7 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
   VI lost = zero_i;
 
   // What was said is read in no order: all of it is fetched first, in order.
-  constexpr std::size_t kLineFloats = 16;
-  for (std::size_t at = 0; at < col.end * words; at += kLineFloats) hwy::Prefetch(col.said + at);
+  for (std::size_t at = 0; at < col.end * words; at += kLineBytes / sizeof(float)) hwy::Prefetch(col.said + at);
 
   for (std::size_t row = col.first_local; row < col.end; row += lanes) {
     const VU rows = hn::Iota(u, static_cast<std::uint32_t>(row));

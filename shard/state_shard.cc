@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "shard/column_sums.h"
+#include "shard/median.h"
 #include "shard/random.h"
 
 namespace lvs::shard {
@@ -254,15 +255,13 @@ void StateShard::FirstState(std::uint32_t row, std::uint64_t cycle) {
     float state = value_slot ? 0.0f : config_.coordinate_range / 2;
     // A joiner has just verified the ledger: its value starts on it.
     if (heard > 0 && (!value_slot || config_.drift.plain)) {
-      std::nth_element(said_by, said_by + heard / 2, said_by + heard);
-      state = said_by[heard / 2];
+      state = UpperMedian(said_by, static_cast<std::size_t>(heard));
     }
     if (heard > 0) {
       // The bound is twice the distance that half of them are within.
       for (int k = 0; k < heard; ++k) said_by[k] = std::abs(said_by[k] - state);
-      std::nth_element(said_by, said_by + heard / 2, said_by + heard);
       float& b = bound[value_slot ? 0 : 1];
-      b = std::max(b, 2 * said_by[heard / 2]);
+      b = std::max(b, 2 * UpperMedian(said_by, static_cast<std::size_t>(heard)));
     }
     columns_.state[static_cast<std::size_t>(c) * columns_.stride + row] = first[c] = state;
   }

@@ -1,0 +1,33 @@
+// The median by SIMD is the one that sorting finds.
+#include "shard/median.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "shard/drift_core.h"
+#include "tests/shard/generator.h"
+
+namespace lvs::shard {
+namespace {
+
+TEST(Median, IsWhatSortingFindsOnEverySimdTarget) {
+  for (const std::string& target : SimdTargets()) {
+    ASSERT_TRUE(SelectSimdTarget(target).ok());
+    Generator g(1);
+    for (std::size_t n = 1; n <= 112; ++n) {
+      // Few different values at times, so that many are equal.
+      const bool coarse = n % 3 == 0;
+      std::vector<float> x(n);
+      for (float& value : x) value = coarse ? static_cast<float>(g.Below(5)) - 2 : g.Around(1e6f);
+      const float median = UpperMedian(x.data(), n);
+      std::sort(x.begin(), x.end());
+      EXPECT_EQ(median, x[n / 2]) << target << ", of " << n;
+    }
+  }
+  ASSERT_TRUE(SelectSimdTarget("auto").ok());
+}
+
+}  // namespace
+}  // namespace lvs::shard
