@@ -23,6 +23,8 @@ namespace {
 constexpr std::uint32_t kJoinSample = 48;
 // Rows that an offer of news passes on its way to one that lacks it.
 constexpr int kOfferSearch = 64;
+// What a row knows that nobody lives in: it never stands out among those that lack news.
+constexpr std::uint64_t kLacksNothing = ~std::uint64_t{0};
 
 std::size_t RoundUp(std::size_t n) { return (n + kRowAlign - 1) / kRowAlign * kRowAlign; }
 
@@ -120,6 +122,7 @@ void StateShard::Grow(std::size_t rows) {
     *column = to - halo;
   };
   place(&known_, 1);
+  std::fill(known_ + halo + used, known_ + halo + stride, kLacksNothing);
   place(&columns_.state, dims);
   place(&columns_.bound_value, 1);
   place(&columns_.bound_free, 1);
@@ -168,6 +171,7 @@ void StateShard::Start(std::uint32_t n, std::int64_t opening_balance_uvu) {
     const std::size_t row = first + i;
     rows[i] = static_cast<std::uint32_t>(row);
     columns_.flags[row] = kAlive;
+    known_[row] = 0;
     float state[vaultguard::kMaxDimensions];
     for (int c = 0; c < dims_; ++c) {
       const double draw = Unit(Draw(config_.seed, Stream::kInitialState, row * 16 + static_cast<std::uint64_t>(c), 0));
@@ -275,6 +279,7 @@ void StateShard::Leave(std::uint32_t row) {
   if (row >= columns_.end || !Alive(row)) return;
   if ((columns_.flags[row] & kLowPower) != 0) --low_power_;
   columns_.flags[row] = 0;
+  known_[row] = kLacksNothing;
   --replicas_;
 }
 
@@ -348,7 +353,9 @@ void StateShard::OpenBatch(std::uint64_t cycle, CycleCounts* counts) {
   }
   const int bit = std::countr_one(outstanding_);
   const std::uint64_t mask = std::uint64_t{1} << bit;
-  for (std::size_t row = columns_.first_local; row < columns_.end; ++row) known_[row] &= ~mask;
+  for (std::size_t row = columns_.first_local; row < columns_.end; ++row) {
+    known_[row] &= Alive(row) ? ~mask : kLacksNothing;
+  }
   batch_[static_cast<std::size_t>(bit)] = pending_;
   batch_[static_cast<std::size_t>(bit)].opened_cycle = cycle;
   outstanding_ |= mask;
@@ -364,7 +371,7 @@ void StateShard::OpenBatch(std::uint64_t cycle, CycleCounts* counts) {
 void StateShard::SyncStragglers(int bit, CycleCounts* counts) {
   const std::uint64_t mask = std::uint64_t{1} << bit;
   for (std::size_t row = columns_.first_local; row < columns_.end; ++row) {
-    if (!Alive(row) || (known_[row] & mask) != 0) continue;
+    if ((known_[row] & mask) != 0) continue;
     known_[row] |= mask;
     ++counts->redundancy_syncs;
     counts->sent.ledger += batch_[static_cast<std::size_t>(bit)].bytes;
@@ -383,10 +390,9 @@ void StateShard::OfferNews(std::uint64_t cycle, double loss, CycleCounts* counts
       // From a random replica on, the first that lacks it.
       const std::uint64_t mask = std::uint64_t{1} << bit;
       std::uint32_t row = RandomLive(draw);
-      for (int passed = 0;
-           passed < kOfferSearch && row + 1 < columns_.end && (!Alive(row) || (known_[row] & mask) != 0); ++passed)
-        ++row;
-      if (!Alive(row) || (known_[row] & mask) != 0 || Unit(Mix(draw)) < loss) continue;
+      const std::size_t last = std::min<std::size_t>(row + kOfferSearch, columns_.end - 1);
+      while (row < last && (known_[row] & mask) != 0) ++row;
+      if ((known_[row] & mask) != 0 || Unit(Mix(draw)) < loss) continue;
       known_[row] |= mask;
       counts->sent.ledger += batch_[static_cast<std::size_t>(bit)].bytes;
     }
@@ -441,7 +447,7 @@ void StateShard::PullNews(std::uint64_t cycle, double loss, CycleCounts* counts)
     if (Alive(row) && !rests && !pull(row)) unanswered_.push_back({row, 1});
   }
   std::uint64_t all = ~std::uint64_t{0};
-  for (std::uint32_t row = first; row < end; ++row) all &= known_[row] | (Alive(row) ? 0 : ~std::uint64_t{0});
+  for (std::uint32_t row = first; row < end; ++row) all &= known_[row];
   for (int bit = 0; bit < kBatchWindow; ++bit) {
     const Batch& batch = batch_[static_cast<std::size_t>(bit)];
     counts->sent.ledger += learned[static_cast<std::size_t>(bit)] * batch.bytes;
@@ -578,15 +584,13 @@ void StateShard::MeasureHonest(Measure* measure) const {
     const std::size_t rows = std::min(kBlock, columns_.end - first);
     honest += Weigh(columns_.flags + first, rows, kAlive | kAdversary, kAlive, weight);
     // Batches that a replica does not know are missing from its ledger, and so from its state.
-    bool news = false;
-    for (std::size_t row = first; row < first + rows && outstanding_ != 0; ++row) {
-      news |= Alive(row) && (outstanding_ & ~known_[row]) != 0;
-    }
+    std::uint64_t lacked = 0;
+    for (std::size_t row = first; row < first + rows; ++row) lacked |= outstanding_ & ~known_[row];
     for (std::size_t dim = 0; dim < static_cast<std::size_t>(dims_); ++dim) {
       const Lanes worst = sums[dim].worst;
       const double lacked_vu = dim < slots ? Vu(pending_.gained_uvu[dim]) : 0;
       AddRows(columns_.state + dim * columns_.stride + first, weight, rows, pivot(dim), lacked_vu, &sums[dim]);
-      if (dim >= slots || !news) continue;
+      if (dim >= slots || lacked == 0) continue;
       sums[dim].worst = worst;
       MeasureBehind(first, rows, dim, measure);
     }
