@@ -16,6 +16,11 @@ bool Heard(const Columns& col, std::uint32_t row, std::uint64_t cycle) {
   return (meta & kMetaValid) != 0 && Age(meta, cycle) <= kSilenceCycles;
 }
 
+// Whether a candidate is looked for among those on other server nodes first.
+bool LooksFar(std::uint32_t halo, double remote_share, std::uint64_t draw) {
+  return halo > 0 && Unit(draw) < remote_share;
+}
+
 }  // namespace
 
 void Overlay::Set(const Columns& col, int slot, std::uint32_t row, std::uint32_t peer, std::uint8_t trust) const {
@@ -48,7 +53,7 @@ void Overlay::Draw(const Columns& col, const std::vector<std::uint32_t>& rows, s
 
 std::uint32_t Overlay::Candidate(const Columns& col, std::uint32_t row, std::uint32_t halo, double remote_share,
                                  std::uint64_t draw, std::uint64_t cycle) const {
-  if (halo > 0 && Unit(draw) < remote_share) {
+  if (LooksFar(halo, remote_share, draw)) {
     const std::uint32_t peer = Below(Mix(draw + 1), halo);
     if (Heard(col, peer, cycle)) return peer;
   }
@@ -121,7 +126,9 @@ std::uint64_t Overlay::Maintain(const Columns& col, double shuffle, std::uint32_
     for (std::uint64_t turn = Mix(draw); trades > 0; --trades, turn = Mix(turn + 1)) {
       const int s = static_cast<int>(Below(turn, static_cast<std::uint32_t>(shape_.peers)));
       const std::uint32_t peer = NeighbourOf(col.link[static_cast<std::size_t>(s) * col.stride + row]);
-      const std::uint32_t other = Candidate(col, row, halo, remote_share, Mix(turn), cycle);
+      const std::uint64_t candidate = Mix(turn);
+      if (peer >= first && !LooksFar(halo, remote_share, candidate)) continue;  // it would be a near one again
+      const std::uint32_t other = Candidate(col, row, halo, remote_share, candidate, cycle);
       if (other == row || (other < first) == (peer < first)) continue;
       Set(col, s, row, other, kTrustExchanged);
       ++fallbacks;
