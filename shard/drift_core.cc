@@ -441,17 +441,15 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
       const auto has_voice = hn::Gt(weight[s], zero_i);
       const auto value_struck =
           hn::And(has_voice, hn::RebindMask(i, hn::Gt(hn::BitCast(f, distance_value[s]), strike_value)));
-      if (!hn::AllFalse(i, value_struck)) {
-        VF pull = zero;
-        for (int c = 0; c < k; ++c) pull = hn::Add(pull, hn::Load(f, diff + (s * dims + c) * lanes));
-        const auto downward = hn::RebindMask(i, hn::Lt(pull, zero));
-        sum.strikes_down += count(hn::And(value_struck, downward));
-        sum.strikes_up += count(hn::AndNot(downward, value_struck));
-      }
       const auto struck = hn::Or(hn::Or(value_struck, flooded[s]),
                                  hn::RebindMask(i, hn::Gt(hn::BitCast(f, distance_free[s]), strike_free)));
       const VI whole = hn::Set(i, 255);
       if (hn::AllFalse(i, hn::And(has_voice, hn::Or(struck, hn::Lt(trust[s], whole))))) continue;
+      VF pull = zero;
+      for (int c = 0; c < k; ++c) pull = hn::Add(pull, hn::Load(f, diff + (s * dims + c) * lanes));
+      const auto downward = hn::RebindMask(i, hn::Lt(pull, zero));
+      sum.strikes_down += count(hn::And(value_struck, downward));
+      sum.strikes_up += count(hn::AndNot(downward, value_struck));
       const VI less = hn::ShiftRight<8>(hn::Mul(trust[s], hn::Set(i, 205)));  // x 0.8
       const VI more = hn::Min(hn::Add(trust[s], hn::Set(i, 5)), whole);       // + 0.02
       const VI now = hn::IfThenElse(has_voice, hn::IfThenElse(struck, less, more), trust[s]);
