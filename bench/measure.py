@@ -2,7 +2,7 @@
 
     bench/run.sh                    all suites, then the page: docs/benchmarks.md and docs/benchmarks/
     bench/run.sh micro link         two suites; what the others measured before stays
-    bench/run.sh --quick            all of them, briefly and roughly, into build/bench/: under three minutes
+    bench/run.sh --quick            all of them, briefly and roughly, into build/bench/: a few minutes
     bench/run.sh page               only the page again, from the JSON
 
 Every point is measured several times. Where points are compared with each other, their repetitions are interleaved, so
@@ -11,6 +11,7 @@ that a busy minute of the machine falls on all of them. Nothing is thrown away: 
 
 import argparse
 import contextlib
+import csv
 import datetime
 import json
 import os
@@ -28,7 +29,7 @@ import page
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build/release"
-SUITES = ("micro", "link", "growth", "acks", "idle", "paper")
+SUITES = ("million", "compare", "micro", "link", "growth", "acks", "idle", "paper")
 
 
 class Failed(Exception):
@@ -98,6 +99,44 @@ def busy_share(seconds=2.0):
 
 def available_bytes():
     return int(re.search(r"MemAvailable:\s+(\d+)", open("/proc/meminfo").read()).group(1)) * 1024
+
+
+# ---- million: the shipped scenario of that name, whole ----
+
+
+def million(quick):
+    threads = sorted({1, min(2, os.cpu_count())}, reverse=True)
+    runs = [{"threads": n, "samples": []} for n in threads]
+    for repetition in range(1 if quick else 3):
+        for run in runs:
+            said(f"million: {run['threads']} threads, repetition {repetition + 1}")
+            run["samples"].append(million_run(run["threads"], ["--cycles", 20] if quick else []))
+    return {"runs": runs}
+
+
+def million_run(threads, cycles):
+    with tempfile.TemporaryDirectory(prefix="lvs-bench-") as folder:
+        # Cut short, it has no time to converge, and ends with 99.
+        summary = json_of([BUILD / "lvs", "run", "million", "--threads", threads, "--profile", "--format", "json",
+                           "--out", folder, *cycles], okay=(0, 99))
+        with open(pathlib.Path(folder) / "timeseries.csv", newline="") as series:
+            messages = sum(int(row["messages"]) for row in csv.DictReader(series))
+    figures = ("passed", "cycles", "wall_seconds", "startup_seconds", "replica_cycles_per_second",
+               "micro_node_cycles_per_second", "resident_bytes_per_micro_node")
+    return {**{name: summary[name] for name in figures}, "messages_per_second": messages / summary["wall_seconds"],
+            "stage_seconds": {stage["stage"]: stage["seconds"] for stage in summary["profile"]}}
+
+
+# ---- compare: beside what one would pick instead (bench/baselines) ----
+
+
+def compare(quick):
+    with tempfile.TemporaryDirectory(prefix="lvs-bench-") as folder:
+        file = pathlib.Path(folder) / "compare.json"
+        output_of([sys.executable, "-B", ROOT / "bench/compare.py", "--out", file,
+                   *(["--quick", "--rounds", 1] if quick else [])])
+        figures = json.loads(file.read_text())
+    return {key: figures[key] for key in ("noisy_above", "skipped", "sizes")}
 
 
 # ---- micro: one thread, one function ----

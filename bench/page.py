@@ -122,6 +122,83 @@ class Page:
                 f"others used {run['busy_before']:.0%} of the machine."
                 + (" **That is noise: ratios hold better than figures here.**" if busy else ""))
 
+    # -- million --
+
+    def million(self):
+        runs = self.suites["million"]["runs"]
+        most, one = runs[0], runs[-1]
+        cycles = most["samples"][0]["cycles"]
+        cycle_ms = lambda run: [1e3 * s["wall_seconds"] / s["cycles"] for s in run["samples"]]
+        middle = lambda run, key: statistics.median(s[key] for s in run["samples"])
+        self.say("## A million micro-nodes", self.measured_by("million"),
+                 f"`lvs run million --profile`, {cycles} cycles: four shards a micro-node, three regions, a tenth of all "
+                 "messages lost, churn, contributions, one liar in a hundred. A message is a state diff that a replica weighs, "
+                 "or that was lost on its way to it.",
+                 table(("threads", "a cycle", "spread", "replica cycles a second", "micro-node cycles a second",
+                        "messages a second", "a micro-node", "started in"), [
+                     (run["threads"], f"{digits(statistics.median(cycle_ms(run)))} ms", trust(cycle_ms(run)),
+                      *(short(middle(run, f"{what}_per_second"))
+                        for what in ("replica_cycles", "micro_node_cycles", "messages")),
+                      byte_count(middle(run, "resident_bytes_per_micro_node")),
+                      f"{digits(middle(run, 'startup_seconds'))} s") for run in runs]))
+        stages = {name: statistics.median(s["stage_seconds"][name] for s in most["samples"])
+                  for name in most["samples"][0]["stage_seconds"]}
+        whole = sum(stages.values())
+        replica_cycles = statistics.median(s["replica_cycles_per_second"] * s["wall_seconds"] for s in most["samples"])
+        self.draw("million", "Where the time of a million micro-nodes goes",
+                  bar_chart("A replica cycle, by stage", "ns", [
+                      (name, [1e9 * seconds / replica_cycles]) for name, seconds in stages.items()]))
+        self.say(table(("stage", "of the threads' time", "a replica cycle"), [
+            (name, f"{seconds / whole:.1%}", nanoseconds(1e9 * seconds / replica_cycles))
+            for name, seconds in sorted(stages.items(), key=lambda stage: -stage[1])]))
+        took, size = statistics.median(cycle_ms(most)), middle(most, "resident_bytes_per_micro_node")
+        to_kernel = whole / stages["drift kernel"]
+        verdict = lambda holds: self.verdict("million", holds)
+        self.say(f"Target: a cycle in less than 100 ms: {verdict(took < 100)} ({digits(took)} ms; the aim beyond is 50). "
+                 f"Under 600 bytes a micro-node: {verdict(size < 600)} ({digits(size)}). All of it within 1.6 times of its "
+                 f"own kernel: {verdict(to_kernel <= 1.6)} ({to_kernel:.2f} times).")
+        if most is not one:
+            faster = statistics.median(b / a for a, b in zip(cycle_ms(most), cycle_ms(one)))
+            self.say(f"{most['threads']} threads at least 1.8 times as fast as one: {verdict(faster >= 1.8)} "
+                     f"({faster:.2f} times).")
+
+    # -- compare --
+
+    def compare(self):
+        suite = self.suites["compare"]
+        self.say("## Beside what one would pick instead", self.measured_by("compare"),
+                 "The same averaging work over the same network ([the programs](../bench/baselines/README.md), and how to "
+                 "read this); `bench/compare.sh` runs it alone. LVS does more in a cycle: all of its safe rules, ledger "
+                 "and loss. It sends no message inside a shard, which the peers do. Ratios are medians of those within a "
+                 f"round. *Apart* is highest less lowest run; above {suite['noisy_above']:.0%} it is noisy.")
+        apart = lambda row, size: "one run" if size["rounds"] == 1 else (
+            f"{row['rate']['spread']:.0%}{', **noisy**' if row['rate']['noisy'] else ''}")
+        for size in suite["sizes"]:
+            rows = sorted(size["programs"], key=lambda row: -row["node_cycles_per_second"])
+            best = size["best_peer"]
+            ratio = lambda found: "" if found is None else (
+                (times(found["median"]) if found["median"] >= 1 else f"1/{times(1 / found['median'])}")
+                + (", **noisy**" if found["noisy"] and size["rounds"] > 1 else ""))
+            self.say(f"### {size['nodes']:,} nodes", table(
+                ("program", "threads", "node cycles a second", "apart", "to the best peer", "to the plain loop",
+                 "a node", "keeps"), [
+                    (f"`{row['name']}`", row["threads"], short(row["node_cycles_per_second"]),
+                     apart(row, size), ratio(row.get("to_best_peer")), ratio(row["to_plain_loop"]), byte_count(row["bytes_per_node"]),
+                     row["keeps"]) for row in rows]))
+            if best is None:
+                continue
+            peer = next(row for row in rows if row["name"] == best)
+            ours = {row["name"]: row for row in rows if row["name"].startswith("lvs")}
+            small, whole = ours["lvs_small_shards"], ours["lvs_one_shard"]
+            speed, memory = small["to_best_peer"]["median"], peer["bytes_per_node"] / small["bytes_per_node"]
+            verdict = lambda holds: self.verdict("compare", holds)
+            self.say(f"Target, beside the best peer that keeps messages (`{best}`): 50 times its node cycles: "
+                     f"{verdict(speed >= 50)} ({times(speed)} times). A fifth of its memory: {verdict(memory >= 5)} "
+                     f"(1/{times(memory)}). In one shard, at least a fifth of the plain loop's rate: "
+                     f"{verdict(whole['to_plain_loop']['median'] >= 0.2)} (1/{times(1 / whole['to_plain_loop']['median'])}).")
+        for line in suite["skipped"]:
+            self.say(f"Not run: {line}.")
+
     # -- micro --
 
     def micro(self):
@@ -445,7 +522,7 @@ class Page:
                      ("memory", byte_count(any_machine["memory_bytes"])),
                      ("system", f"{any_machine['system']}, Linux {any_machine['kernel']}"),
                      ("compiler", f"{any_machine['compiler']}, {any_machine['build_type']}")]))
-        for suite in ("micro", "link", "growth", "acks", "idle", "paper"):
+        for suite in ("million", "compare", "micro", "link", "growth", "acks", "idle", "paper"):
             if suite in self.suites and (suite != "paper" or {"micro", "link"} <= set(self.suites)):
                 getattr(self, suite)()
         return "\n\n".join(self.parts) + "\n"

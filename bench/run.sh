@@ -8,7 +8,7 @@ case " $* " in
   *" -h "* | *" --help "* | *" page "*) ;;  # nothing to build
   *)
     install_packages
-    build release lvs lvs_bench lvs_actor_bench lvs_link_bench
+    build release lvs lvs_bench lvs_actor_bench lvs_link_bench lvs_baselines
     ;;
 esac
 exec python3 -B "$root/bench/measure.py" "$@"

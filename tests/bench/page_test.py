@@ -48,6 +48,20 @@ class PageTest(unittest.TestCase):
             if suite != "paper":  # which measures nothing
                 self.assertIn(f"`{self.suites[suite]['command']}`", text)
 
+    def test_a_million_in_real_time_is_a_cycle_in_less_than_100_ms(self):
+        sample = self.suites["million"]["runs"][0]["samples"][0]
+        for ms, verdict in ((99, "held"), (101, r"\*\*missed\*\*")):
+            sample["wall_seconds"] = sample["cycles"] * ms / 1e3
+            self.assertRegex(page_of(self.results)[0], rf"less than 100 ms: {verdict}.* \({ms}(\.0)? ms;")
+
+    def test_a_peer_is_the_best_one_that_keeps_messages(self):
+        size = self.suites["compare"]["sizes"][0]
+        rows = {row["name"]: row for row in size["programs"]}
+        rows["lvs_small_shards"]["to_best_peer"]["median"] = 49
+        self.assertRegex(page_of(self.results)[0], rf"\(`{size['best_peer']}`\): 50 times its node cycles: \*\*missed\*\*.* \(49 times\)")
+        rows["lvs_small_shards"]["to_best_peer"]["median"] = 51
+        self.assertIn("node cycles: held (51 times)", page_of(self.results)[0])
+
     def test_a_figure_is_the_median_of_its_samples_and_says_its_spread(self):
         run = self.suites["link"]["runs"][-1]
         for sample, rate in zip(run["samples"], (22e6, 24e6, 21e6)):
