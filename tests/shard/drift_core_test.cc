@@ -158,7 +158,9 @@ Case RandomCase(Generator* g) {
   c.shape.value_slots = 1 + static_cast<int>(g->Below(vaultguard::kMaxValueSlots));
   c.shape.free_coordinates = static_cast<int>(g->Below(vaultguard::kMaxFreeCoordinates + 1));
   c.shape.peers = 1 + static_cast<int>(g->Below(vaultguard::kMaxPeers));
-  if (g->Chance(0.2)) c.shape = Shape{};  // the shape that has a kernel of its own
+  if (g->Chance(0.4)) {  // the shapes that have a kernel of their own
+    c.shape = {1 + static_cast<int>(g->Below(2)), 1 + static_cast<int>(g->Below(2)), 8};
+  }
   c.halo = g->Chance(0.5) ? g->Below(40) : 0;
   c.locals = 1 + g->Below(60);
   c.value_scale = kScales[g->Below(std::size(kScales))];
