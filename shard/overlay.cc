@@ -16,6 +16,12 @@ bool Heard(const Columns& col, std::uint32_t row, std::uint64_t cycle) {
   return (meta & kMetaValid) != 0 && Age(meta, cycle) <= kSilenceCycles;
 }
 
+// A row looks after its links every so many cycles.
+constexpr std::uint32_t kTurns = 8;
+std::uint32_t FirstTurn(const Columns& col, std::uint64_t cycle) {
+  return static_cast<std::uint32_t>(col.first_local + cycle % kTurns);
+}
+
 // Whether a candidate is looked for among those on other server nodes first.
 bool LooksFar(std::uint32_t halo, double remote_share, std::uint64_t draw) {
   return halo > 0 && Unit(draw) < remote_share;
@@ -84,9 +90,14 @@ void Overlay::Join(const Columns& col, std::uint32_t row, std::uint32_t halo, do
 
 std::uint64_t Overlay::Maintain(const Columns& col, double shuffle, std::uint32_t halo, double remote_share,
                                 std::uint64_t cycle) {
+  Exchange(col, shuffle, cycle);
+  const std::uint64_t replaced = Replace(col, halo, remote_share, cycle);
+  return replaced + Trade(col, shuffle, halo, remote_share, cycle);
+}
+
+void Overlay::Exchange(const Columns& col, double shuffle, std::uint64_t cycle) const {
   const auto first = static_cast<std::uint32_t>(col.first_local);
   const auto locals = static_cast<std::uint32_t>(col.end) - first;
-  if (locals == 0) return 0;
   const auto exchanges = static_cast<std::uint64_t>(shuffle * locals * shape_.peers / 2 +
                                                     Unit(shard::Draw(seed_, Stream::kShuffle, ~0ull, cycle)));
   for (std::uint64_t n = 0; n < exchanges; ++n) {
@@ -101,26 +112,38 @@ std::uint64_t Overlay::Maintain(const Columns& col, double shuffle, std::uint32_
     Set(col, slot, a, of_b, kTrustExchanged);
     Set(col, slot, b, of_a, kTrustExchanged);
   }
-  std::uint64_t fallbacks = 0;
-  // Every eighth cycle a slot may also trade a near peer for a far one, or back: after a partition, that is how the
-  // share of far peers returns.
-  const double trades_a_row = halo == 0 ? 0.0 : 8 * shuffle * shape_.peers;
-  const std::uint64_t this_cycle = shard::Draw(seed_, Stream::kFallback, ~0ull, ~cycle);
-  for (std::uint32_t row = first + static_cast<std::uint32_t>(cycle & 7); row < first + locals; row += 8) {
-    if ((col.flags[row] & kAlive) == 0) continue;
-    for (int s = 0; s < shape_.peers; ++s) {
-      const std::uint32_t link = col.link[static_cast<std::size_t>(s) * col.stride + row];
-      const std::uint32_t peer = NeighbourOf(link);
-      const bool silent = cycle > kSilenceCycles && !Heard(col, peer, cycle);
-      if (peer != row && !silent && TrustOf(link) > kTrustDropped) continue;
+}
+
+std::uint64_t Overlay::Replace(const Columns& col, std::uint32_t halo, double remote_share, std::uint64_t cycle) const {
+  std::uint64_t replaced = 0;
+  const bool listens = cycle > kSilenceCycles;
+  const auto end = static_cast<std::uint32_t>(col.end);
+  for (int s = 0; s < shape_.peers; ++s) {
+    const std::uint32_t* const links = col.link + static_cast<std::size_t>(s) * col.stride;
+    for (std::uint32_t row = FirstTurn(col, cycle); row < end; row += kTurns) {
+      const std::uint32_t peer = NeighbourOf(links[row]);
+      const bool silent = listens && !Heard(col, peer, cycle);
+      if ((peer != row && !silent && TrustOf(links[row]) > kTrustDropped) || (col.flags[row] & kAlive) == 0) continue;
       const std::uint64_t draw =
           shard::Draw(seed_, Stream::kFallback, row * 16ull + static_cast<std::uint64_t>(s), ~cycle);
       const std::uint32_t other = Candidate(col, row, halo, remote_share, draw, cycle);
       if (other == row) continue;
       Set(col, s, row, other, kTrustExchanged);
-      ++fallbacks;
+      ++replaced;
     }
-    if (trades_a_row == 0) continue;
+  }
+  return replaced;
+}
+
+std::uint64_t Overlay::Trade(const Columns& col, double shuffle, std::uint32_t halo, double remote_share,
+                             std::uint64_t cycle) const {
+  const double trades_a_row = halo == 0 ? 0.0 : kTurns * shuffle * shape_.peers;
+  if (trades_a_row == 0) return 0;
+  std::uint64_t traded = 0;
+  const auto first = static_cast<std::uint32_t>(col.first_local);
+  const std::uint64_t this_cycle = shard::Draw(seed_, Stream::kFallback, ~0ull, ~cycle);
+  for (std::uint32_t row = FirstTurn(col, cycle); row < col.end; row += kTurns) {
+    if ((col.flags[row] & kAlive) == 0) continue;
     const std::uint64_t draw = Mix(this_cycle + row * 0x9e3779b97f4a7c15ull);
     auto trades = static_cast<int>(trades_a_row + Unit(draw));
     for (std::uint64_t turn = Mix(draw); trades > 0; --trades, turn = Mix(turn + 1)) {
@@ -131,10 +154,10 @@ std::uint64_t Overlay::Maintain(const Columns& col, double shuffle, std::uint32_
       const std::uint32_t other = Candidate(col, row, halo, remote_share, candidate, cycle);
       if (other == row || (other < first) == (peer < first)) continue;
       Set(col, s, row, other, kTrustExchanged);
-      ++fallbacks;
+      ++traded;
     }
   }
-  return fallbacks;
+  return traded;
 }
 
 }  // namespace lvs::shard

@@ -27,7 +27,7 @@ class Overlay {
   // A new row takes over one slot of each of d random live rows.
   void Join(const Columns& columns, std::uint32_t row, std::uint32_t halo, double remote_share, std::uint64_t cycle);
   // One cycle's upkeep: exchanges `shuffle` of all slots and, in an eighth of the rows, replaces silent and distrusted
-  // links. Returns how many fallback connections it made.
+  // links and trades near ones for far ones. Returns how many fallback connections it made.
   std::uint64_t Maintain(const Columns& columns, double shuffle, std::uint32_t halo, double remote_share,
                          std::uint64_t cycle);
 
@@ -35,6 +35,14 @@ class Overlay {
   // A random live local row other than `row`, or a heard halo row; `row` itself where there is none.
   std::uint32_t Candidate(const Columns& columns, std::uint32_t row, std::uint32_t halo, double remote_share,
                           std::uint64_t draw, std::uint64_t cycle) const;
+  // Two rows hand each other a neighbour.
+  void Exchange(const Columns& columns, double shuffle, std::uint64_t cycle) const;
+  // Other neighbours for those who are silent or distrusted. Returns how many.
+  std::uint64_t Replace(const Columns& columns, std::uint32_t halo, double remote_share, std::uint64_t cycle) const;
+  // A near neighbour for a far one, or back: after a partition, that is how the share of far ones returns. Returns how
+  // many.
+  std::uint64_t Trade(const Columns& columns, double shuffle, std::uint32_t halo, double remote_share,
+                      std::uint64_t cycle) const;
   void Set(const Columns& columns, int slot, std::uint32_t row, std::uint32_t peer, std::uint8_t trust) const;
 
   Shape shape_;
