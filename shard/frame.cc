@@ -81,11 +81,13 @@ absl::StatusOr<Frame> FromProto(const v1::Frame& proto) {
     }
     out.entries.push_back(entry);
   }
-  out.halo_row.assign(proto.halo_row().begin(), proto.halo_row().end());
-  out.published_cycle.assign(proto.published_cycle().begin(), proto.published_cycle().end());
-  out.drift_weight.assign(proto.drift_weight().begin(), proto.drift_weight().end());
-  out.diff.assign(proto.diff().begin(), proto.diff().end());
-  out.entropy.assign(proto.entropy().begin(), proto.entropy().end());
+  // From pointers: whole blocks are copied, where protobuf's iterators give one element after the other.
+  const auto copy = [](const auto& field, auto* column) { column->assign(field.data(), field.data() + field.size()); };
+  copy(proto.halo_row(), &out.halo_row);
+  copy(proto.published_cycle(), &out.published_cycle);
+  copy(proto.drift_weight(), &out.drift_weight);
+  copy(proto.diff(), &out.diff);
+  copy(proto.entropy(), &out.entropy);
   out.beacon = {proto.beacon().replicas(), proto.beacon().load(), proto.beacon().low_power_share()};
   switch (proto.correction().kind()) {
     case v1::CorrectionSignal::KIND_SYNC_ALL: out.correction = Correction::kSyncAll; break;
@@ -93,7 +95,7 @@ absl::StatusOr<Frame> FromProto(const v1::Frame& proto) {
     default: break;
   }
   out.correction_buckets = proto.correction().bucket_mask();
-  out.bucket_digest.assign(proto.bucket_digest().begin(), proto.bucket_digest().end());
+  copy(proto.bucket_digest(), &out.bucket_digest);
   return out;
 }
 
@@ -200,6 +202,19 @@ Frame Coalesce(const Frame& older, Frame newer) {
   return newer;
 }
 
+namespace {
+
+// Counts what is bad and does not stop at it, so that the compiler makes vectors of the pass: nearly always all is
+// good.
+template <typename T, typename Good>
+bool All(const std::vector<T>& column, const Good& good) {
+  std::uint32_t bad = 0;
+  for (const T value : column) bad += good(value) ? 0u : 1u;
+  return bad == 0;
+}
+
+}  // namespace
+
 std::optional<Refusal> CheckFrame(const Frame& frame, const Shape& shape, std::uint32_t shard, std::size_t halo_rows,
                                   std::uint64_t cycle) {
   if (frame.shard != shard) return Refusal::kUnknownShard;
@@ -214,14 +229,15 @@ std::optional<Refusal> CheckFrame(const Frame& frame, const Shape& shape, std::u
   if (frame.diff.size() != rows * static_cast<std::size_t>(shape.dimensions())) return Refusal::kWrongDimension;
   if (!frame.bucket_digest.empty() && frame.bucket_digest.size() != Ledger::kBuckets) return Refusal::kColumnLengths;
   if (frame.news_to < frame.news_from) return Refusal::kBadEntry;
-  for (const std::uint32_t row : frame.halo_row) {
-    if (row >= halo_rows) return Refusal::kUnknownHaloRow;
+  // No wider than what they are compared with, so that a vector holds as many.
+  const auto known = static_cast<std::uint32_t>(std::min<std::uint64_t>(halo_rows, ~std::uint32_t{0}));
+  const auto newest = static_cast<std::uint32_t>(std::min<std::uint64_t>(frame.cycle, ~std::uint32_t{0}));
+  if (!All(frame.halo_row, [=](std::uint32_t row) { return row < known; })) return Refusal::kUnknownHaloRow;
+  if (!All(frame.published_cycle, [=](std::uint32_t published) { return published <= newest; })) {
+    return Refusal::kFutureCycle;
   }
-  for (const std::uint32_t published : frame.published_cycle) {
-    if (published > frame.cycle) return Refusal::kFutureCycle;
-  }
-  for (const float number : frame.diff) {
-    if (!(std::abs(number) <= vaultguard::kMaxDistance)) return Refusal::kNotFinite;
+  if (!All(frame.diff, [](float number) { return std::abs(number) <= vaultguard::kMaxDistance; })) {
+    return Refusal::kNotFinite;
   }
   return std::nullopt;
 }

@@ -215,6 +215,29 @@ TEST(Frame, Test7EachKindOfNonsenseIsRefusedWithItsReason) {
   }
 }
 
+TEST(Frame, Test7OneBadValueIsFoundWhereverItIs) {
+  constexpr std::size_t kRows = 19;  // some vectors of any width, and a rest
+  for (std::size_t row = 0; row < kRows; ++row) {
+    Frame frame = GoodFrame(kRows);
+    frame.halo_row[row] = ~0u;
+    EXPECT_EQ(CheckFrame(frame, kShape, kShard, kHaloRows, kCycle), Refusal::kUnknownHaloRow) << row;
+    frame = GoodFrame(kRows);
+    frame.published_cycle[row] = ~0u;
+    EXPECT_EQ(CheckFrame(frame, kShape, kShard, kHaloRows, kCycle), Refusal::kFutureCycle) << row;
+    frame = GoodFrame(kRows);
+    frame.diff[3 * row + row % 3] = std::numeric_limits<float>::quiet_NaN();
+    EXPECT_EQ(CheckFrame(frame, kShape, kShard, kHaloRows, kCycle), Refusal::kNotFinite) << row;
+  }
+}
+
+TEST(Frame, CyclesAndRowsAboveThirtyTwoBitsAreNoLimit) {
+  Frame frame = GoodFrame();
+  frame.cycle = std::uint64_t{1} << 32;
+  frame.published_cycle[1] = ~0u;
+  frame.halo_row[1] = ~0u - 1;
+  EXPECT_EQ(CheckFrame(frame, kShape, kShard, std::size_t{1} << 32, frame.cycle), std::nullopt);
+}
+
 TEST(Frame, WhatIsJustWithinTheLimitsIsTaken) {
   const auto ok = [](const Frame& f) { return !CheckFrame(f, kShape, kShard, kHaloRows, kCycle).has_value(); };
   EXPECT_TRUE(ok(GoodFrame()));
