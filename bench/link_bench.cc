@@ -189,24 +189,28 @@ int Receive(const Options& options, Shared* shared) {
 
 // ---- The process that speaks ----
 
-// What the shard's ambassadors have to say, as columns, like a shard actor.
+// What the shard's ambassadors have to say, as columns, like a shard actor: drafted in memory that is there already.
 Payload<Frame> FrameOf(const Options& options, std::uint32_t shard, std::uint64_t cycle, const std::vector<float>& said,
-                       int dimensions) {
-  auto frame = std::make_shared<Frame>();
-  frame->shard = shard;
-  frame->cycle = cycle;
-  frame->sender = {shard + 1, 2};
-  frame->value_slots = shard::Shape{}.value_slots;
-  frame->beacon.replicas = options.rows;
+                       int dimensions, Frame* draft) {
+  draft->shard = shard;
+  draft->cycle = cycle;
+  draft->sender = {shard + 1, 2};
+  draft->value_slots = shard::Shape{}.value_slots;
+  draft->beacon.replicas = options.rows;
+  draft->halo_row.clear();
+  draft->published_cycle.clear();
+  draft->drift_weight.clear();
+  draft->entropy.clear();
+  draft->diff.clear();
   for (std::uint32_t row = 0; row < options.rows; ++row) {
     const float* at = said.data() + std::size_t{row} * static_cast<std::size_t>(dimensions);
-    frame->halo_row.push_back(row);
-    frame->published_cycle.push_back(static_cast<std::uint32_t>(cycle));
-    frame->drift_weight.push_back(255);
-    frame->entropy.push_back(static_cast<std::uint32_t>(shard::Mix(cycle + row)));
-    frame->diff.insert(frame->diff.end(), at, at + dimensions);
+    draft->halo_row.push_back(row);
+    draft->published_cycle.push_back(static_cast<std::uint32_t>(cycle));
+    draft->drift_weight.push_back(255);
+    draft->entropy.push_back(static_cast<std::uint32_t>(shard::Mix(cycle + row)));
+    draft->diff.insert(draft->diff.end(), at, at + dimensions);
   }
-  return frame;
+  return std::make_shared<const Frame>(*draft);
 }
 
 // Polls until `done`, or throws: the other side is stuck.
@@ -257,6 +261,7 @@ nlohmann::ordered_json Send(const Options& options, Shared* shared) {
       std::uint64_t receiver_ns = 0;
       std::uint64_t bytes = 0;
     };
+    Frame draft;
     std::uint64_t round = 0;
     const auto mark = [&] {
       WaitFor(*shared, [&] { return shared->rounds_heard >= round; });
@@ -274,7 +279,7 @@ nlohmann::ordered_json Send(const Options& options, Shared* shared) {
         const std::uint64_t cycle = kFirstCycle + round;
         transport.Tick(cycle);
         for (std::uint32_t s = 0; s < options.shards; ++s) {
-          caf::anon_send(link, actors::OutgoingFrame{FrameOf(options, s, cycle, said[s], dimensions)});
+          caf::anon_send(link, actors::OutgoingFrame{FrameOf(options, s, cycle, said[s], dimensions, &draft)});
         }
         actors::LinkFlush flush;
         flush.cycle = cycle;
