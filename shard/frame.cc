@@ -192,12 +192,10 @@ Frame Coalesce(const Frame& older, Frame newer) {
     newer.correction_buckets = older.correction_buckets;
   }
   if (newer.bucket_digest.empty()) newer.bucket_digest = older.bucket_digest;
-  const std::size_t said = newer.halo_row.size();
-  for (std::size_t n = 0; n < older.halo_row.size(); ++n) {
-    const auto end = newer.halo_row.begin() + static_cast<std::ptrdiff_t>(said);
-    if (newer.halo_row.size() >= vaultguard::kMaxFrameRows) break;
-    if (std::find(newer.halo_row.begin(), end, older.halo_row[n]) != end) continue;
-    AppendRow(older, n, &newer);
+  std::vector<std::uint32_t> said = newer.halo_row;
+  std::sort(said.begin(), said.end());
+  for (std::size_t n = 0; n < older.halo_row.size() && newer.halo_row.size() < vaultguard::kMaxFrameRows; ++n) {
+    if (!std::binary_search(said.begin(), said.end(), older.halo_row[n])) AppendRow(older, n, &newer);
   }
   return newer;
 }
