@@ -202,19 +202,7 @@ Frame Coalesce(const Frame& older, Frame newer) {
 
 namespace {
 
-// Counts what is bad and does not stop at it, so that the compiler makes vectors of the pass: nearly always all is
-// good.
-template <typename T, typename Good>
-bool All(const std::vector<T>& column, const Good& good) {
-  std::uint32_t bad = 0;
-  for (const T value : column) bad += good(value) ? 0u : 1u;
-  return bad == 0;
-}
-
-}  // namespace
-
-std::optional<Refusal> CheckFrame(const Frame& frame, const Shape& shape, std::uint32_t shard, std::size_t halo_rows,
-                                  std::uint64_t cycle) {
+std::optional<Refusal> CheckForm(const Frame& frame, const Shape& shape, std::uint32_t shard, std::uint64_t cycle) {
   if (frame.shard != shard) return Refusal::kUnknownShard;
   if (frame.value_slots != shape.value_slots) return Refusal::kWrongDimension;
   if (frame.cycle > cycle + vaultguard::kMaxCyclesAhead) return Refusal::kFutureCycle;
@@ -227,6 +215,24 @@ std::optional<Refusal> CheckFrame(const Frame& frame, const Shape& shape, std::u
   if (frame.diff.size() != rows * static_cast<std::size_t>(shape.dimensions())) return Refusal::kWrongDimension;
   if (!frame.bucket_digest.empty() && frame.bucket_digest.size() != Ledger::kBuckets) return Refusal::kColumnLengths;
   if (frame.news_to < frame.news_from) return Refusal::kBadEntry;
+  return std::nullopt;
+}
+
+// Counts what is bad and does not stop at it, so that the compiler makes vectors of the pass: nearly always all is
+// good.
+template <typename T, typename Good>
+bool All(const std::vector<T>& column, const Good& good) {
+  std::uint32_t bad = 0;
+  for (const T value : column) bad += good(value) ? 0u : 1u;
+  return bad == 0;
+}
+
+}  // namespace
+
+// Two functions, since a compiler that sees a dozen ways out before a loop takes the loop for cold.
+std::optional<Refusal> CheckFrame(const Frame& frame, const Shape& shape, std::uint32_t shard, std::size_t halo_rows,
+                                  std::uint64_t cycle) {
+  if (const auto why = CheckForm(frame, shape, shard, cycle)) return why;
   // No wider than what they are compared with, so that a vector holds as many.
   const auto known = static_cast<std::uint32_t>(std::min<std::uint64_t>(halo_rows, ~std::uint32_t{0}));
   const auto newest = static_cast<std::uint32_t>(std::min<std::uint64_t>(frame.cycle, ~std::uint32_t{0}));
