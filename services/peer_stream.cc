@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "google/protobuf/arena.h"
 #include "lvs/v1/peer.grpc.pb.h"
 #include "services/grpc_status.h"
 
@@ -102,14 +103,16 @@ bool PeerStream::Take(grpc::ByteBuffer* bytes) {
   bool rest = false;
   {
     const std::size_t length = bytes->Length();
-    // Gone before the next one is read: two bytes of a message can take hundreds in memory.
-    v1::PeerMessage message;
-    if (!grpc::SerializationTraits<v1::PeerMessage>::Deserialize(bytes, &message).ok()) return false;
+    // Gone before the next one is read: two bytes of a message can take hundreds in memory. A small frame has more
+    // parts than its arena has blocks.
+    google::protobuf::Arena arena;
+    auto* const message = google::protobuf::Arena::CreateMessage<v1::PeerMessage>(&arena);
+    if (!grpc::SerializationTraits<v1::PeerMessage>::Deserialize(bytes, message).ok()) return false;
     {
       const std::lock_guard lock(mu_);
       counts_.bytes_received += length;
     }
-    rest = owner_->Take(self_, message, length);
+    rest = owner_->Take(self_, *message, length);
   }
   const std::lock_guard lock(mu_);
   resting_ = rest;
