@@ -209,12 +209,13 @@ Payload<Frame> FrameOf(const Options& options, std::uint32_t shard, std::uint64_
   draft->drift_weight.clear();
   draft->entropy.clear();
   draft->diff.clear();
+  const std::uint64_t first_word = cycle * vaultguard::kMaxFrameRows;  // said once: what is repeated is no entropy
   for (std::uint32_t row = 0; row < options.rows; ++row) {
     const float* at = said.data() + std::size_t{row} * static_cast<std::size_t>(dimensions);
     draft->halo_row.push_back(row);
     draft->published_cycle.push_back(static_cast<std::uint32_t>(cycle));
     draft->drift_weight.push_back(255);
-    draft->entropy.push_back(static_cast<std::uint32_t>(shard::Mix(cycle + row)));
+    draft->entropy.push_back(static_cast<std::uint32_t>(shard::Mix(first_word + row)));
     draft->diff.insert(draft->diff.end(), at, at + dimensions);
   }
   return std::make_shared<const Frame>(*draft);
