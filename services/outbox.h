@@ -26,7 +26,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <string>
 
 #include "grpcpp/support/byte_buffer.h"
 #include "lvs/v1/peer.pb.h"
