@@ -282,18 +282,18 @@ class ShardHost : private shard::LedgerSync::Owner {
         continue;
       }
       const float* diff = frame.diff.data() + n * static_cast<std::size_t>(dims);
-      float worst = 0;
-      for (int c = 0; c < slots; ++c) {
-        if (std::abs(diff[c]) > std::abs(worst)) worst = diff[c];
-      }
       ++sample.diffs;
-      if (std::abs(worst) > bound) {
-        if (worst < 0) {
-          ++sample.out_of_bound_downward;
-          sample.downward_pull_uvu += static_cast<std::uint64_t>(std::min(1e15f, -worst * 1e6f));
-        } else {
-          ++sample.out_of_bound_upward;
-        }
+      float down = 0;
+      float up = 0;
+      for (int c = 0; c < slots; ++c) {
+        down = std::max(down, -diff[c]);
+        up = std::max(up, diff[c]);
+      }
+      if (down > bound && down >= up) {
+        ++sample.out_of_bound_downward;
+        sample.downward_pull_uvu += static_cast<std::uint64_t>(std::min(1e15f, down * 1e6f));
+      } else if (up > bound) {
+        ++sample.out_of_bound_upward;
       }
       const auto drift_weight = static_cast<std::uint8_t>(frame.drift_weight[n] * weight);
       shard_->SetHalo(first + frame.halo_row[n], frame.published_cycle[n], drift_weight, diff,

@@ -2,12 +2,26 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
+
+#include "google/protobuf/io/coded_stream.h"
+#include "grpc/slice.h"
+#include "grpcpp/support/slice.h"
 
 namespace lvs::services {
 
 namespace {
 
+using google::protobuf::io::CodedOutputStream;
 using shard::Frame;
+
+// A field of one message within another: its tag, which is one byte here, its length, and that many bytes.
+std::size_t DelimitedSize(std::size_t bytes) { return 1 + CodedOutputStream::VarintSize64(bytes) + bytes; }
+std::uint8_t* BeginDelimited(int field, std::size_t bytes, std::uint8_t* at) {
+  constexpr std::uint32_t kDelimited = 2;
+  at = CodedOutputStream::WriteTagToArray(static_cast<std::uint32_t>(field) << 3 | kDelimited, at);
+  return CodedOutputStream::WriteVarint64ToArray(bytes, at);
+}
 
 // The frame with the rows that `keep` says.
 template <typename Keep>
@@ -69,40 +83,55 @@ void Outbox::Say(v1::PeerMessage message) {
   if (!closed_) messages_[static_cast<std::size_t>(message.kind_case())] = std::move(message);
 }
 
-bool Outbox::Take(v1::PeerMessage* message) {
+bool Outbox::Take(grpc::ByteBuffer* message) {
   const std::lock_guard lock(mu_);
   if (closed_ || writing_) return false;
   const auto next = std::find_if(messages_.begin(), messages_.end(), [](const auto& m) { return m.has_value(); });
+  grpc::Slice bytes;
   if (next != messages_.end()) {
-    *message = *std::exchange(*next, std::nullopt);
+    bytes = grpc::Slice(std::exchange(*next, std::nullopt)->SerializeAsString());
   } else if (!frames_.empty()) {
-    message->Clear();
-    TakeFrames(message->mutable_frames());
+    bytes = TakeFrames();
   } else {
     return false;
   }
-  counts_.bytes_sent += message->ByteSizeLong();
+  counts_.bytes_sent += bytes.size();
+  *message = grpc::ByteBuffer(&bytes, 1);
   writing_ = true;
   return true;
 }
 
-void Outbox::TakeFrames(v1::FrameBatch* batch) {
+grpc::Slice Outbox::TakeFrames() {
+  std::vector<Waiting> taken;
   std::size_t bytes = 0;
   do {
     // Round the shards: after a message that did not take them all, the next begins behind it.
     auto next = frames_.upper_bound(last_shard_);
     if (next == frames_.end()) next = frames_.begin();
-    const Waiting waiting = std::move(next->second);
+    taken.push_back(std::move(next->second));
     last_shard_ = next->first;
     frames_.erase(next);
-    const auto known = [this](std::uint32_t row) { return row < receiver_.halo_rows; };
-    const Frame& frame = *waiting.frame;
-    const bool fits = std::all_of(frame.halo_row.begin(), frame.halo_row.end(), known);
-    *batch->add_frames() = shard::ToProto(fits ? frame : WithRows(frame, known));
-    bytes += waiting.bytes;
-    bytes_ -= waiting.bytes;
+    bytes += taken.back().bytes;
+    bytes_ -= taken.back().bytes;
     ++counts_.frames_sent;
   } while (receiver_.many_frames && !frames_.empty() && bytes < kBatchBytes);
+
+  std::size_t size = 0;
+  for (Waiting& waiting : taken) {
+    const auto known = [this](std::uint32_t row) { return row < receiver_.halo_rows; };
+    const Frame& frame = *waiting.frame;
+    if (!std::all_of(frame.halo_row.begin(), frame.halo_row.end(), known)) {
+      waiting.frame = std::make_shared<const Frame>(WithRows(frame, known));
+      waiting.bytes = shard::EncodedSize(*waiting.frame);
+    }
+    size += DelimitedSize(waiting.bytes);
+  }
+  grpc_slice slice = grpc_slice_malloc(DelimitedSize(size));
+  std::uint8_t* at = BeginDelimited(v1::PeerMessage::kFramesFieldNumber, size, GRPC_SLICE_START_PTR(slice));
+  for (const Waiting& waiting : taken) {
+    at = shard::Encode(*waiting.frame, BeginDelimited(v1::FrameBatch::kFramesFieldNumber, waiting.bytes, at));
+  }
+  return {slice, grpc::Slice::STEAL_REF};
 }
 
 void Outbox::Written() {

@@ -4,7 +4,7 @@
 //   Outbox outbox({.shards = 16, .bytes = 1 << 20});
 //   outbox.SetReceiver({.many_frames = true, .halo_rows = 32});      // when the other side has said hello
 //   outbox.Offer(frame);                                             // from any thread, as often as one likes
-//   if (v1::PeerMessage message; outbox.Take(&message)) Send(...);   // then nothing more until
+//   if (grpc::ByteBuffer message; outbox.Take(&message)) Send(...);  // then nothing more until
 //   outbox.Written();                                                // the write is done
 //
 // A frame that is offered while one of its shard waits takes that one's place (shard::Coalesce): it has the newest
@@ -27,6 +27,7 @@
 #include <mutex>
 #include <optional>
 
+#include "grpcpp/support/byte_buffer.h"
 #include "lvs/v1/peer.pb.h"
 #include "shard/frame.h"
 
@@ -65,9 +66,10 @@ class Outbox {
   // Any kind but frames.
   void Say(v1::PeerMessage message);
 
-  // The next message to write; false where nothing waits, or the write of an earlier one is not done. Frames and
+  // The next message to write, a serialised lvs.v1.PeerMessage: a copy of a frame as a message and then as bytes would
+  // cost more than all the rest. False where nothing waits, or the write of an earlier one is not done. Frames and
   // messages alike are gone from here once they are taken.
-  bool Take(v1::PeerMessage* message);
+  bool Take(grpc::ByteBuffer* message);
   void Written();
 
   // Empties it; nothing is taken in or out any more.
@@ -85,7 +87,7 @@ class Outbox {
   };
 
   bool Fit(std::uint32_t shard, std::shared_ptr<const shard::Frame> frame);  // under mu_
-  void TakeFrames(v1::FrameBatch* batch);                                    // under mu_
+  grpc::Slice TakeFrames();                                                  // under mu_
 
   const Limits limits_;
   mutable std::mutex mu_;

@@ -2,6 +2,9 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/arena.h"
+#include "lvs/v1/peer.grpc.pb.h"
 #include "services/grpc_status.h"
 
 namespace lvs::services {
@@ -96,24 +99,33 @@ void PeerStream::CountFrame(bool taken) {
 
 void PeerStream::Begin() { self_ = shared_from_this(); }
 
-bool PeerStream::Take(const v1::PeerMessage& message) {
+bool PeerStream::Take(grpc::ByteBuffer* bytes) {
+  bool rest = false;
   {
-    const std::lock_guard lock(mu_);
-    counts_.bytes_received += message.ByteSizeLong();
+    const std::size_t length = bytes->Length();
+    // Gone before the next one is read: two bytes of a message can take hundreds in memory. A small frame has more
+    // parts than its arena has blocks.
+    google::protobuf::Arena arena;
+    auto* const message = google::protobuf::Arena::CreateMessage<v1::PeerMessage>(&arena);
+    if (!grpc::SerializationTraits<v1::PeerMessage>::Deserialize(bytes, message).ok()) return false;
+    {
+      const std::lock_guard lock(mu_);
+      counts_.bytes_received += length;
+    }
+    rest = owner_->Take(self_, *message, length);
   }
-  return owner_->Take(self_, message);
-}
-
-void PeerStream::ReadOn(bool rest) {
   const std::lock_guard lock(mu_);
   resting_ = rest;
   if (!closed_ && !rest) StartReading();
+  return true;
 }
 
 void PeerStream::WriteDone(bool ok) {
   if (!ok) return Close(Broke());
   outbox_.Written();
-  Flush();
+  const std::lock_guard lock(mu_);
+  out_.Clear();
+  Write();
 }
 
 void PeerStream::Done(const absl::Status& why) {
@@ -133,7 +145,7 @@ void ServerStream::Begin(const absl::Status& refuse) {
 }
 
 void ServerStream::OnReadDone(bool ok) {
-  if (ok) return TakeRead();
+  if (ok && TakeRead()) return;
   bool stands = false;
   if (!closed()) {
     const std::lock_guard lock(mu_);
@@ -171,7 +183,7 @@ void ServerStream::End(const absl::Status& why) { Finish(ToGrpc(why)); }
 
 void ClientStream::Begin(v1::PeerMessage hello) {
   PeerStream::Begin();
-  stub_->async()->Connect(&context_, this);
+  stub_.PrepareBidiStreamingCall(&context_, absl::StrCat("/", v1::Peering::service_full_name(), "/Connect"), {}, this);
   AddHold();  // writes begin on the actors' threads too
   StartReading();
   Say(std::move(hello));
@@ -179,7 +191,7 @@ void ClientStream::Begin(v1::PeerMessage hello) {
 }
 
 void ClientStream::OnReadDone(bool ok) {
-  if (ok) return TakeRead();
+  if (ok && TakeRead()) return;
   if (!closed()) {
     const std::lock_guard lock(mu_);
     unread_ = true;

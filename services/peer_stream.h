@@ -21,8 +21,9 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/grpcpp.h"
-#include "lvs/v1/peer.grpc.pb.h"
+#include "lvs/v1/peer.pb.h"
 #include "services/membership.h"
 #include "services/outbox.h"
 
@@ -38,7 +39,7 @@ class StreamOwner {
  public:
   virtual ~StreamOwner() = default;
   // True where the stream has said more than its share and is to rest until Resume.
-  virtual bool Take(const std::shared_ptr<PeerStream>& stream, const v1::PeerMessage& message) = 0;
+  virtual bool Take(const std::shared_ptr<PeerStream>& stream, const v1::PeerMessage& message, std::size_t bytes) = 0;
   // The next message could not be read although the connection stands: bytes that are no message, or the other side
   // says no more and has not said goodbye. (What is too long or compressed looks here like a connection that broke:
   // gRPC ends the stream by itself, and the reason goes to the peer alone.)
@@ -92,12 +93,11 @@ class PeerStream : public std::enable_shared_from_this<PeerStream> {
 
   // What a reactor of either side does; under mu_.
   virtual void StartReading() = 0;
-  virtual void StartWriting(const v1::PeerMessage* message) = 0;
+  virtual void StartWriting(const grpc::ByteBuffer* message) = 0;
   virtual void End(const absl::Status& why) = 0;  // once
 
   // The reactions that both sides share.
-  bool Take(const v1::PeerMessage& message);  // true: it rests
-  void ReadOn(bool rest);
+  bool Take(grpc::ByteBuffer* bytes);  // false: they are no message
   void WriteDone(bool ok);
   // The last of all.
   void Done(const absl::Status& why);
@@ -118,11 +118,12 @@ class PeerStream : public std::enable_shared_from_this<PeerStream> {
   v1::Hello hello_;
   std::uint32_t protocol_ = 1;
   Outbox outbox_;
-  v1::PeerMessage out_;
+  grpc::ByteBuffer out_;
   Counts counts_;
 };
 
-// A stream on a reactor of gRPC's: the parts that are the same text for both.
+// A stream on a reactor of gRPC's: the parts that are the same text for both. Messages are bytes to gRPC: the outbox
+// makes them from frames without a message in between, and what was read is as long as it was on the wire.
 template <typename Reactor>
 class ReactorStream : public PeerStream, public Reactor {
  public:
@@ -132,20 +133,16 @@ class ReactorStream : public PeerStream, public Reactor {
   using PeerStream::PeerStream;
 
   void StartReading() override { this->StartRead(&in_); }
-  void StartWriting(const v1::PeerMessage* message) override { this->StartWrite(message); }
+  void StartWriting(const grpc::ByteBuffer* message) override { this->StartWrite(message); }
 
-  void TakeRead() {
-    const bool rest = Take(in_);
-    in_.Clear();  // two bytes of a message can take hundreds in memory: they are not kept until the next one
-    ReadOn(rest);
-  }
+  bool TakeRead() { return Take(&in_); }
 
  private:
-  v1::PeerMessage in_;
+  grpc::ByteBuffer in_;
 };
 
 // A peer dialled this node.
-class ServerStream final : public ReactorStream<grpc::ServerBidiReactor<v1::PeerMessage, v1::PeerMessage>> {
+class ServerStream final : public ReactorStream<grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>> {
  public:
   ServerStream(LinkId number, std::shared_ptr<StreamOwner> owner, const Outbox::Limits& limits,
                grpc::CallbackServerContext* context)
@@ -169,11 +166,11 @@ class ServerStream final : public ReactorStream<grpc::ServerBidiReactor<v1::Peer
 };
 
 // This node dialled the peer.
-class ClientStream final : public ReactorStream<grpc::ClientBidiReactor<v1::PeerMessage, v1::PeerMessage>> {
+class ClientStream final : public ReactorStream<grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>> {
  public:
   ClientStream(LinkId number, std::shared_ptr<StreamOwner> owner, const Outbox::Limits& limits,
                const std::shared_ptr<grpc::Channel>& channel, std::string address)
-      : ReactorStream(number, std::move(address), std::move(owner), limits), stub_(v1::Peering::NewStub(channel)) {}
+      : ReactorStream(number, std::move(address), std::move(owner), limits), stub_(channel) {}
 
   void Begin(v1::PeerMessage hello);
   void Abort() override;
@@ -184,7 +181,7 @@ class ClientStream final : public ReactorStream<grpc::ClientBidiReactor<v1::Peer
  private:
   void End(const absl::Status& why) override;
 
-  std::unique_ptr<v1::Peering::Stub> stub_;
+  grpc::GenericStub stub_;
   grpc::ClientContext context_;
   // Under mu_.
   bool unread_ = false;  // a read failed

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "grpcpp/grpcpp.h"
+#include "lvs/v1/peer.grpc.pb.h"
 #include "services/link_faults.h"
 #include "services/log.h"
 #include "services/membership.h"
@@ -96,7 +97,7 @@ class Outlet final : public FrameSink {
 }  // namespace
 
 // In the order of a stream's life: it begins (Connect, Dial), says hello (Greet), speaks (Take), ends (Gone).
-class TransportLayer::Impl final : public v1::Peering::CallbackService,
+class TransportLayer::Impl final : public v1::Peering::WithRawCallbackMethod_Connect<v1::Peering::Service>,
                                    public StreamOwner,
                                    public std::enable_shared_from_this<TransportLayer::Impl> {
  public:
@@ -196,7 +197,7 @@ class TransportLayer::Impl final : public v1::Peering::CallbackService,
   // ---- A stream begins ---------------------------------------------------------------------------------------------
 
   // Called by gRPC for a stream that a peer opens.
-  grpc::ServerBidiReactor<v1::PeerMessage, v1::PeerMessage>* Connect(grpc::CallbackServerContext* context) override {
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Connect(grpc::CallbackServerContext* context) override {
     std::shared_ptr<ServerStream> stream;
     std::shared_ptr<PeerStream> crowded_out;
     absl::Status refuse;
@@ -246,12 +247,12 @@ class TransportLayer::Impl final : public v1::Peering::CallbackService,
 
   // ---- It speaks ---------------------------------------------------------------------------------------------------
 
-  bool Take(const std::shared_ptr<PeerStream>& stream, const v1::PeerMessage& message) override {
+  bool Take(const std::shared_ptr<PeerStream>& stream, const v1::PeerMessage& message, std::size_t bytes) override {
     const LinkPtr link = Find(stream->id);
     if (link == nullptr) return false;
     if (!IsSevered(*stream)) TakeMessage(link, message);
     const std::lock_guard lock(mu_);
-    link->reads -= 1 + static_cast<double>(message.ByteSizeLong() / kReadPartBytes);
+    link->reads -= 1 + static_cast<double>(bytes / kReadPartBytes);
     return link->reads < 0;
   }
 
@@ -795,7 +796,7 @@ TransportLayer::~TransportLayer() { Stop(); }
 std::vector<std::shared_ptr<actors::FrameSink>> TransportLayer::sinks() {
   return {impl_->outlets().begin(), impl_->outlets().end()};
 }
-v1::Peering::CallbackService* TransportLayer::service() { return impl_.get(); }
+grpc::Service* TransportLayer::service() { return impl_.get(); }
 void TransportLayer::Start(std::string advertise, Deliver deliver, LinkChanged link_changed) {
   impl_->Start(std::move(advertise), std::move(deliver), std::move(link_changed));
 }

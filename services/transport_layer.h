@@ -36,9 +36,9 @@
 
 #include "absl/status/status.h"
 #include "actors/server_node.h"
+#include "grpcpp/impl/service_type.h"
 #include "grpcpp/security/credentials.h"
 #include "lvs/v1/control.pb.h"
-#include "lvs/v1/peer.grpc.pb.h"
 #include "services/connection_refusals.h"
 #include "vaultguard/refusals.h"
 
@@ -85,7 +85,7 @@ class TransportLayer {
   // What carries frames to the far end of each link.
   std::vector<std::shared_ptr<actors::FrameSink>> sinks();
   // To be registered with the server that peers connect to, before it starts.
-  v1::Peering::CallbackService* service();
+  grpc::Service* service();
 
   // `advertise` is where peers are told to dial, host:port; empty: nobody dials this node.
   void Start(std::string advertise, Deliver deliver, LinkChanged link_changed);

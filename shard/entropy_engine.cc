@@ -36,9 +36,4 @@ float EntropyComponent(std::uint32_t word, int component) {
   return static_cast<float>(static_cast<std::int8_t>(word >> (8 * (component % 4)))) / kEntropySteps;
 }
 
-bool EntropyLink::Take(std::uint32_t word) {
-  for (int shift = 0; shift < 32; shift += 8) health_.Add(static_cast<std::uint8_t>(word >> shift));
-  return health_.healthy() || health_.verdict() == vaultguard::EntropyVerdict::kStartingUp;
-}
-
 }  // namespace lvs::shard

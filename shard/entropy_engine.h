@@ -23,7 +23,10 @@ float EntropyComponent(std::uint32_t word, int component);
 class EntropyLink {
  public:
   // A new packet. False: it must not be used.
-  bool Take(std::uint32_t word);
+  bool Take(std::uint32_t word) {
+    const vaultguard::EntropyVerdict verdict = health_.AddWord(word);
+    return verdict == vaultguard::EntropyVerdict::kHealthy || verdict == vaultguard::EntropyVerdict::kStartingUp;
+  }
   // Times that the link's packets failed.
   std::uint64_t faults() const { return health_.faults(); }
 

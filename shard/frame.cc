@@ -1,57 +1,18 @@
 #include "shard/frame.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
+#include "google/protobuf/io/coded_stream.h"
 
 namespace lvs::shard {
 
 using vaultguard::Refusal;
-
-v1::Frame ToProto(const Frame& frame) {
-  v1::Frame out;
-  out.set_shard_id(frame.shard);
-  out.set_cycle_id(frame.cycle);
-  out.set_session_high(frame.sender.high);
-  out.set_session_low(frame.sender.low);
-  for (int s = 0; s < frame.value_slots; ++s) {
-    out.add_total_uvu(static_cast<std::uint64_t>(frame.total_uvu[static_cast<std::size_t>(s)]));
-  }
-  out.set_ledger_digest(frame.ledger_digest);
-  out.set_news_from(frame.news_from);
-  out.set_news_to(frame.news_to);
-  out.set_acknowledged(frame.acknowledged);
-  out.set_acknowledged_session_low(frame.acknowledged_of);
-  for (const LedgerEntry& entry : frame.entries) {
-    v1::LedgerEntry* e = out.add_entries();
-    e->set_session_high(entry.session.high);
-    e->set_session_low(entry.session.low);
-    e->set_opened_cycle(entry.opened_cycle);
-    for (int s = 0; s < frame.value_slots; ++s) {
-      e->add_amount_uvu(static_cast<std::uint64_t>(entry.amount_uvu[static_cast<std::size_t>(s)]));
-    }
-  }
-  out.mutable_halo_row()->Assign(frame.halo_row.begin(), frame.halo_row.end());
-  out.mutable_published_cycle()->Assign(frame.published_cycle.begin(), frame.published_cycle.end());
-  out.set_drift_weight(frame.drift_weight.data(), frame.drift_weight.size());
-  out.mutable_diff()->Assign(frame.diff.begin(), frame.diff.end());
-  out.mutable_entropy()->Assign(frame.entropy.begin(), frame.entropy.end());
-  v1::StatusBeacon* beacon = out.mutable_beacon();
-  beacon->set_replicas(frame.beacon.replicas);
-  beacon->set_load(frame.beacon.load);
-  beacon->set_low_power_share(frame.beacon.low_power_share);
-  if (frame.correction != Correction::kNone) {
-    v1::CorrectionSignal* c = out.mutable_correction();
-    c->set_kind(frame.correction == Correction::kSyncAll ? v1::CorrectionSignal::KIND_SYNC_ALL
-                                                         : v1::CorrectionSignal::KIND_SYNC_BUCKETS);
-    c->set_bucket_mask(frame.correction_buckets);
-  }
-  out.mutable_bucket_digest()->Assign(frame.bucket_digest.begin(), frame.bucket_digest.end());
-  return out;
-}
 
 absl::StatusOr<Frame> FromProto(const v1::Frame& proto) {
   constexpr int kSlots = vaultguard::kMaxValueSlots;
@@ -81,11 +42,13 @@ absl::StatusOr<Frame> FromProto(const v1::Frame& proto) {
     }
     out.entries.push_back(entry);
   }
-  out.halo_row.assign(proto.halo_row().begin(), proto.halo_row().end());
-  out.published_cycle.assign(proto.published_cycle().begin(), proto.published_cycle().end());
-  out.drift_weight.assign(proto.drift_weight().begin(), proto.drift_weight().end());
-  out.diff.assign(proto.diff().begin(), proto.diff().end());
-  out.entropy.assign(proto.entropy().begin(), proto.entropy().end());
+  // From pointers: whole blocks are copied, where protobuf's iterators give one element after the other.
+  const auto copy = [](const auto& field, auto* column) { column->assign(field.data(), field.data() + field.size()); };
+  copy(proto.halo_row(), &out.halo_row);
+  copy(proto.published_cycle(), &out.published_cycle);
+  copy(proto.drift_weight(), &out.drift_weight);
+  copy(proto.diff(), &out.diff);
+  copy(proto.entropy(), &out.entropy);
   out.beacon = {proto.beacon().replicas(), proto.beacon().load(), proto.beacon().low_power_share()};
   switch (proto.correction().kind()) {
     case v1::CorrectionSignal::KIND_SYNC_ALL: out.correction = Correction::kSyncAll; break;
@@ -93,64 +56,156 @@ absl::StatusOr<Frame> FromProto(const v1::Frame& proto) {
     default: break;
   }
   out.correction_buckets = proto.correction().bucket_mask();
-  out.bucket_digest.assign(proto.bucket_digest().begin(), proto.bucket_digest().end());
+  copy(proto.bucket_digest(), &out.bucket_digest);
   return out;
 }
 
 namespace {
 
-std::size_t Varint(std::uint64_t value) {
-  std::size_t bytes = 1;
-  while (value >= 0x80) {
-    value >>= 7;
-    ++bytes;
+using google::protobuf::io::CodedOutputStream;
+
+static_assert(std::endian::native == std::endian::little, "columns are copied to the wire as they are");
+
+// A frame is described once, by Put, to one of two: who counts its bytes, and who writes them.
+struct Counter {
+  std::size_t bytes = 0;
+  void Varint(std::uint64_t value) { bytes += CodedOutputStream::VarintSize64(value); }
+  template <typename Number>
+  void Varints(const Number* numbers, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) Varint(static_cast<std::uint64_t>(numbers[i]));
   }
-  return bytes;
+  void Raw(const void*, std::size_t n) { bytes += n; }
+};
+struct Writer {
+  std::uint8_t* at;
+  void Varint(std::uint64_t value) { at = CodedOutputStream::WriteVarint64ToArray(value, at); }
+  template <typename Number>
+  void Varints(const Number* numbers, std::size_t n) {
+    std::uint8_t* to = at;  // not a member, which any byte that is written could be a part of
+    for (std::size_t i = 0; i < n; ++i) {
+      to = CodedOutputStream::WriteVarint64ToArray(static_cast<std::uint64_t>(numbers[i]), to);
+    }
+    at = to;
+  }
+  void Raw(const void* from, std::size_t n) {
+    std::memcpy(at, from, n);
+    at += n;
+  }
+};
+
+// Protobuf's wire types.
+enum class Wire : std::uint8_t { kVarint = 0, kFixed64 = 1, kDelimited = 2, kFixed32 = 5 };
+
+template <typename Out>
+void PutTag(int field, Wire type, Out* out) {
+  out->Varint(static_cast<std::uint64_t>(field) << 3 | static_cast<std::uint64_t>(type));
 }
 
-std::size_t VarintField(std::uint64_t value) { return value == 0 ? 0 : 1 + Varint(value); }
-std::size_t Fixed64Field(std::uint64_t value) { return value == 0 ? 0 : 9; }
-// A float field is left out only when all its bits are zero.
-std::size_t FloatField(float value) {
-  std::uint32_t bits;
-  std::memcpy(&bits, &value, sizeof bits);
-  return bits == 0 ? 0 : 5;
+// Fields are left out where all their bits are zero.
+template <typename Out>
+void PutVarint(int field, std::uint64_t value, Out* out) {
+  if (value == 0) return;
+  PutTag(field, Wire::kVarint, out);
+  out->Varint(value);
 }
-// Length-delimited field with a one-byte (field < 16) or two-byte tag.
-std::size_t Delimited(std::size_t bytes, std::size_t tag = 1) { return bytes == 0 ? 0 : tag + Varint(bytes) + bytes; }
 
-std::size_t EncodedEntry(const LedgerEntry& entry, int value_slots) {
-  std::size_t amounts = 0;
-  for (int s = 0; s < value_slots; ++s) {
-    amounts += Varint(static_cast<std::uint64_t>(entry.amount_uvu[static_cast<std::size_t>(s)]));
+template <typename Number, typename Out>
+void PutFixed(int field, Number value, Out* out) {
+  using Bits = std::conditional_t<sizeof value == 8, std::uint64_t, std::uint32_t>;
+  if (std::bit_cast<Bits>(value) == 0) return;
+  PutTag(field, sizeof value == 8 ? Wire::kFixed64 : Wire::kFixed32, out);
+  out->Raw(&value, sizeof value);
+}
+
+// Numbers of fixed size, or bytes.
+template <typename Number, typename Out>
+void PutColumn(int field, const Number* numbers, std::size_t n, Out* out) {
+  if (n == 0) return;
+  PutTag(field, Wire::kDelimited, out);
+  out->Varint(n * sizeof(Number));
+  out->Raw(numbers, n * sizeof(Number));
+}
+
+// What `body` puts, behind its length. It is there even where it is empty.
+template <typename Out, typename Body>
+void PutDelimited(int field, const Body& body, Out* out) {
+  Counter size;
+  body(&size);
+  PutTag(field, Wire::kDelimited, out);
+  out->Varint(size.bytes);
+  if constexpr (std::is_same_v<Out, Counter>) {
+    out->bytes += size.bytes;
+  } else {
+    body(out);
   }
-  return Fixed64Field(entry.session.high) + Fixed64Field(entry.session.low) + VarintField(entry.opened_cycle) +
-         Delimited(amounts);
+}
+
+template <typename Number, typename Out>
+void PutVarints(int field, const Number* numbers, std::size_t n, Out* out) {
+  if (n == 0) return;
+  const auto put = [=](auto* to) { to->Varints(numbers, n); };
+  PutDelimited(field, put, out);
+}
+
+// Field by field in the order of their numbers, as protobuf does.
+template <typename Out>
+void Put(const Frame& frame, Out* out) {
+  using P = v1::Frame;
+  const auto slots = static_cast<std::size_t>(frame.value_slots);
+  PutVarint(P::kShardIdFieldNumber, frame.shard, out);
+  PutVarint(P::kCycleIdFieldNumber, frame.cycle, out);
+  PutFixed(P::kSessionHighFieldNumber, frame.sender.high, out);
+  PutFixed(P::kSessionLowFieldNumber, frame.sender.low, out);
+  PutColumn(P::kTotalUvuFieldNumber, frame.total_uvu.data(), slots, out);
+  PutFixed(P::kLedgerDigestFieldNumber, frame.ledger_digest, out);
+  PutVarint(P::kNewsFromFieldNumber, frame.news_from, out);
+  PutVarint(P::kNewsToFieldNumber, frame.news_to, out);
+  PutVarint(P::kAcknowledgedFieldNumber, frame.acknowledged, out);
+  PutFixed(P::kAcknowledgedSessionLowFieldNumber, frame.acknowledged_of, out);
+  for (const LedgerEntry& entry : frame.entries) {
+    const auto put = [&entry, slots](auto* to) {
+      PutFixed(v1::LedgerEntry::kSessionHighFieldNumber, entry.session.high, to);
+      PutFixed(v1::LedgerEntry::kSessionLowFieldNumber, entry.session.low, to);
+      PutVarint(v1::LedgerEntry::kOpenedCycleFieldNumber, entry.opened_cycle, to);
+      PutVarints(v1::LedgerEntry::kAmountUvuFieldNumber, entry.amount_uvu.data(), slots, to);
+    };
+    PutDelimited(P::kEntriesFieldNumber, put, out);
+  }
+  PutVarints(P::kHaloRowFieldNumber, frame.halo_row.data(), frame.halo_row.size(), out);
+  PutColumn(P::kPublishedCycleFieldNumber, frame.published_cycle.data(), frame.published_cycle.size(), out);
+  PutColumn(P::kDriftWeightFieldNumber, frame.drift_weight.data(), frame.drift_weight.size(), out);
+  PutColumn(P::kDiffFieldNumber, frame.diff.data(), frame.diff.size(), out);
+  PutColumn(P::kEntropyFieldNumber, frame.entropy.data(), frame.entropy.size(), out);
+  const auto beacon = [&frame](auto* to) {
+    PutVarint(v1::StatusBeacon::kReplicasFieldNumber, frame.beacon.replicas, to);
+    PutFixed(v1::StatusBeacon::kLoadFieldNumber, frame.beacon.load, to);
+    PutFixed(v1::StatusBeacon::kLowPowerShareFieldNumber, frame.beacon.low_power_share, to);
+  };
+  PutDelimited(P::kBeaconFieldNumber, beacon, out);
+  if (frame.correction != Correction::kNone) {
+    const auto correction = [&frame](auto* to) {
+      const bool all = frame.correction == Correction::kSyncAll;
+      PutVarint(v1::CorrectionSignal::kKindFieldNumber,
+                all ? v1::CorrectionSignal::KIND_SYNC_ALL : v1::CorrectionSignal::KIND_SYNC_BUCKETS, to);
+      PutVarint(v1::CorrectionSignal::kBucketMaskFieldNumber, frame.correction_buckets, to);
+    };
+    PutDelimited(P::kCorrectionFieldNumber, correction, out);
+  }
+  PutColumn(P::kBucketDigestFieldNumber, frame.bucket_digest.data(), frame.bucket_digest.size(), out);
 }
 
 }  // namespace
 
 std::size_t EncodedSize(const Frame& frame) {
-  std::size_t size = VarintField(frame.shard) + VarintField(frame.cycle) + Fixed64Field(frame.sender.high) +
-                     Fixed64Field(frame.sender.low) + Delimited(8 * static_cast<std::size_t>(frame.value_slots)) +
-                     Fixed64Field(frame.ledger_digest) + VarintField(frame.news_from) + VarintField(frame.news_to) +
-                     VarintField(frame.acknowledged) + Fixed64Field(frame.acknowledged_of);
-  for (const LedgerEntry& entry : frame.entries) {
-    const std::size_t bytes = EncodedEntry(entry, frame.value_slots);
-    size += 1 + Varint(bytes) + bytes;
-  }
-  std::size_t rows = 0;
-  for (const std::uint32_t row : frame.halo_row) rows += Varint(row);
-  size += Delimited(rows) + Delimited(4 * frame.published_cycle.size()) + Delimited(frame.drift_weight.size()) +
-          Delimited(4 * frame.diff.size()) + Delimited(4 * frame.entropy.size(), 2);
-  const std::size_t beacon =
-      VarintField(frame.beacon.replicas) + FloatField(frame.beacon.load) + FloatField(frame.beacon.low_power_share);
-  size += 2 + Varint(beacon) + beacon;
-  if (frame.correction != Correction::kNone) {
-    const std::size_t bytes = 2 + VarintField(frame.correction_buckets);
-    size += 2 + Varint(bytes) + bytes;
-  }
-  return size + Delimited(8 * frame.bucket_digest.size(), 2);
+  Counter out;
+  Put(frame, &out);
+  return out.bytes;
+}
+
+std::uint8_t* Encode(const Frame& frame, std::uint8_t* to) {
+  Writer out{to};
+  Put(frame, &out);
+  return out.at;
 }
 
 void AppendRow(const Frame& from, std::size_t n, Frame* to) {
@@ -190,18 +245,17 @@ Frame Coalesce(const Frame& older, Frame newer) {
     newer.correction_buckets = older.correction_buckets;
   }
   if (newer.bucket_digest.empty()) newer.bucket_digest = older.bucket_digest;
-  const std::size_t said = newer.halo_row.size();
-  for (std::size_t n = 0; n < older.halo_row.size(); ++n) {
-    const auto end = newer.halo_row.begin() + static_cast<std::ptrdiff_t>(said);
-    if (newer.halo_row.size() >= vaultguard::kMaxFrameRows) break;
-    if (std::find(newer.halo_row.begin(), end, older.halo_row[n]) != end) continue;
-    AppendRow(older, n, &newer);
+  std::vector<std::uint32_t> said = newer.halo_row;
+  std::sort(said.begin(), said.end());
+  for (std::size_t n = 0; n < older.halo_row.size() && newer.halo_row.size() < vaultguard::kMaxFrameRows; ++n) {
+    if (!std::binary_search(said.begin(), said.end(), older.halo_row[n])) AppendRow(older, n, &newer);
   }
   return newer;
 }
 
-std::optional<Refusal> CheckFrame(const Frame& frame, const Shape& shape, std::uint32_t shard, std::size_t halo_rows,
-                                  std::uint64_t cycle) {
+namespace {
+
+std::optional<Refusal> CheckForm(const Frame& frame, const Shape& shape, std::uint32_t shard, std::uint64_t cycle) {
   if (frame.shard != shard) return Refusal::kUnknownShard;
   if (frame.value_slots != shape.value_slots) return Refusal::kWrongDimension;
   if (frame.cycle > cycle + vaultguard::kMaxCyclesAhead) return Refusal::kFutureCycle;
@@ -214,14 +268,33 @@ std::optional<Refusal> CheckFrame(const Frame& frame, const Shape& shape, std::u
   if (frame.diff.size() != rows * static_cast<std::size_t>(shape.dimensions())) return Refusal::kWrongDimension;
   if (!frame.bucket_digest.empty() && frame.bucket_digest.size() != Ledger::kBuckets) return Refusal::kColumnLengths;
   if (frame.news_to < frame.news_from) return Refusal::kBadEntry;
-  for (const std::uint32_t row : frame.halo_row) {
-    if (row >= halo_rows) return Refusal::kUnknownHaloRow;
+  return std::nullopt;
+}
+
+// Counts what is bad and does not stop at it, so that the compiler makes vectors of the pass: nearly always all is
+// good.
+template <typename T, typename Good>
+bool All(const std::vector<T>& column, const Good& good) {
+  std::uint32_t bad = 0;
+  for (const T value : column) bad += good(value) ? 0u : 1u;
+  return bad == 0;
+}
+
+}  // namespace
+
+// Two functions, since a compiler that sees a dozen ways out before a loop takes the loop for cold.
+std::optional<Refusal> CheckFrame(const Frame& frame, const Shape& shape, std::uint32_t shard, std::size_t halo_rows,
+                                  std::uint64_t cycle) {
+  if (const auto why = CheckForm(frame, shape, shard, cycle)) return why;
+  // No wider than what they are compared with, so that a vector holds as many.
+  const auto known = static_cast<std::uint32_t>(std::min<std::uint64_t>(halo_rows, ~std::uint32_t{0}));
+  const auto newest = static_cast<std::uint32_t>(std::min<std::uint64_t>(frame.cycle, ~std::uint32_t{0}));
+  if (!All(frame.halo_row, [=](std::uint32_t row) { return row < known; })) return Refusal::kUnknownHaloRow;
+  if (!All(frame.published_cycle, [=](std::uint32_t published) { return published <= newest; })) {
+    return Refusal::kFutureCycle;
   }
-  for (const std::uint32_t published : frame.published_cycle) {
-    if (published > frame.cycle) return Refusal::kFutureCycle;
-  }
-  for (const float number : frame.diff) {
-    if (!(std::abs(number) <= vaultguard::kMaxDistance)) return Refusal::kNotFinite;
+  if (!All(frame.diff, [](float number) { return std::abs(number) <= vaultguard::kMaxDistance; })) {
+    return Refusal::kNotFinite;
   }
   return std::nullopt;
 }

@@ -47,8 +47,11 @@ struct Frame {
   SlotAmounts plain_increment_uvu{};
 };
 
-// The wire form and back. FromProto checks only what a type cannot hold (INVALID_ARGUMENT); CheckFrame checks the rest.
-v1::Frame ToProto(const Frame& frame);
+// The wire form, a serialised lvs.v1.Frame: its size without making it, and the bytes, of which the end is returned.
+std::size_t EncodedSize(const Frame& frame);
+std::uint8_t* Encode(const Frame& frame, std::uint8_t* to);
+
+// And back. Checks only what a type cannot hold (INVALID_ARGUMENT); CheckFrame checks the rest.
 absl::StatusOr<Frame> FromProto(const v1::Frame& proto);
 
 // Appends row `n` of one frame to another of the same shape.
@@ -58,9 +61,6 @@ void AppendRow(const Frame& from, std::size_t n, Frame* to);
 // news of both where they follow on each other or overlap, and fit, and else with that of the older, so that news moves
 // on however slow the link is. Rows that only the older one had are kept.
 Frame Coalesce(const Frame& older, Frame newer);
-
-// Bytes of the serialised lvs.v1.Frame, without making one.
-std::size_t EncodedSize(const Frame& frame);
 
 // Whether a frame may touch a shard of this shape at all: lengths, dimensions, finite numbers, known halo rows, cycle
 // window. The reason it must be refused otherwise. A refused frame changes nothing.

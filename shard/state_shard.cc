@@ -318,20 +318,6 @@ void StateShard::SetRemote(std::uint32_t halo_rows, double remote_share) {
   remote_share_ = halo_in_use_ == 0 ? 0.0 : remote_share;
 }
 
-bool StateShard::SetHalo(std::uint32_t halo_row, std::uint64_t published_cycle, std::uint8_t drift_weight,
-                         const float* diff, std::uint32_t entropy) {
-  if (halo_row >= config_.halo_rows) return false;
-  // An entropy packet that says the same word again is no news.
-  const std::uint32_t meta =
-      Meta(published_cycle, drift_weight) | (entropy != columns_.Entropy(halo_row) ? kMetaPacket : 0);
-  const std::uint32_t before = columns_.Meta(halo_row);
-  // Newer by less than half of the 16 bit circle.
-  if ((before & kMetaValid) != 0 && static_cast<std::int16_t>(static_cast<std::uint16_t>(meta - before)) <= 0)
-    return false;
-  columns_.Say(halo_row, dims_, diff, meta, entropy);
-  return true;
-}
-
 std::uint32_t StateShard::RandomLive(std::uint64_t draw) const {
   const auto first = static_cast<std::uint32_t>(columns_.first_local);
   const auto locals = static_cast<std::uint32_t>(columns_.end) - first;

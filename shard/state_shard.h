@@ -106,7 +106,19 @@ class StateShard {
 
   // A remote neighbour's state diff arrived. Only a newer one than before is taken.
   bool SetHalo(std::uint32_t halo_row, std::uint64_t published_cycle, std::uint8_t drift_weight, const float* diff,
-               std::uint32_t entropy);
+               std::uint32_t entropy) {
+    if (halo_row >= config_.halo_rows) return false;
+    // An entropy packet that says the same word again is no news.
+    const std::uint32_t meta =
+        Meta(published_cycle, drift_weight) | (entropy != columns_.Entropy(halo_row) ? kMetaPacket : 0);
+    const std::uint32_t before = columns_.Meta(halo_row);
+    // Newer by less than half of the 16 bit circle.
+    if ((before & kMetaValid) != 0 && static_cast<std::int16_t>(static_cast<std::uint16_t>(meta - before)) <= 0) {
+      return false;
+    }
+    columns_.Say(halo_row, dims_, diff, meta, entropy);
+    return true;
+  }
 
   // Only the first `halo_rows` of the halo are in use from now on, and this share of neighbour slots points there.
   void SetRemote(std::uint32_t halo_rows, double remote_share);

@@ -36,6 +36,8 @@ absl::Status Validate(const EntropyHealthOptions& options);
 // alpha) of SP 800-90B. trials >= 1, 0 < probability < 1.
 int CriticalBinomial(int trials, double probability, int alpha_exponent);
 
+constexpr bool HasZeroByte(std::uint32_t word) { return ((word - 0x01010101u) & ~word & 0x80808080u) != 0; }
+
 // ---- Section 4.4.1 ----
 
 // Fails while the same value has come cutoff() times in a row or more; cutoff = 1 + ceil(-log2(alpha) / H).
@@ -45,6 +47,12 @@ class RepetitionCountTest {
 
   // True: passed.
   bool Add(std::uint8_t sample);
+  // Whether a sample of this word is the one before it once more. Where none is, AddDistinct is the same as four Adds.
+  bool Repeats(std::uint32_t word) const { return run_ == 0 || HasZeroByte(word ^ (word << 8 | value_)); }
+  void AddDistinct(std::uint32_t word) {
+    value_ = static_cast<std::uint8_t>(word >> 24);
+    run_ = 1;
+  }
   void Reset() { run_ = 0; }
   std::uint32_t cutoff() const { return cutoff_; }
 
@@ -71,6 +79,12 @@ class AdaptiveProportionTest {
 
   // True: passed.
   bool Add(std::uint8_t sample);
+  // Whether a sample of this word counts, or the word does not lie within the window that has begun. Where not,
+  // AddOthers is the same as four Adds.
+  bool Counts(std::uint32_t word) const {
+    return seen_ == 0 || seen_ + 4 > kWindow || HasZeroByte(word ^ 0x01010101u * value_);
+  }
+  void AddOthers() { seen_ = (seen_ + 4) % kWindow; }
   void Reset() { seen_ = 0; }
   std::uint32_t cutoff() const { return cutoff_; }
 
@@ -98,6 +112,16 @@ class EntropyHealth {
   explicit EntropyHealth(const EntropyHealthOptions& options);
 
   EntropyVerdict Add(std::uint8_t sample);
+  // The four bytes of a word, the lowest first. Of a healthy source hardly any of them is what a test looks for.
+  EntropyVerdict AddWord(std::uint32_t word) {
+    if (healthy() && !repetition_.Repeats(word) && !proportion_.Counts(word)) {
+      repetition_.AddDistinct(word);
+      proportion_.AddOthers();
+      return verdict_;
+    }
+    for (int shift = 0; shift < 32; shift += 8) Add(static_cast<std::uint8_t>(word >> shift));
+    return verdict_;
+  }
 
   EntropyVerdict verdict() const { return verdict_; }
   bool healthy() const { return verdict_ == EntropyVerdict::kHealthy; }

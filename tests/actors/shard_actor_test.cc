@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "shard/entropy_engine.h"
 #include "tests/actors/fake_actors.h"
 
 namespace lvs::actors {
@@ -253,6 +254,33 @@ TEST_F(GreedyPeerTest, Spec8_3_NewSessionsOfALinkAreLimitedAndToldAgain) {
   }
   EXPECT_EQ(sessions(), 100 * kFrame);
   EXPECT_LT(cycle, 1000u);
+}
+
+TEST_F(GreedyPeerTest, Spec8_3_DiffsThatPullDownAreNoticedInWhicheverSlot) {
+  struct Case {
+    float first;
+    float second;
+    bool drains;
+  };
+  constexpr float kFar = 10'000;
+  // What lies farthest says which way, and what pulls down where that is undecided.
+  for (const auto& [first, second, drains] :
+       {Case{-kFar, 1, true}, Case{1, -kFar, true}, Case{-kFar, kFar, true}, Case{kFar, -kFar, true},
+        Case{kFar, 1, false}, Case{1, kFar, false}, Case{2 * kFar, -kFar, false}, Case{-1, 1, false}}) {
+    const ShardActor shard = Make(50, 10'000);
+    std::uint64_t raised = 0;
+    for (std::uint64_t cycle = 1; cycle <= 60; ++cycle) {
+      shard::Frame frame;
+      frame.halo_row = {3};
+      frame.published_cycle = {static_cast<std::uint32_t>(cycle)};
+      frame.drift_weight = {255};
+      frame.entropy = {shard::EntropyWord(1, 3, cycle)};
+      frame.diff = {first, second, 0, 0};
+      Exchange(shard, cycle, frame);
+      raised += report_->drains_on_links;
+    }
+    EXPECT_EQ(raised > 0, drains) << first << ", " << second;
+  }
 }
 
 TEST_F(GreedyPeerTest, Spec14_WhoAsksForEverythingAgainAndAgainIsToldEverMoreRarely) {

@@ -875,6 +875,21 @@ TEST(Test7, PingFloodSlowsOnlyWhoFloods) {
   flood.join();
 }
 
+// Of many pings in one message the last one counts; all of them were sent and read.
+TEST(Test7, WhatIsWrittenOddlyCountsAsLongAsItIs) {
+  HonestNetwork network;
+  Attacker attacker(network.address());
+  ASSERT_TRUE(attacker.Join());
+  v1::PeerMessage ping;
+  ping.mutable_ping()->set_sent_us(1);
+  std::string bytes;
+  for (int n = 0; n < 5000; ++n) bytes += ping.SerializeAsString();
+  const std::uint64_t before = LinkOf(attacker, network.node()).bytes_received();
+  ASSERT_TRUE(attacker.SayBytes(bytes));
+  EXPECT_TRUE(Within(2s, [&] { return LinkOf(attacker, network.node()).bytes_received() >= before + bytes.size(); }));
+  network.ExpectUnharmed();
+}
+
 // The limit on open files is no limit on who is heard: a listener that ran into it would be deaf from then on.
 TEST(Test7, ConnectionsBeyondTheSoftLimitOfFilesDeafenNobody) {
   rlimit limit{};

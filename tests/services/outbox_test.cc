@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "lvs/v1/peer.grpc.pb.h"
 #include "shard/random.h"
 #include "vaultguard/limits.h"
 
@@ -110,8 +111,16 @@ v1::PeerMessage Ping(std::uint64_t n) {
   return message;
 }
 
+// As the other side reads it.
+bool Take(Outbox* outbox, v1::PeerMessage* message) {
+  grpc::ByteBuffer bytes;
+  if (!outbox->Take(&bytes)) return false;
+  EXPECT_TRUE(grpc::SerializationTraits<v1::PeerMessage>::Deserialize(&bytes, message).ok());
+  return true;
+}
+
 bool TakeAndWrite(Outbox* outbox, v1::PeerMessage* message) {
-  if (!outbox->Take(message)) return false;
+  if (!Take(outbox, message)) return false;
   outbox->Written();
   return true;
 }
@@ -123,12 +132,12 @@ TEST(Outbox, OneWriteAtATime) {
   outbox.Offer(a.Next());
   outbox.Offer(b.Next());
   v1::PeerMessage message;
-  ASSERT_TRUE(outbox.Take(&message));
-  EXPECT_FALSE(outbox.Take(&message));
+  ASSERT_TRUE(Take(&outbox, &message));
+  EXPECT_FALSE(Take(&outbox, &message));
   outbox.Written();
-  EXPECT_TRUE(outbox.Take(&message));
+  EXPECT_TRUE(Take(&outbox, &message));
   outbox.Written();
-  EXPECT_FALSE(outbox.Take(&message)) << "nothing waits";
+  EXPECT_FALSE(Take(&outbox, &message)) << "nothing waits";
 }
 
 TEST(Outbox, NewestOfEachKindGoesBeforeFrames) {
@@ -146,7 +155,7 @@ TEST(Outbox, NewestOfEachKindGoesBeforeFrames) {
   EXPECT_TRUE(message.has_goodbye());
   ASSERT_TRUE(TakeAndWrite(&outbox, &message));
   EXPECT_EQ(message.frames().frames_size(), 1);
-  EXPECT_FALSE(outbox.Take(&message));
+  EXPECT_FALSE(Take(&outbox, &message));
 }
 
 TEST(Outbox, RoundTheShardsInMessagesOfBoundedSize) {
@@ -183,7 +192,7 @@ TEST(Outbox, RowsThatTheReceiverHasNoPlaceForAreLeftOut) {
   }
   outbox.Offer(std::make_shared<const Frame>(frame));
   v1::PeerMessage message;
-  ASSERT_TRUE(outbox.Take(&message));
+  ASSERT_TRUE(Take(&outbox, &message));
   const v1::Frame& said = message.frames().frames(0);
   ASSERT_EQ(said.halo_row_size(), 2);
   EXPECT_EQ(said.halo_row(0), 0u);
@@ -201,7 +210,7 @@ TEST(Outbox, ClosedItTakesNothingAndGivesNothing) {
   outbox.Offer(teller.Next());
   outbox.Say(Ping(1));
   v1::PeerMessage message;
-  EXPECT_FALSE(outbox.Take(&message));
+  EXPECT_FALSE(Take(&outbox, &message));
   EXPECT_EQ(outbox.bytes(), 0u);
 }
 
@@ -324,7 +333,7 @@ TEST(OutboxThreads, ActorsOfferWhileTheLinkTakes) {
       v1::PeerMessage message;
       while (true) {
         const bool last = offering == 0;
-        if (outbox.Take(&message)) {
+        if (Take(&outbox, &message)) {
           EXPECT_EQ(writing++, 0) << "two writes at a time";
           listener.Hear(message);
           --writing;

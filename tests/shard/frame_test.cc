@@ -60,6 +60,13 @@ Frame RandomFrame(Generator* g) {
   return f;
 }
 
+std::string Encoded(const Frame& frame) {
+  std::string bytes(EncodedSize(frame), '\0');
+  auto* const begin = reinterpret_cast<std::uint8_t*>(bytes.data());
+  EXPECT_EQ(Encode(frame, begin), begin + bytes.size());
+  return bytes;
+}
+
 void ExpectEqual(const Frame& a, const Frame& b) {
   EXPECT_EQ(a.shard, b.shard);
   EXPECT_EQ(a.cycle, b.cycle);
@@ -95,10 +102,10 @@ TEST(Frame, Spec6_2WireFormRoundTripsAndItsSizeIsKnown) {
     SCOPED_TRACE(seed);
     Generator g(seed);
     const Frame frame = RandomFrame(&g);
-    const v1::Frame proto = ToProto(frame);
-    EXPECT_EQ(EncodedSize(frame), proto.ByteSizeLong());
+    const std::string bytes = Encoded(frame);
     v1::Frame parsed;
-    ASSERT_TRUE(parsed.ParseFromString(proto.SerializeAsString()));
+    ASSERT_TRUE(parsed.ParseFromString(bytes));
+    EXPECT_EQ(parsed.SerializeAsString(), bytes) << "not as protobuf writes it";
     const absl::StatusOr<Frame> back = FromProto(parsed);
     ASSERT_TRUE(back.ok());
     ExpectEqual(*back, frame);
@@ -108,7 +115,9 @@ TEST(Frame, Spec6_2WireFormRoundTripsAndItsSizeIsKnown) {
 
 TEST(Frame, EmptyFrameRoundTrips) {
   const Frame frame;
-  EXPECT_EQ(EncodedSize(frame), ToProto(frame).ByteSizeLong());
+  v1::Frame proto;
+  proto.mutable_beacon();
+  EXPECT_EQ(Encoded(frame), proto.SerializeAsString());
   const absl::StatusOr<Frame> back = FromProto(v1::Frame());
   ASSERT_TRUE(back.ok());
   ExpectEqual(*back, frame);
@@ -141,7 +150,7 @@ TEST(Frame, WhatATypeCannotHoldIsRefused) {
 TEST(Frame, Spec10RandomBytesAreParsedOrRefused) {
   Generator g(3);
   for (int n = 0; n < 3000; ++n) {
-    std::string bytes = ToProto(RandomFrame(&g)).SerializeAsString();
+    std::string bytes = Encoded(RandomFrame(&g));
     for (std::uint32_t flips = 1 + g.Below(8); flips > 0 && !bytes.empty(); --flips) {
       bytes[g.Below(static_cast<std::uint32_t>(bytes.size()))] = static_cast<char>(g.Next());
     }
@@ -213,6 +222,29 @@ TEST(Frame, Test7EachKindOfNonsenseIsRefusedWithItsReason) {
     kind.spoil(&frame);
     EXPECT_EQ(CheckFrame(frame, kShape, kShard, kHaloRows, kCycle), kind.why) << kind.what;
   }
+}
+
+TEST(Frame, Test7OneBadValueIsFoundWhereverItIs) {
+  constexpr std::size_t kRows = 19;  // some vectors of any width, and a rest
+  for (std::size_t row = 0; row < kRows; ++row) {
+    Frame frame = GoodFrame(kRows);
+    frame.halo_row[row] = ~0u;
+    EXPECT_EQ(CheckFrame(frame, kShape, kShard, kHaloRows, kCycle), Refusal::kUnknownHaloRow) << row;
+    frame = GoodFrame(kRows);
+    frame.published_cycle[row] = ~0u;
+    EXPECT_EQ(CheckFrame(frame, kShape, kShard, kHaloRows, kCycle), Refusal::kFutureCycle) << row;
+    frame = GoodFrame(kRows);
+    frame.diff[3 * row + row % 3] = std::numeric_limits<float>::quiet_NaN();
+    EXPECT_EQ(CheckFrame(frame, kShape, kShard, kHaloRows, kCycle), Refusal::kNotFinite) << row;
+  }
+}
+
+TEST(Frame, CyclesAndRowsAboveThirtyTwoBitsAreNoLimit) {
+  Frame frame = GoodFrame();
+  frame.cycle = std::uint64_t{1} << 32;
+  frame.published_cycle[1] = ~0u;
+  frame.halo_row[1] = ~0u - 1;
+  EXPECT_EQ(CheckFrame(frame, kShape, kShard, std::size_t{1} << 32, frame.cycle), std::nullopt);
 }
 
 TEST(Frame, WhatIsJustWithinTheLimitsIsTaken) {

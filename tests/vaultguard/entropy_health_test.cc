@@ -267,6 +267,34 @@ TEST(Spec10_EntropyOversaturation, ClippedNormalNoiseIsHealthyAndAFloodIsFoundWi
   std::printf("noise of three deviations: found after %d samples at worst\n", worst);
 }
 
+TEST(Spec8_3_EntropyAnomalies, AWordIsTheSameAsItsFourBytes) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    EntropyHealth words({.min_entropy_bits = 7, .alpha_exponent = 30});
+    EntropyHealth bytes = words;
+    Generator generator(seed);
+    int healthy = 0;
+    for (int i = 0; i < 100'000; ++i) {
+      // Good for 2000 words, then 300 of few values, so that both tests fail and pass again at any place of a word.
+      const auto mask = static_cast<std::uint8_t>(i % 2300 < 2000 ? 0xff : seed % 8);
+      std::uint32_t word = 0;
+      for (int shift = 0; shift < 32; shift += 8) {
+        const auto byte = static_cast<std::uint8_t>(generator.Byte() & mask);
+        word |= std::uint32_t{byte} << shift;
+        bytes.Add(byte);
+      }
+      ASSERT_EQ(words.AddWord(word), bytes.verdict()) << "seed " << seed << ", word " << i;
+      ASSERT_EQ(words.faults(), bytes.faults()) << "seed " << seed << ", word " << i;
+      healthy += words.healthy() ? 1 : 0;
+      if (i % 2999 == 0) {  // words do not begin where windows do
+        words.Add(static_cast<std::uint8_t>(i));
+        bytes.Add(static_cast<std::uint8_t>(i));
+      }
+    }
+    EXPECT_GT(healthy, 50'000) << "seed " << seed;
+    EXPECT_GT(words.faults(), 30u) << "seed " << seed;
+  }
+}
+
 // ---- Start-up and coming back ----
 
 TEST(Spec8_3_EntropyAnomalies, ASourceIsNotTrustedBeforeItsStartUpIsDone) {
