@@ -86,9 +86,10 @@ def run_lvs(lvs, program, nodes, cycles, lost, folder):
     out = folder / "run"
     shutil.rmtree(out, ignore_errors=True)
     file.write_text(scenario(nodes, program.shards(nodes), cycles, lost))
-    output([lvs, "run", str(file), "--out", str(out), "--threads", str(program.threads)])
+    output([lvs, "run", str(file), "--out", str(out), "--threads", str(program.threads), "--profile"])
     summary = json.loads((out / "summary.json").read_text())
-    return {"name": program.name, "version": summary["build"], "nodes": nodes, "threads": summary["threads"],
+    stages = {stage["stage"]: stage["seconds"] for stage in summary["profile"]}
+    return {"name": program.name, "version": summary["build"], "kernel_share": stages["drift kernel"] / sum(stages.values()), "nodes": nodes, "threads": summary["threads"],
             "cycles": summary["cycles"], "setup_seconds": summary["startup_seconds"], "seconds": summary["wall_seconds"],
             "node_cycles_per_second": summary["replica_cycles_per_second"],
             "bytes_per_node": summary["resident_bytes_per_micro_node"], "shards": summary["shards"],
@@ -176,6 +177,12 @@ def ratios(rounds, name, other):
     return figure([r[name]["node_cycles_per_second"] / r[other]["node_cycles_per_second"] for r in rounds])
 
 
+def kernel_ratios(rounds, name, other):
+    """The drift kernel of `name` alone against `other`."""
+    return figure([r[name]["node_cycles_per_second"] / r[name]["kernel_share"] / r[other]["node_cycles_per_second"]
+                   for r in rounds])
+
+
 def summarize(nodes, programs, rounds):
     """One size: a figure for each program, each against the best message-keeping peer, and against the plain loop on as
     many threads."""
@@ -195,7 +202,10 @@ def summarize(nodes, programs, rounds):
         row["rate"]["all"] = [run["node_cycles_per_second"] for run in runs]
         if result["best_peer"]:
             row["to_best_peer"] = ratios(rounds, program.name, result["best_peer"])
-        row["to_plain_loop"] = ratios(rounds, program.name, plain[min(program.threads, max(plain))])
+        loop = plain[min(program.threads, max(plain))]
+        row["to_plain_loop"] = ratios(rounds, program.name, loop)
+        if "kernel_share" in row:
+            row["kernel_to_plain_loop"] = kernel_ratios(rounds, program.name, loop)
         result["programs"].append(row)
     return result
 
@@ -223,6 +233,8 @@ def table(result):
             f"{100 * row['rate']['spread']:>5.0f}% {ratio_text(row.get('to_best_peer')):>9} {ratio_text(row['to_plain_loop']):>9} "
             f"{short(row['bytes_per_node']):>8} {row['setup_seconds']:>8.3f}  {row['keeps']}"
             f"{'  NOISY' if row['rate']['noisy'] else ''}")
+    lines += [f"{row['name']}: its drift kernel alone {ratio_text(row['kernel_to_plain_loop'])} of the plain loop's rate"
+              for row in result["programs"] if "kernel_to_plain_loop" in row]
     lines.append(f"best message-keeping peer: {best or 'none was there'}")
     if any(row["rate"]["noisy"] or row["to_plain_loop"]["noisy"] or row.get("to_best_peer", {}).get("noisy")
            for row in result["programs"]):

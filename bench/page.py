@@ -190,12 +190,13 @@ class Page:
             peer = next(row for row in rows if row["name"] == best)
             ours = {row["name"]: row for row in rows if row["name"].startswith("lvs")}
             small, whole = ours["lvs_small_shards"], ours["lvs_one_shard"]
+            kernel = whole["kernel_to_plain_loop"]["median"]
             speed, memory = small["to_best_peer"]["median"], peer["bytes_per_node"] / small["bytes_per_node"]
             verdict = lambda holds: self.verdict("compare", holds)
             self.say(f"Target, beside the best peer that keeps messages (`{best}`): 50 times its node cycles: "
                      f"{verdict(speed >= 50)} ({times(speed)} times). A fifth of its memory: {verdict(memory >= 5)} "
-                     f"(1/{times(memory)}). In one shard, at least a fifth of the plain loop's rate: "
-                     f"{verdict(whole['to_plain_loop']['median'] >= 0.2)} (1/{times(1 / whole['to_plain_loop']['median'])}).")
+                     f"(1/{times(memory)}). The drift kernel alone, all nodes in one shard, at least a fifth of the plain "
+                     f"loop's rate: {verdict(kernel >= 0.2)} (1/{times(1 / kernel)}).")
         for line in suite["skipped"]:
             self.say(f"Not run: {line}.")
 

@@ -38,6 +38,18 @@ void AddRows(const float* x, const double* weight, std::size_t rows, double pivo
   }
 }
 
+void SumLanes(const float* x, std::size_t rows, double* sums) {
+  const hn::CappedTag<double, kSumLanes> d;
+  const hn::Rebind<float, decltype(d)> f;
+  const std::size_t lanes = hn::Lanes(d);
+  for (std::size_t part = 0; part < kSumLanes; part += lanes) {
+    auto sum = hn::Zero(d);
+    for (std::size_t row = part; row < rows; row += kSumLanes)
+      sum = hn::Add(sum, hn::PromoteTo(d, hn::LoadU(f, x + row)));
+    hn::Store(sum, d, sums + part);
+  }
+}
+
 }  // namespace lvs::shard::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -45,9 +57,16 @@ HWY_AFTER_NAMESPACE();
 namespace lvs::shard {
 
 HWY_EXPORT(AddRows);
+HWY_EXPORT(SumLanes);
 
 void AddRows(const float* x, const double* weight, std::size_t rows, double pivot, double target, ColumnSums* sums) {
   HWY_DYNAMIC_DISPATCH(AddRows)(x, weight, rows, pivot, target, sums);
+}
+
+double Sum(const float* x, std::size_t rows) {
+  alignas(64) Lanes sums;
+  HWY_DYNAMIC_DISPATCH(SumLanes)(x, rows, sums.data());
+  return Total(sums);
 }
 
 double Total(const Lanes& lanes) { return std::accumulate(lanes.begin(), lanes.end(), 0.0); }

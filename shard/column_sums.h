@@ -26,6 +26,9 @@ struct ColumnSums {
   alignas(64) Lanes worst{};     // the largest |x - target|
 };
 
+// Of `rows` rows, a multiple of kSumLanes.
+double Sum(const float* x, std::size_t rows);
+
 // Adds `rows` rows, a multiple of kSumLanes, each with weight 1 or 0.
 void AddRows(const float* x, const double* weight, std::size_t rows, double pivot, double target, ColumnSums* sums);
 

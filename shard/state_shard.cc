@@ -280,6 +280,7 @@ void StateShard::Leave(std::uint32_t row) {
   if ((columns_.flags[row] & kLowPower) != 0) --low_power_;
   columns_.flags[row] = 0;
   known_[row] = kLacksNothing;
+  for (int c = 0; c < dims_; ++c) columns_.state[static_cast<std::size_t>(c) * columns_.stride + row] = 0.0f;
   --replicas_;
 }
 
@@ -506,17 +507,11 @@ void StateShard::OverwriteSaid(std::uint32_t row, const float* state, std::uint3
 std::array<double, vaultguard::kMaxValueSlots> StateShard::MeanDriftVu() const {
   std::array<double, vaultguard::kMaxValueSlots> mean{};
   if (replicas_ == 0) return mean;
-  const auto slots = static_cast<std::size_t>(config_.shape.value_slots);
-  double weight[kBlock];
-  std::array<ColumnSums, vaultguard::kMaxValueSlots> sums{};
-  for (std::size_t first = columns_.first_local; first < columns_.end; first += kBlock) {
-    const std::size_t rows = std::min(kBlock, columns_.end - first);
-    Weigh(columns_.flags + first, rows, kAlive, kAlive, weight);
-    for (std::size_t slot = 0; slot < slots; ++slot) {
-      AddRows(columns_.state + slot * columns_.stride + first, weight, rows, 0, 0, &sums[slot]);
-    }
+  // Rows that nobody lives in are at zero.
+  for (std::size_t slot = 0; slot < static_cast<std::size_t>(config_.shape.value_slots); ++slot) {
+    const float* x = columns_.state + slot * columns_.stride + columns_.first_local;
+    mean[slot] = Sum(x, columns_.end - columns_.first_local) / replicas_;
   }
-  for (std::size_t slot = 0; slot < slots; ++slot) mean[slot] = Total(sums[slot].distance) / replicas_;
   return mean;
 }
 
@@ -535,7 +530,7 @@ void StateShard::AddToAll(const SlotAmounts& increment_uvu) {
     const auto add = static_cast<float>(Vu(increment_uvu[static_cast<std::size_t>(c)]));
     if (add == 0.0f) continue;
     for (std::size_t row = columns_.first_local; row < columns_.end; ++row) {
-      columns_.state[static_cast<std::size_t>(c) * columns_.stride + row] += add;
+      if (Alive(row)) columns_.state[static_cast<std::size_t>(c) * columns_.stride + row] += add;
     }
   }
 }

@@ -153,7 +153,11 @@ class Comparison(unittest.TestCase):
         return result["programs"][0], compare.table(result)
 
     def test_ratios_are_to_the_best_peer_and_to_the_plain_loop(self):
-        lvs, text = self.row(self.rounds(100, 102, 98))
+        rounds = self.rounds(100, 102, 98)
+        for results in rounds:
+            results["lvs"]["kernel_share"] = 0.5
+        lvs, text = self.row(rounds)
+        self.assertEqual(lvs["kernel_to_plain_loop"]["median"], 0.2)
         self.assertEqual(lvs["to_best_peer"]["median"], 50)
         self.assertEqual(lvs["to_plain_loop"]["median"], 0.1)
         self.assertFalse(lvs["rate"]["noisy"])
