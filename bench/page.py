@@ -363,6 +363,12 @@ class Page:
         self.say(table(("what grows", "from, to", "time of a cycle: exponent", "between the last two", "memory: exponent",
                         "between the last two"), summary))
         for axis, label, title, measured, seconds, memory in sections:
+            if axis["axis"] == "micro_nodes_and_shards":
+                cost = [statistics.median(seconds[p["x"]]) / p["replicas"] for p in measured if 1e4 <= p["x"] <= 1e6]
+                flat = max(cost) / min(cost) if cost else 1
+                self.say("Target: with shards that stay in the caches a replica cycle costs the same within 1.5 times from "
+                         f"10,000 to 1,000,000 micro-nodes: {self.verdict('growth', flat <= 1.5)} ({times(flat)} times).")
+        for axis, label, title, measured, seconds, memory in sections:
             self.say(f"### {title}")
             self.draw(f"growth-{axis['axis'].replace('_', '-')}", f"Time of a cycle and memory by {label}",
                       line_chart(f"Time of a cycle, by {label}", label, "ms",
