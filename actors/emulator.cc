@@ -119,53 +119,27 @@ class Emulation {
     const auto started = Clock::now();
     const std::uint64_t resident_before = ResidentBytes();
     Spawn();
-    v1::RunReport report;
-    Cycle(0, &report);
+    RunFrom(0);
     malloc_trim(0);  // what the start needed and the cycles do not
     const double startup_s = SecondsSince(started);
 
-    const auto first = Clock::now();
-    auto shown = first;
-    std::uint64_t shown_cycle = 0;
-    std::uint64_t shown_replica_cycles = 0;
-    std::uint64_t resident = ResidentBytes();
-    bool complete = true;
-    for (std::uint64_t cycle = 1; cycle <= scenario_.cycle().count(); ++cycle) {
-      if (options_.stop != nullptr && options_.stop->load(std::memory_order_relaxed)) {
-        complete = false;
-        break;
-      }
+    first_ = Clock::now();
+    shown_.at = first_;
+    resident_ = ResidentBytes();
+    const std::uint64_t count = scenario_.cycle().count();
+    while (cycle_ < count && !Stopped()) {
       if (options_.realtime) {
-        std::this_thread::sleep_until(first + std::chrono::microseconds(scenario_.cycle().period_us()) *
-                                                  static_cast<std::int64_t>(cycle - 1));
+        std::this_thread::sleep_until(first_ + std::chrono::microseconds(scenario_.cycle().period_us()) *
+                                                   static_cast<std::int64_t>(cycle_));
       }
-      Cycle(cycle, &report);
-      if (cycle % 64 == 0) resident = std::max(resident, ResidentBytes());
-      const double since = SecondsSince(shown);
-      if (options_.on_progress && (since >= options_.progress_interval_s || cycle == scenario_.cycle().count())) {
-        Progress progress;
-        progress.virtual_s = static_cast<double>(cycle) * PeriodS();
-        progress.wall_s = SecondsSince(first);
-        progress.cycle = cycle;
-        progress.cycles = scenario_.cycle().count();
-        progress.alive = alive_;
-        progress.cycles_per_second = static_cast<double>(cycle - shown_cycle) / since;
-        progress.replica_cycles_per_second =
-            static_cast<double>(measurement_.replica_cycles() - shown_replica_cycles) / since;
-        progress.relative_spread = measurement_.relative_spread();
-        progress.anomalies = measurement_.anomalies();
-        progress.refused = measurement_.refused();
-        progress.active_faults = timeline_.ActiveFaults(cycle);
-        options_.on_progress(progress);
-        shown = Clock::now();
-        shown_cycle = cycle;
-        shown_replica_cycles = measurement_.replica_cycles();
-      }
+      RunFrom(cycle_ + 1);
+      if (ProgressIsDue() || (options_.on_progress && cycle_ == count)) ShowProgress();
     }
-    const double wall_s = SecondsSince(first);
-    resident = std::max(resident, ResidentBytes());
+    const double wall_s = SecondsSince(first_);
+    const bool complete = cycle_ == count;
+    resident_ = std::max(resident_, ResidentBytes());
 
-    v1::Summary* summary = report.mutable_summary();
+    v1::Summary* summary = report_.mutable_summary();
     measurement_.Finish(summary);
     summary->set_complete(complete);
     if (!complete) summary->set_state_hash("");  // of the end, which this run has not seen
@@ -183,15 +157,15 @@ class Emulation {
     summary->set_replica_cycles_per_second(static_cast<double>(measurement_.replica_cycles()) / std::max(wall_s, 1e-9));
     summary->set_micro_node_cycles_per_second(static_cast<double>(measurement_.micro_node_cycles()) /
                                               std::max(wall_s, 1e-9));
-    summary->set_resident_bytes_per_micro_node(static_cast<double>(resident - std::min(resident, resident_before)) /
+    summary->set_resident_bytes_per_micro_node(static_cast<double>(resident_ - std::min(resident_, resident_before)) /
                                                scenario_.population().micro_nodes());
     summary->mutable_ledger()->set_contributions(workload_.contributions());
     summary->mutable_ledger()->set_contributions_pending(workload_.pending());
-    for (const std::string& region : regions_) report.add_regions(region);
-    for (v1::FaultBand& band : timeline_.Bands()) *report.add_faults() = std::move(band);
-    report.set_about(scenario_.about());
+    for (const std::string& region : regions_) report_.add_regions(region);
+    for (v1::FaultBand& band : timeline_.Bands()) *report_.add_faults() = std::move(band);
+    report_.set_about(scenario_.about());
     Stop();
-    return report;
+    return std::move(report_);
   }
 
  private:
@@ -202,7 +176,59 @@ class Emulation {
     return shard::Draw(scenario_.seed(), shard::Stream::kRegion, node, 0);
   }
 
+  bool Stopped() const { return options_.stop != nullptr && options_.stop->load(std::memory_order_relaxed); }
+
+  // Runs cycles from this one on, until there is something to do on the caller's thread.
+  void RunFrom(std::uint64_t first) {
+    self_->send(pacer_, first);
+    self_->receive([](std::uint64_t) {});
+  }
+
+  bool Pauses() const {
+    return cycle_ == 0 || cycle_ == scenario_.cycle().count() || options_.realtime || Stopped() || ProgressIsDue();
+  }
+
+  bool ProgressIsDue() const { return options_.on_progress && SecondsSince(shown_.at) >= options_.progress_interval_s; }
+
+  void ShowProgress() {
+    const double since = SecondsSince(shown_.at);
+    Progress progress;
+    progress.virtual_s = static_cast<double>(cycle_) * PeriodS();
+    progress.wall_s = SecondsSince(first_);
+    progress.cycle = cycle_;
+    progress.cycles = scenario_.cycle().count();
+    progress.alive = alive_;
+    progress.cycles_per_second = static_cast<double>(cycle_ - shown_.cycle) / since;
+    progress.replica_cycles_per_second =
+        static_cast<double>(measurement_.replica_cycles() - shown_.replica_cycles) / since;
+    progress.relative_spread = measurement_.relative_spread();
+    progress.anomalies = measurement_.anomalies();
+    progress.refused = measurement_.refused();
+    progress.active_faults = timeline_.ActiveFaults(cycle_);
+    options_.on_progress(progress);
+    shown_ = {Clock::now(), cycle_, measurement_.replica_cycles()};
+  }
+
+  // An actor begins each cycle: the worker that ended the one before. To wake the caller's thread for it, and a worker
+  // from there, would take as long as a cycle of ten thousand replicas.
+  static caf::behavior Pace(caf::event_based_actor* pacer, Emulation* emulation) {
+    return {
+        [emulation](std::uint64_t cycle) { emulation->Begin(cycle); },
+        [pacer, emulation](const Payload<NodeReport>& node) {
+          emulation->reports_[node->node] = node;
+          if (++emulation->reported_ < emulation->Nodes()) return;
+          emulation->End();
+          if (emulation->Pauses()) {
+            pacer->send(caf::actor_cast<caf::actor>(emulation->self_), emulation->cycle_);
+          } else {
+            emulation->Begin(emulation->cycle_ + 1);
+          }
+        },
+    };
+  }
+
   void Spawn() {
+    pacer_ = (*system_).spawn(Pace, this);
     const std::uint32_t nodes = Nodes();
     const std::uint32_t shards = scenario_.state().shards();
     const shard::Shape shape = ShapeOf(scenario_);
@@ -281,7 +307,7 @@ class Emulation {
       auto parts = std::make_shared<NodeParts>();
       parts->shards = shards_[n];
       parts->links = wiring->links;
-      parts->emulator = caf::actor_cast<caf::actor>(self_);
+      parts->emulator = pacer_;
       self_->send(runtimes_[n], Payload<NodeParts>(std::move(parts)));
       others_.insert(others_.end(), wiring->links.begin(), wiring->links.end());
       monitors_.push_back(wiring->monitor);
@@ -310,11 +336,12 @@ class Emulation {
     return cycles;
   }
 
-  void Cycle(std::uint64_t cycle, v1::RunReport* report) {
+  void Begin(std::uint64_t cycle) {
+    cycle_ = cycle;
+    reported_ = 0;
     const std::uint32_t nodes = Nodes();
     std::vector<NodeTick> ticks(nodes);
     timeline_.Ask(cycle, &ticks);
-    const std::uint32_t dots = pictured_.contains(cycle) ? std::max(1u, 240 / nodes) : 0;
     if (cycle > 0) {
       std::vector<bool> up;
       for (std::uint32_t n = 0; n < nodes; ++n) up.push_back(ticks[n].alive && alive_by_node_[n] > 0);
@@ -327,39 +354,44 @@ class Emulation {
     }
     for (std::uint32_t n = 0; n < nodes; ++n) {
       ticks[n].measure = cycle == 0 || Measured(cycle);
-      ticks[n].snapshot_dots = dots;
-      self_->send(runtimes_[n], Payload<NodeTick>(std::make_shared<NodeTick>(std::move(ticks[n]))));
+      ticks[n].snapshot_dots = Dots();
+      caf::anon_send(runtimes_[n], Payload<NodeTick>(std::make_shared<NodeTick>(std::move(ticks[n]))));
     }
-    std::vector<Payload<NodeReport>> reports(nodes);
-    for (std::uint32_t received = 0; received < nodes; ++received) {
-      self_->receive([&](const Payload<NodeReport>& node) { reports[node->node] = node; });
-    }
+  }
+
+  // All server nodes have reported.
+  void End() {
     alive_ = adversaries_ = 0;
-    for (const Payload<NodeReport>& node : reports) {
+    for (const Payload<NodeReport>& node : reports_) {
       alive_by_node_[node->node] = node->alive;
       alive_ += node->alive;
       adversaries_ += node->adversaries;
       if (!node->verdict) continue;
       for (const Payload<ShardReport>& shard : node->verdict->shards) {
-        for (const Answer& answer : shard->answers) workload_.Take(answer, cycle);
+        for (const Answer& answer : shard->answers) workload_.Take(answer, cycle_);
         // Cycle 0 belongs to the start.
-        for (std::size_t n = 0; cycle > 0 && n < shard::kStages; ++n) stage_ns_[n] += shard->stage_ns[n];
+        for (std::size_t n = 0; cycle_ > 0 && n < shard::kStages; ++n) stage_ns_[n] += shard->stage_ns[n];
       }
     }
-    measurement_.Add(cycle, reports, workload_.accepted_uvu(), timeline_.EndingAt(cycle), report);
-    if (dots > 0) AddSnapshot(cycle, reports, report);
+    measurement_.Add(cycle_, reports_, workload_.accepted_uvu(), timeline_.EndingAt(cycle_), &report_);
+    if (Dots() > 0) AddSnapshot();
+    std::fill(reports_.begin(), reports_.end(), nullptr);
+    if (cycle_ % 64 == 0) resident_ = std::max(resident_, ResidentBytes());
   }
 
-  void AddSnapshot(std::uint64_t cycle, const std::vector<Payload<NodeReport>>& reports, v1::RunReport* report) const {
-    v1::Snapshot* snapshot = report->add_snapshots();
-    snapshot->set_cycle(cycle);
-    snapshot->set_seconds(static_cast<double>(cycle) * PeriodS());
-    const std::string faults = timeline_.ActiveFaults(cycle);
-    snapshot->set_label(cycle == 0                           ? "start"
-                        : !faults.empty()                    ? faults
-                        : cycle == scenario_.cycle().count() ? "end"
-                                                             : absl::StrCat("cycle ", cycle));
-    for (const Payload<NodeReport>& node : reports) {
+  // Replicas of a server node that this cycle's picture shows.
+  std::uint32_t Dots() const { return pictured_.contains(cycle_) ? std::max(1u, 240 / Nodes()) : 0; }
+
+  void AddSnapshot() {
+    v1::Snapshot* snapshot = report_.add_snapshots();
+    snapshot->set_cycle(cycle_);
+    snapshot->set_seconds(static_cast<double>(cycle_) * PeriodS());
+    const std::string faults = timeline_.ActiveFaults(cycle_);
+    snapshot->set_label(cycle_ == 0                           ? "start"
+                        : !faults.empty()                     ? faults
+                        : cycle_ == scenario_.cycle().count() ? "end"
+                                                              : absl::StrCat("cycle ", cycle_));
+    for (const Payload<NodeReport>& node : reports_) {
       if (!node->verdict) continue;
       const auto offset = static_cast<std::uint32_t>(snapshot->dots_size());
       for (const v1::Dot& dot : node->verdict->shards[0]->dots) {
@@ -391,6 +423,7 @@ class Emulation {
 
   // One path: nobody is ticked any more, so every mailbox is empty and every actor ends at once.
   void Stop() {
+    self_->send_exit(pacer_, caf::exit_reason::user_shutdown);
     for (const auto& runtime : runtimes_) self_->send_exit(runtime, caf::exit_reason::user_shutdown);
     for (const auto& node : shards_) {
       for (const ShardActor& shard : node) self_->send_exit(shard, caf::exit_reason::user_shutdown);
@@ -400,6 +433,7 @@ class Emulation {
     }
     for (const MonitorActor& monitor : monitors_) self_->send_exit(monitor, caf::exit_reason::user_shutdown);
     // The actors hold handles of each other; without these the last references go when the system ends.
+    pacer_ = nullptr;
     runtimes_.clear();
     shards_.clear();
     others_.clear();
@@ -416,7 +450,20 @@ class Emulation {
   Workload workload_;
   Measurement measurement_;
   System system_;
-  caf::scoped_actor self_;
+  caf::scoped_actor self_;  // the caller
+  // From RunFrom on until it returns, the pacer's.
+  v1::RunReport report_;
+  std::uint64_t cycle_ = 0;
+  std::vector<Payload<NodeReport>> reports_ = std::vector<Payload<NodeReport>>(regions_.size());
+  std::uint32_t reported_ = 0;
+  Clock::time_point first_;  // when cycle 1 began
+  struct {
+    Clock::time_point at;
+    std::uint64_t cycle = 0;
+    std::uint64_t replica_cycles = 0;
+  } shown_;  // the newest progress
+  std::uint64_t resident_ = 0;
+  caf::actor pacer_;
   std::vector<NodeRuntimeActor> runtimes_;
   std::vector<std::vector<ShardActor>> shards_;
   std::vector<PeerLinkActor> others_;
