@@ -424,11 +424,7 @@ class ShardHost : private shard::LedgerSync::Owner {
     frame->beacon.low_power_share =
         shard_->replicas() == 0 ? 0.0f
                                 : static_cast<float>(shard_->low_power()) / static_cast<float>(shard_->replicas());
-    frame->halo_row.clear();
-    frame->published_cycle.clear();
-    frame->drift_weight.clear();
-    frame->diff.clear();
-    frame->entropy.clear();
+    shard::ClearRows(frame);
     for (std::uint32_t a = 0; a < ambassadors_.size(); ++a) {
       const std::uint32_t row = ambassadors_[a];
       if (!IsLive(row)) continue;

@@ -204,11 +204,7 @@ Payload<Frame> FrameOf(const Options& options, std::uint32_t shard, std::uint64_
   draft->sender = {shard + 1, 2};
   draft->value_slots = shard::Shape{}.value_slots;
   draft->beacon.replicas = options.rows;
-  draft->halo_row.clear();
-  draft->published_cycle.clear();
-  draft->drift_weight.clear();
-  draft->entropy.clear();
-  draft->diff.clear();
+  shard::ClearRows(draft);
   const std::uint64_t first_word = cycle * vaultguard::kMaxFrameRows;  // said once: what is repeated is no entropy
   for (std::uint32_t row = 0; row < options.rows; ++row) {
     const float* at = said.data() + std::size_t{row} * static_cast<std::size_t>(dimensions);

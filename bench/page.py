@@ -13,6 +13,8 @@ import sys
 
 from chart import Line, bar_chart, line_chart, picture, short
 
+# Parts of the page, in its order; measure.py has a function of each name, and so has the page.
+SUITES = ("million", "compare", "micro", "link", "growth", "acks", "idle", "paper")
 # The middle half of the samples, relative to their median, from which on a figure is called noisy.
 NOISY_SPREAD = 0.10
 # Share of the machine that others used before a suite, from which on its figures are called noisy as a whole.
@@ -362,12 +364,13 @@ class Page:
             sections.append((axis, label, title, measured, seconds, memory))
         self.say(table(("what grows", "from, to", "time of a cycle: exponent", "between the last two", "memory: exponent",
                         "between the last two"), summary))
-        for axis, label, title, measured, seconds, memory in sections:
-            if axis["axis"] == "micro_nodes_and_shards":
-                cost = [statistics.median(seconds[p["x"]]) / p["replicas"] for p in measured if 1e4 <= p["x"] <= 1e6]
-                flat = max(cost) / min(cost) if cost else 1
-                self.say("Target: with shards that stay in the caches a replica cycle costs the same within 1.5 times from "
-                         f"10,000 to 1,000,000 micro-nodes: {self.verdict('growth', flat <= 1.5)} ({times(flat)} times).")
+        cost = [1 / statistics.median(s["cycles_per_second"] for s in p["samples"]) / p["replicas"]
+                for axis in suite["axes"] if axis["axis"] == "micro_nodes_and_shards"
+                for p in axis["points"] if p["samples"] and 1e4 <= p["x"] <= 1e6]
+        if cost:
+            flat = max(cost) / min(cost)
+            self.say("Target: with shards that stay in the caches a replica cycle costs the same within 1.5 times from "
+                     f"10,000 to 1,000,000 micro-nodes: {self.verdict('growth', flat <= 1.5)} ({times(flat)} times).")
         for axis, label, title, measured, seconds, memory in sections:
             self.say(f"### {title}")
             self.draw(f"growth-{axis['axis'].replace('_', '-')}", f"Time of a cycle and memory by {label}",
@@ -529,7 +532,7 @@ class Page:
                      ("memory", byte_count(any_machine["memory_bytes"])),
                      ("system", f"{any_machine['system']}, Linux {any_machine['kernel']}"),
                      ("compiler", f"{any_machine['compiler']}, {any_machine['build_type']}")]))
-        for suite in ("million", "compare", "micro", "link", "growth", "acks", "idle", "paper"):
+        for suite in SUITES:
             if suite in self.suites and (suite != "paper" or {"micro", "link"} <= set(self.suites)):
                 getattr(self, suite)()
         return "\n\n".join(self.parts) + "\n"

@@ -27,11 +27,7 @@ std::uint8_t* BeginDelimited(int field, std::size_t bytes, std::uint8_t* at) {
 template <typename Keep>
 Frame WithRows(const Frame& frame, const Keep& keep) {
   Frame out = frame;
-  out.halo_row.clear();
-  out.published_cycle.clear();
-  out.drift_weight.clear();
-  out.entropy.clear();
-  out.diff.clear();
+  shard::ClearRows(&out);
   for (std::size_t n = 0; n < frame.halo_row.size(); ++n) {
     if (keep(frame.halo_row[n])) shard::AppendRow(frame, n, &out);
   }

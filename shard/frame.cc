@@ -208,6 +208,14 @@ std::uint8_t* Encode(const Frame& frame, std::uint8_t* to) {
   return out.at;
 }
 
+void ClearRows(Frame* frame) {
+  frame->halo_row.clear();
+  frame->published_cycle.clear();
+  frame->drift_weight.clear();
+  frame->diff.clear();
+  frame->entropy.clear();
+}
+
 void AppendRow(const Frame& from, std::size_t n, Frame* to) {
   const std::size_t dims = from.diff.size() / from.halo_row.size();
   to->halo_row.push_back(from.halo_row[n]);

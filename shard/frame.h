@@ -54,7 +54,8 @@ std::uint8_t* Encode(const Frame& frame, std::uint8_t* to);
 // And back. Checks only what a type cannot hold (INVALID_ARGUMENT); CheckFrame checks the rest.
 absl::StatusOr<Frame> FromProto(const v1::Frame& proto);
 
-// Appends row `n` of one frame to another of the same shape.
+// Leaves a frame without rows, in memory that it keeps; appends row `n` of one frame to another of the same shape.
+void ClearRows(Frame* frame);
 void AppendRow(const Frame& from, std::size_t n, Frame* to);
 
 // What to say instead of `older`, which was not said yet, and `newer`: one frame, as new as `newer`, with the ledger

@@ -32,20 +32,22 @@ std::size_t RoundUp(std::size_t n) { return (n + kRowAlign - 1) / kRowAlign * kR
 constexpr std::size_t kBlock = 512;
 static_assert(kRowAlign % kSumLanes == 0 && kBlock % kSumLanes == 0);
 
-// Weight 1 for each row whose flags, of those in `mask`, are the wanted ones, 0 for the others. Returns how many count.
-std::size_t Weigh(const std::uint8_t* flags, std::size_t rows, std::uint8_t mask, std::uint8_t wanted, double* weight) {
+// Weight 1 for each row where an honest replica lives, 0 for the others. Returns how many count.
+std::size_t WeighHonest(const std::uint8_t* flags, std::size_t rows, double* weight) {
+  constexpr std::uint8_t kMask = kAlive | kAdversary;
+  constexpr std::uint8_t kWanted = kAlive;
   constexpr std::uint64_t kEachByte = 0x0101010101010101ull;
   std::size_t counted = 0;
   for (std::size_t row = 0; row < rows; row += 8) {
     std::uint64_t eight;
     std::memcpy(&eight, flags + row, sizeof(eight));
-    if ((eight & kEachByte * mask) == kEachByte * wanted) {
+    if ((eight & kEachByte * kMask) == kEachByte * kWanted) {
       std::fill_n(weight + row, 8, 1.0);
       counted += 8;
       continue;
     }
     for (std::size_t n = row; n < row + 8; ++n) {
-      const bool counts = (flags[n] & mask) == wanted;
+      const bool counts = (flags[n] & kMask) == kWanted;
       weight[n] = counts ? 1.0 : 0.0;
       counted += counts ? 1 : 0;
     }
@@ -563,7 +565,7 @@ void StateShard::MeasureHonest(Measure* measure) const {
   std::array<ColumnSums, vaultguard::kMaxDimensions> sums{};
   for (std::size_t first = columns_.first_local; first < columns_.end; first += kBlock) {
     const std::size_t rows = std::min(kBlock, columns_.end - first);
-    honest += Weigh(columns_.flags + first, rows, kAlive | kAdversary, kAlive, weight);
+    honest += WeighHonest(columns_.flags + first, rows, weight);
     // Batches that a replica does not know are missing from its ledger, and so from its state.
     std::uint64_t lacked = 0;
     for (std::size_t row = first; row < first + rows; ++row) lacked |= outstanding_ & ~known_[row];
