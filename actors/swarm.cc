@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "shard/drift_core.h"
+#include "shard/last_words.h"
 #include "shard/placement.h"
 #include "shard/random.h"
 
@@ -55,7 +55,7 @@ void Swarm::Command(Held held, Kind kind, v1::Attack attack, ShardCommands* comm
 
 void Swarm::DropRow(Held held, std::uint64_t cycle, ShardCommands* commands) {
   Command(held, Kind::kLeave, v1::ATTACK_UNSPECIFIED, commands);
-  resting_[held.shard].emplace_back(cycle + vaultguard::kSilenceCycles + 2, held.row);
+  resting_[held.shard].emplace_back(cycle + shard::kRestCycles, held.row);
   --holders_[held.shard];
   --replicas_;
 }

@@ -7,7 +7,7 @@
 //   swarm.Churn(12, cycle, &commands);            // 12 leave without a word, 12 new ones join
 //   swarm.Repair(cycle, &commands);               // shards under r_min get new holders (ARCH-4, SPEC-10)
 //
-// Rows of those who left rest for the silence limit, so that nobody takes a newcomer for the one who left.
+// Rows of those who left rest until the shard has moved their last words elsewhere (shard/last_words.h).
 #pragma once
 
 #include <cstdint>

@@ -71,12 +71,14 @@ void DriftInTurns(benchmark::State& state) {
     shards.back()->Start(replicas, kOpeningUvu);
   }
   std::uint64_t cycle = 0;
-  for (auto _ : state) {
+  const auto run = [&] {
     CycleCounts counts;
     ++cycle;
     for (const auto& shard : shards) shard->Advance(cycle, kLoss, &counts);
     benchmark::DoNotOptimize(counts);
-  }
+  };
+  while (cycle < kWarmUpCycles) run();
+  for (auto _ : state) run();
   state.SetItemsProcessed(static_cast<std::int64_t>(replicas * count) * state.iterations());
   state.SetLabel(SimdTargetInUse());
 }

@@ -73,12 +73,16 @@ using VU = hn::Vec<U>;
 using MF = hn::Mask<F>;
 using MI = hn::Mask<I>;
 
-// murmur3's 32-bit finaliser, one draw a lane.
-VU Mix32(U u, VU x) {
+// murmur3's 32-bit finaliser, one draw a lane, but for its last step.
+HWY_INLINE VU Multiplied(U u, VU x) {
   x = hn::Xor(x, hn::ShiftRight<16>(x));
   x = hn::Mul(x, hn::Set(u, 0x85ebca6bu));
   x = hn::Xor(x, hn::ShiftRight<13>(x));
-  x = hn::Mul(x, hn::Set(u, 0xc2b2ae35u));
+  return hn::Mul(x, hn::Set(u, 0xc2b2ae35u));
+}
+
+VU Mix32(U u, VU x) {
+  x = Multiplied(u, x);
   return hn::Xor(x, hn::ShiftRight<16>(x));
 }
 
@@ -87,12 +91,13 @@ VU WordOf(U u, std::uint32_t seed32, std::uint32_t cycle, VU row) {
 }
 
 // Whether a message arrives is drawn when it is sent: a receiver that missed it stays without it until the next one.
-// 31 bits, uniform, by receiver, link and cycle of publication.
+// Uniform over all of int32, by receiver, link and cycle of publication. Only its size matters, so that murmur3's last
+// step, which mends the low bits, is left out.
 HWY_INLINE VI LossDraw(U u, std::uint32_t seed32, VU rows, int link, VU meta) {
   const VU sent = hn::Mul(hn::And(meta, hn::Set(u, 0xffffu)), hn::Set(u, 0x85ebca77u));
   const VU receiver = hn::Add(hn::Mul(rows, hn::Set(u, 16u * 0x9e3779b1u)),
                               hn::Set(u, static_cast<std::uint32_t>(link) * 0x9e3779b1u + seed32 * 0x27d4eb2fu));
-  return hn::BitCast(hn::RebindToSigned<U>(), hn::ShiftRight<1>(Mix32(u, hn::Xor(receiver, sent))));
+  return hn::BitCast(hn::RebindToSigned<U>(), Multiplied(u, hn::Xor(receiver, sent)));
 }
 
 // Five bits of an entropy packet, for the repetition count test.
@@ -133,9 +138,11 @@ HWY_INLINE void SortKeys(VI (&key)[P], std::index_sequence<kStep...>) {
 // The weighted median of distances: a key holds the distance's float bits with the weight in the low byte, so that one
 // integer sort carries both. It is the last key with less than half of the weight before it; 0 where there is none.
 template <int P>
-HWY_INLINE VF WeightedMedian(F f, I i, VI (&key)[P], VI total) {
-  SortKeys<P>(key, std::make_index_sequence<kSortingNetwork<P>.size>());
+HWY_INLINE VF WeightedMedian(F f, I i, const VI (&distance)[P], const VI (&weight)[P], VI total) {
   const VI byte = hn::Set(i, 0xff);
+  VI key[P];
+  for (int s = 0; s < P; ++s) key[s] = hn::Or(hn::AndNot(byte, distance[s]), weight[s]);
+  SortKeys<P>(key, std::make_index_sequence<kSortingNetwork<P>.size>());
   const VI half = hn::ShiftRight<1>(hn::Add(total, hn::Set(i, 1)));
   VI before = hn::Zero(i);
   VI median = hn::Zero(i);
@@ -155,6 +162,18 @@ HWY_INLINE std::uint64_t Sum(I i, VI v) {
 }
 
 #if HWY_TARGET != HWY_SCALAR  // one lane is its own transpose
+// Four words of every fourth row from `lane` on, a block of four lanes each.
+template <class D, class RowOf>
+HWY_INLINE hn::Vec<D> LoadFours(D d, const RowOf& row_of, std::size_t lane, std::size_t word) {
+  if constexpr (hn::MaxLanes(D()) <= 4) {
+    return hn::LoadU(d, row_of(lane) + word);
+  } else {
+    const hn::Half<D> half;
+    const auto low = LoadFours(half, row_of, lane, word);
+    return hn::Combine(d, LoadFours(half, row_of, lane + hn::Lanes(half), word), low);
+  }
+}
+
 // Rows of 4 x 4 words, transposed in each block of four lanes.
 HWY_INLINE void Transpose(F f, VF* word) {
   const hn::Repartition<std::uint64_t, F> pairs;
@@ -172,8 +191,7 @@ HWY_INLINE void Transpose(F f, VF* word) {
 #endif
 
 // What one row a lane says, a vector a word; `row_of(lane)` is where it lies. Rows are read by four words, into the
-// block of four lanes where their own lane is, and turned there. Words that nobody reads cost nothing. A mask is one
-// block: GCC 12 fails (output_6925, sse.md) on any other.
+// block of four lanes where their own lane is, and turned there. Words that nobody reads cost nothing.
 template <std::size_t W, class RowOf>
 HWY_INLINE void Hear(F f, const RowOf& row_of, VF (&word)[W]) {
 #if HWY_TARGET == HWY_SCALAR
@@ -181,16 +199,7 @@ HWY_INLINE void Hear(F f, const RowOf& row_of, VF (&word)[W]) {
 #else
   HWY_UNROLL(4)
   for (std::size_t of_four = 0; of_four < 4; ++of_four) {
-    HWY_UNROLL(4)
-    for (std::size_t first = 0; first < hn::Lanes(f); first += 4) {
-      const float* const row = row_of(first + of_four);
-      for (std::size_t n = of_four; n < W; n += 4) {
-        const VF four = hn::LoadDup128(f, row + n - of_four);
-        word[n] = first == 0
-                      ? four
-                      : hn::IfThenElse(hn::AndNot(hn::FirstN(f, first), hn::FirstN(f, first + 4)), four, word[n]);
-      }
-    }
+    for (std::size_t n = of_four; n < W; n += 4) word[n] = LoadFours(f, row_of, of_four, n - of_four);
   }
   for (std::size_t n = 0; n < W; n += 4) Transpose(f, word + n);
 #endif
@@ -256,10 +265,10 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
   const std::uint32_t cycle32 = static_cast<std::uint32_t>(in.cycle);
   const VU cycle16 = hn::Set(u, cycle32 & 0xffffu);
   const bool lossy = in.loss > 0;
-  const VI loss_below = hn::Set(i, static_cast<std::int32_t>(std::min(in.loss, 1.0) * 0x7fffffff));
+  const VI lost_up_to =
+      hn::Set(i, static_cast<std::int32_t>(std::min(in.loss, 1.0) * 0xffffffffu - static_cast<double>(0x80000000u)));
   const VI far = hn::BitCast(i, hn::Set(f, vaultguard::kMaxDistance));
   const VI size_bits = hn::Set(i, 0x7fffffff);
-  const VI keep = hn::Set(i, ~0xff);
   const VF zero = hn::Zero(f);
   const VI zero_i = hn::Zero(i);
   const VI one_i = hn::Set(i, 1);
@@ -274,7 +283,8 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
   VI lost = zero_i;
 
   // What was said is read in no order: all of it is fetched first, in order.
-  for (std::size_t at = 0; at < col.end * words; at += kLineBytes / sizeof(float)) hwy::Prefetch(col.said + at);
+  const std::size_t said = std::max(col.end, col.departed_end) * words;
+  for (std::size_t at = 0; at < said; at += kLineBytes / sizeof(float)) hwy::Prefetch(col.said + at);
 
   for (std::size_t row = col.first_local; row < col.end; row += lanes) {
     const VU rows = hn::Iota(u, static_cast<std::uint32_t>(row));
@@ -295,12 +305,9 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
 
     // Receive and weigh (SPEC-7.2 steps 1 and 2), link by link. diff is kept for the second pass.
     HWY_ALIGN float diff[P * kBuffer * kLanes];
-    VI key_value[P];
-    VI key_free[P];
     VI distance_value[P];
     VI distance_free[P];
     VI weight[P];
-    VI trust[P];
     MI flooded[P];
     const MI none = hn::Lt(zero_i, zero_i);
     VI total = zero_i;
@@ -318,7 +325,8 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
     for (int s = 0; s < P; ++s) {
       flooded[s] = none;
       if (s >= peers) {
-        key_value[s] = key_free[s] = hn::Set(i, 0x7f7fff00);
+        distance_value[s] = distance_free[s] = far;  // behind all others
+        weight[s] = zero_i;
         continue;
       }
       VF word[W];
@@ -328,11 +336,11 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
       const VI age = hn::BitCast(i, hn::And(hn::Sub(cycle16, meta), hn::Set(u, 0xffffu)));
       auto received = hn::And(active, hn::RebindMask(i, hn::TestBit(meta, hn::Set(u, kMetaValid))));
       if (lossy) {
-        const auto arrived = hn::Not(hn::Lt(LossDraw(u, seed32, rows, s, meta), loss_below));
+        const auto arrived = hn::Gt(LossDraw(u, seed32, rows, s, meta), lost_up_to);
         lost = hn::Add(lost, hn::IfThenElseZero(hn::AndNot(arrived, received), one_i));
         received = hn::And(received, arrived);
       }
-      const auto fresh = hn::Not(hn::Gt(age, hn::Set(i, vaultguard::kSilenceCycles)));
+      const auto stale = hn::And(received, hn::Gt(age, hn::Set(i, vaultguard::kSilenceCycles)));
       // Sizes are compared as integers, where NaN and infinity are the largest.
       VI dv = zero_i;
       VI df = zero_i;
@@ -342,14 +350,14 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
         (c < k ? dv : df) = hn::Max(c < k ? dv : df, size);
         hn::Store(d, f, diff + (s * dims + c) * lanes);
       }
-      const auto finite = hn::Not(hn::Gt(hn::Max(dv, df), far));
-      const auto usable = hn::And(received, hn::And(fresh, finite));
-      if (!hn::AllTrue(i, hn::And(finite, hn::Or(fresh, hn::Not(received))))) {
-        sum.refused.Add(Refusal::kStale, count(hn::AndNot(fresh, received)));
-        sum.refused.Add(Refusal::kNotFinite, count(hn::AndNot(finite, hn::And(received, fresh))));
+      const auto infinite = hn::Gt(hn::Max(dv, df), far);
+      const auto usable = hn::AndNot(infinite, hn::AndNot(stale, received));
+      if (!hn::AllFalse(i, hn::Or(stale, infinite))) {
+        sum.refused.Add(Refusal::kStale, count(stale));
+        sum.refused.Add(Refusal::kNotFinite, count(hn::And(infinite, hn::AndNot(stale, received))));
         for (int c = 0; c < dims; ++c) {
           float* at = diff + (s * dims + c) * lanes;
-          hn::Store(hn::IfThenElseZero(hn::RebindMask(f, finite), hn::Load(f, at)), f, at);
+          hn::Store(hn::IfThenZeroElse(hn::RebindMask(f, infinite), hn::Load(f, at)), f, at);
         }
       }
       heard = hn::Add(heard, hn::IfThenElseZero(usable, one_i));
@@ -358,15 +366,13 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
 
       // DC (SPEC-5.3): trust by link times the sender's drift weight; clipping below is its value part.
       const VU link = hn::Load(u, col.link + s * col.stride + row);
-      trust[s] = hn::BitCast(i, hn::ShiftRight<24>(link));
+      const VI trust = hn::BitCast(i, hn::ShiftRight<24>(link));
       const VI claimed = hn::BitCast(i, hn::ShiftRight<24>(meta));
-      weight[s] = hn::IfThenElseZero(usable, hn::ShiftRight<8>(hn::Add(hn::Mul(trust[s], claimed), trust[s])));
+      weight[s] = hn::IfThenElseZero(usable, hn::ShiftRight<8>(hn::Add(hn::Mul(trust, claimed), trust)));
       total = hn::Add(total, weight[s]);
-      trust_heard = hn::Add(trust_heard, hn::IfThenElseZero(usable, trust[s]));
+      trust_heard = hn::Add(trust_heard, hn::IfThenElseZero(usable, trust));
       distance_value[s] = dv;
       distance_free[s] = df;
-      key_value[s] = hn::Or(hn::And(dv, keep), weight[s]);
-      key_free[s] = hn::Or(hn::And(df, keep), weight[s]);
 
       const auto news =
           hn::And(usable, hn::And(hn::Eq(age, one_i), hn::RebindMask(i, hn::TestBit(meta, hn::Set(u, kMetaPacket)))));
@@ -411,8 +417,8 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
     const auto deaf = hn::RebindMask(f, hn::Eq(total, zero_i));
     const VF c_factor = hn::Set(f, p.bound_factor);
     // The way home is never narrower than the distance from the ledger.
-    const VF median_value = hn::Max(hn::Mul(c_factor, WeightedMedian<P>(f, i, key_value, total)), own_distance);
-    const VF median_free = hn::Mul(c_factor, WeightedMedian<P>(f, i, key_free, total));
+    const VF median_value = hn::Max(hn::Mul(c_factor, WeightedMedian<P>(f, i, distance_value, weight, total)), own_distance);
+    const VF median_free = hn::Mul(c_factor, WeightedMedian<P>(f, i, distance_free, weight, total));
     const auto remember = [&](VF wanted, VF before, float least) {
       VF tau = hn::Max(wanted, hn::Mul(before, hn::Set(f, p.bound_shrink)));
       tau = hn::Min(tau, hn::Mul(before, hn::Set(f, p.bound_grow)));
@@ -444,19 +450,23 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
           hn::And(has_voice, hn::RebindMask(i, hn::Gt(hn::BitCast(f, distance_value[s]), strike_value)));
       const auto struck = hn::Or(hn::Or(value_struck, flooded[s]),
                                  hn::RebindMask(i, hn::Gt(hn::BitCast(f, distance_free[s]), strike_free)));
+      if (!hn::AllFalse(i, value_struck)) {
+        VF pull = zero;
+        for (int c = 0; c < k; ++c) pull = hn::Add(pull, hn::Load(f, diff + (s * dims + c) * lanes));
+        const auto downward = hn::RebindMask(i, hn::Lt(pull, zero));
+        sum.strikes_down += count(hn::And(value_struck, downward));
+        sum.strikes_up += count(hn::AndNot(downward, value_struck));
+      }
+      std::uint32_t* const link_at = col.link + s * col.stride + row;
+      const VU link = hn::Load(u, link_at);
+      const VI trust = hn::BitCast(i, hn::ShiftRight<24>(link));
       const VI whole = hn::Set(i, 255);
-      if (hn::AllFalse(i, hn::And(has_voice, hn::Or(struck, hn::Lt(trust[s], whole))))) continue;
-      VF pull = zero;
-      for (int c = 0; c < k; ++c) pull = hn::Add(pull, hn::Load(f, diff + (s * dims + c) * lanes));
-      const auto downward = hn::RebindMask(i, hn::Lt(pull, zero));
-      sum.strikes_down += count(hn::And(value_struck, downward));
-      sum.strikes_up += count(hn::AndNot(downward, value_struck));
-      const VI less = hn::ShiftRight<8>(hn::Mul(trust[s], hn::Set(i, 205)));  // x 0.8
-      const VI more = hn::Min(hn::Add(trust[s], hn::Set(i, 5)), whole);       // + 0.02
-      const VI now = hn::IfThenElse(has_voice, hn::IfThenElse(struck, less, more), trust[s]);
-      std::uint32_t* at = col.link + s * col.stride + row;
-      const VU neighbour = hn::And(hn::Load(u, at), hn::Set(u, kNeighbourMask));
-      hn::Store(hn::Or(neighbour, hn::ShiftLeft<24>(hn::BitCast(u, now))), u, at);
+      if (hn::AllFalse(i, hn::And(has_voice, hn::Or(struck, hn::Lt(trust, whole))))) continue;
+      const VI less = hn::ShiftRight<8>(hn::Mul(trust, hn::Set(i, 205)));  // x 0.8
+      const VI more = hn::Min(hn::Add(trust, hn::Set(i, 5)), whole);       // + 0.02
+      const VI now = hn::IfThenElse(has_voice, hn::IfThenElse(struck, less, more), trust);
+      const VU neighbour = hn::And(link, hn::Set(u, kNeighbourMask));
+      hn::Store(hn::Or(neighbour, hn::ShiftLeft<24>(hn::BitCast(u, now))), u, link_at);
     }
 
     // Drift (rules 3 and 6), then VaultGuard (rule 7).

@@ -10,9 +10,10 @@
 // would compute alone, without fused multiply-add, so that every target gives the same bits.
 //
 // Layout ("columns"): rows [0, halo_rows) are remote neighbours' newest state diffs, rows from there on are local
-// replicas. Columns of local replicas are indexed by row as well, but only the local part of them exists. `stride` is
-// the allocated number of local rows, a multiple of kRowAlign. What a row said last is the one thing that others read,
-// in no order: it lies together, so that hearing a neighbour costs one cache line.
+// replicas, and behind their `stride` rows lies what those said last who left. Columns of local replicas are indexed by
+// row as well, but only the local part of them exists. `stride` is the allocated number of local rows, a multiple of
+// kRowAlign. What a row said last is the one thing that others read, in no order: it lies together, so that hearing a
+// neighbour costs one cache line.
 #pragma once
 
 #include <algorithm>
@@ -61,6 +62,7 @@ inline constexpr std::uint8_t kAlive = 1;
 inline constexpr std::uint8_t kLowPower = 2;   // drifts every fourth cycle (SPEC-9.3): LowPowerTurn
 inline constexpr std::uint8_t kFresh = 4;      // joined this cycle: publishes at once
 inline constexpr std::uint8_t kAdversary = 8;  // what it publishes is decided elsewhere; its own state drifts on
+inline constexpr std::uint8_t kDeparted = 16;  // it left, and what it said last still lies in its row: LastWords
 inline constexpr std::uint32_t kLowPowerPeriod = 4;
 // Rows that lie together rest together: a vector of them costs nothing then.
 constexpr bool LowPowerTurn(std::uint32_t row, std::uint32_t cycle) {
@@ -113,6 +115,7 @@ struct Columns {
   std::size_t said_words = 0;    // SaidWords(dimensions)
   std::size_t first_local = 0;   // halo_rows rounded up to kRowAlign
   std::size_t end = 0;           // rows in use, rounded up to kRowAlign
+  std::size_t departed_end = 0;  // of what is in use from first_departed() on
   float* state = nullptr;        // [dimension][stride]
   float* bound_value = nullptr;  // tau of the value slots, VU
   float* bound_free = nullptr;   // tau of the free coordinates
@@ -122,9 +125,15 @@ struct Columns {
   std::uint8_t* link_entropy = nullptr;  // repetition count test a link: 5 bit hash, 3 bit run: [peer][stride]
   float* said = nullptr;                 // [row][said_words], and kSaidPadding
 
+  std::size_t first_departed() const { return first_local + stride; }
   const float* Said(std::size_t row) const { return said + row * said_words; }
   std::uint32_t Meta(std::size_t row) const { return std::bit_cast<std::uint32_t>(Said(row)[said_words - 2]); }
   std::uint32_t Entropy(std::size_t row) const { return std::bit_cast<std::uint32_t>(Said(row)[said_words - 1]); }
+  // What it said last has a voice yet.
+  bool Heard(std::size_t row, std::uint64_t cycle) const {
+    const std::uint32_t meta = Meta(row);
+    return (meta & kMetaValid) != 0 && Age(meta, cycle) <= vaultguard::kSilenceCycles;
+  }
   void Say(std::size_t row, int dimensions, const float* state_now, std::uint32_t meta, std::uint32_t entropy) const {
     WriteSaid(said + row * said_words, dimensions, state_now, meta, entropy);
   }

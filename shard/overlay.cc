@@ -1,26 +1,18 @@
 #include "shard/overlay.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
+#include "shard/links.h"
 #include "shard/random.h"
 
 namespace lvs::shard {
 
-using vaultguard::kSilenceCycles;
-
 namespace {
 
-bool Heard(const Columns& col, std::uint32_t row, std::uint64_t cycle) {
-  const std::uint32_t meta = col.Meta(row);
-  return (meta & kMetaValid) != 0 && Age(meta, cycle) <= kSilenceCycles;
-}
-
-// A row looks after its links every so many cycles.
+// A row looks after its links every so many cycles, together with those beside it.
 constexpr std::uint32_t kTurns = 8;
-std::uint32_t FirstTurn(const Columns& col, std::uint64_t cycle) {
-  return static_cast<std::uint32_t>(col.first_local + cycle % kTurns);
-}
 
 // Whether a candidate is looked for among those on other server nodes first.
 bool LooksFar(std::uint32_t halo, double remote_share, std::uint64_t draw) {
@@ -61,7 +53,7 @@ std::uint32_t Overlay::Candidate(const Columns& col, std::uint32_t row, std::uin
                                  std::uint64_t draw, std::uint64_t cycle) const {
   if (LooksFar(halo, remote_share, draw)) {
     const std::uint32_t peer = Below(Mix(draw + 1), halo);
-    if (Heard(col, peer, cycle)) return peer;
+    if (col.Heard(peer, cycle)) return peer;
   }
   const auto first = static_cast<std::uint32_t>(col.first_local);
   const auto locals = static_cast<std::uint32_t>(col.end) - first;
@@ -83,7 +75,7 @@ void Overlay::Join(const Columns& col, std::uint32_t row, std::uint32_t halo, do
       continue;
     }
     const std::uint32_t theirs = NeighbourOf(col.link[static_cast<std::size_t>(s) * col.stride + host]);
-    Set(col, s, row, theirs == row || !Heard(col, theirs, cycle) ? host : theirs, kTrustExchanged);
+    Set(col, s, row, theirs == row || !col.Heard(theirs, cycle) ? host : theirs, kTrustExchanged);
     Set(col, s, host, row, kTrustExchanged);
   }
 }
@@ -116,20 +108,22 @@ void Overlay::Exchange(const Columns& col, double shuffle, std::uint64_t cycle) 
 
 std::uint64_t Overlay::Replace(const Columns& col, std::uint32_t halo, double remote_share, std::uint64_t cycle) const {
   std::uint64_t replaced = 0;
-  const bool listens = cycle > kSilenceCycles;
-  const auto end = static_cast<std::uint32_t>(col.end);
-  for (int s = 0; s < shape_.peers; ++s) {
-    const std::uint32_t* const links = col.link + static_cast<std::size_t>(s) * col.stride;
-    for (std::uint32_t row = FirstTurn(col, cycle); row < end; row += kTurns) {
-      const std::uint32_t peer = NeighbourOf(links[row]);
-      const bool silent = listens && !Heard(col, peer, cycle);
-      if ((peer != row && !silent && TrustOf(links[row]) > kTrustDropped) || (col.flags[row] & kAlive) == 0) continue;
-      const std::uint64_t draw =
-          shard::Draw(seed_, Stream::kFallback, row * 16ull + static_cast<std::uint64_t>(s), ~cycle);
-      const std::uint32_t other = Candidate(col, row, halo, remote_share, draw, cycle);
-      if (other == row) continue;
-      Set(col, s, row, other, kTrustExchanged);
-      ++replaced;
+  // At first nobody can have been silent for long.
+  const std::uint64_t listens = cycle > vaultguard::kSilenceCycles ? cycle : 0;
+  const auto replace = [&](int s, std::uint32_t row) {
+    if ((col.flags[row] & kAlive) == 0) return;
+    const std::uint64_t draw =
+        shard::Draw(seed_, Stream::kFallback, row * 16ull + static_cast<std::uint64_t>(s), ~cycle);
+    const std::uint32_t other = Candidate(col, row, halo, remote_share, draw, cycle);
+    if (other == row) return;
+    Set(col, s, row, other, kTrustExchanged);
+    ++replaced;
+  };
+  for (std::size_t row = col.first_local + cycle % kTurns * kRowAlign; row < col.end; row += kTurns * kRowAlign) {
+    for (int s = 0; s < shape_.peers; ++s) {
+      for (std::uint32_t loose = LooseLinks(col, s, row, kTrustDropped, listens); loose != 0; loose &= loose - 1) {
+        replace(s, static_cast<std::uint32_t>(row) + static_cast<std::uint32_t>(std::countr_zero(loose)));
+      }
     }
   }
   return replaced;
@@ -137,25 +131,24 @@ std::uint64_t Overlay::Replace(const Columns& col, std::uint32_t halo, double re
 
 std::uint64_t Overlay::Trade(const Columns& col, double shuffle, std::uint32_t halo, double remote_share,
                              std::uint64_t cycle) const {
-  const double trades_a_row = halo == 0 ? 0.0 : kTurns * shuffle * shape_.peers;
-  if (trades_a_row == 0) return 0;
+  if (halo == 0) return 0;
   std::uint64_t traded = 0;
   const auto first = static_cast<std::uint32_t>(col.first_local);
+  const auto locals = static_cast<std::uint32_t>(col.end) - first;
   const std::uint64_t this_cycle = shard::Draw(seed_, Stream::kFallback, ~0ull, ~cycle);
-  for (std::uint32_t row = FirstTurn(col, cycle); row < col.end; row += kTurns) {
-    if ((col.flags[row] & kAlive) == 0) continue;
-    const std::uint64_t draw = Mix(this_cycle + row * 0x9e3779b97f4a7c15ull);
-    auto trades = static_cast<int>(trades_a_row + Unit(draw));
-    for (std::uint64_t turn = Mix(draw); trades > 0; --trades, turn = Mix(turn + 1)) {
-      const int s = static_cast<int>(Below(turn, static_cast<std::uint32_t>(shape_.peers)));
-      const std::uint32_t peer = NeighbourOf(col.link[static_cast<std::size_t>(s) * col.stride + row]);
-      const std::uint64_t candidate = Mix(turn);
-      if (peer >= first && !LooksFar(halo, remote_share, candidate)) continue;  // it would be a near one again
-      const std::uint32_t other = Candidate(col, row, halo, remote_share, candidate, cycle);
-      if (other == row || (other < first) == (peer < first)) continue;
-      Set(col, s, row, other, kTrustExchanged);
-      ++traded;
-    }
+  const auto trades = static_cast<std::uint64_t>(shuffle * locals * shape_.peers + Unit(Mix(this_cycle)));
+  for (std::uint64_t n = 1; n <= trades; ++n) {
+    const std::uint64_t draw = Mix(this_cycle + n * 0x9e3779b97f4a7c15ull);
+    const std::uint32_t row = first + Below(draw, locals);
+    const int s = static_cast<int>(draw % static_cast<std::uint64_t>(shape_.peers));
+    const std::uint32_t peer = NeighbourOf(col.link[static_cast<std::size_t>(s) * col.stride + row]);
+    const std::uint64_t candidate = Mix(draw);
+    // Not for one as near or as far.
+    if (LooksFar(halo, remote_share, candidate) == (peer < first) || (col.flags[row] & kAlive) == 0) continue;
+    const std::uint32_t other = Candidate(col, row, halo, remote_share, candidate, cycle);
+    if (other == row || (other < first) == (peer < first)) continue;
+    Set(col, s, row, other, kTrustExchanged);
+    ++traded;
   }
   return traded;
 }

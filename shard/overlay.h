@@ -26,8 +26,8 @@ class Overlay {
   void Draw(const Columns& columns, const std::vector<std::uint32_t>& rows, std::uint32_t halo, double remote_share);
   // A new row takes over one slot of each of d random live rows.
   void Join(const Columns& columns, std::uint32_t row, std::uint32_t halo, double remote_share, std::uint64_t cycle);
-  // One cycle's upkeep: exchanges `shuffle` of all slots and, in an eighth of the rows, replaces silent and distrusted
-  // links and trades near ones for far ones. Returns how many fallback connections it made.
+  // One cycle's upkeep: exchanges `shuffle` of all slots, replaces silent and distrusted links in an eighth of the rows,
+  // and trades near ones for far ones. Returns how many fallback connections it made.
   std::uint64_t Maintain(const Columns& columns, double shuffle, std::uint32_t halo, double remote_share,
                          std::uint64_t cycle);
 

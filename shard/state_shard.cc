@@ -88,37 +88,47 @@ StateShard::StateShard(const StateShardConfig& config)
   columns_.said_words = SaidWords(dims_);
   columns_.first_local = RoundUp(config.halo_rows);
   columns_.end = columns_.first_local;
-  if (columns_.first_local > 0) Grow(columns_.first_local);
+  if (columns_.first_local > 0) Grow(columns_.first_local, 0);
 }
 
-void StateShard::Grow(std::size_t rows) {
+void StateShard::Grow(std::size_t rows, std::size_t departed) {
   const std::size_t halo = columns_.first_local;
-  if (memory_ != nullptr && rows <= halo + columns_.stride) return;
-  if (rows > kMaxRows) std::abort();  // a link has no bits for them
   const std::size_t old_stride = columns_.stride;
+  const std::size_t old_departed = departed_rows_;
+  std::size_t stride = old_stride;
+  if (memory_ == nullptr || rows > halo + stride) {
+    stride = RoundUp(std::max(rows - halo, old_stride + old_stride / 32));
+    // An odd number of 16-row groups: a power of two would alias in the caches.
+    if (stride / kRowAlign % 2 == 0) stride += kRowAlign;
+  }
+  // As many as leave at a hundredth a second, or more where more do.
+  if (departed > old_departed) departed_rows_ = RoundUp(std::max(departed + departed / 2, stride / 8));
+  if (memory_ != nullptr && stride == old_stride && departed_rows_ == old_departed) return;
+  if (halo + stride + departed_rows_ > kMaxRows) std::abort();  // a link has no bits for them
   const std::size_t used = columns_.end - halo;
-  std::size_t stride = RoundUp(std::max(rows - halo, old_stride + old_stride / 32));
-  // An odd number of 16-row groups: a power of two would alias in the caches.
-  if (stride / kRowAlign % 2 == 0) stride += kRowAlign;
   const auto dims = static_cast<std::size_t>(dims_);
   const auto peers = static_cast<std::size_t>(config_.shape.peers);
-  const std::size_t said = (halo + stride) * columns_.said_words;
+  const std::size_t words = columns_.said_words;
   // One block for all of them: a million replicas are hundreds of shards, and each allocation costs a page or two. What
   // was said comes first, so that the other columns, which have no halo, can be indexed by row as well.
-  const std::size_t halo_bytes = halo * columns_.said_words * sizeof(float);
-  auto memory = hwy::AllocateAligned<std::uint8_t>(halo_bytes + stride * ReplicaBytes(config_.shape));
-  auto* const said_now = reinterpret_cast<float*>(memory.get());
-  if (columns_.said != nullptr) std::copy_n(columns_.said, (halo + used) * columns_.said_words, said_now);
-  std::fill(said_now + (columns_.said == nullptr ? 0 : (halo + used) * columns_.said_words), said_now + said, 0.0f);
-  columns_.said = said_now;
-  std::uint8_t* next = memory.get() + said * sizeof(float);
+  const std::size_t elsewhere_bytes = (halo + departed_rows_) * words * sizeof(float);
+  auto memory = hwy::AllocateAligned<std::uint8_t>(elsewhere_bytes + stride * ReplicaBytes(config_.shape));
+  auto* const said = reinterpret_cast<float*>(memory.get());
+  const auto take = [&](std::size_t kept, std::size_t from, std::size_t to, std::size_t rows_now) {
+    if (kept > 0) std::copy_n(columns_.said + from * words, kept * words, said + to * words);
+    std::fill_n(said + (to + kept) * words, (rows_now - kept) * words, 0.0f);
+  };
+  take(memory_ == nullptr ? 0 : halo + used, 0, 0, halo + stride);
+  take(old_departed, halo + old_stride, halo + stride, departed_rows_);
+  columns_.said = said;
+  auto* next = reinterpret_cast<std::uint8_t*>(said + (halo + stride + departed_rows_) * words);
   // `parts` runs of `used` elements move into runs of `stride` elements; the rest is zero.
   const auto place = [&]<class T>(T** column, std::size_t parts) {
-    const T* from = *column;
+    const T* const old = *column;
     T* const to = reinterpret_cast<T*>(next);
     next += parts * stride * sizeof(T);
     for (std::size_t part = 0; part < parts; ++part) {
-      if (used > 0) std::copy_n(from + part * old_stride + halo, used, to + part * stride);
+      if (used > 0) std::copy_n(old + part * old_stride + halo, used, to + part * stride);
       std::fill_n(to + part * stride + used, stride - used, T{});
     }
     *column = to - halo;
@@ -139,6 +149,7 @@ void StateShard::Grow(std::size_t rows) {
       columns_.link[s * stride + row] = Link(static_cast<std::uint32_t>(row), 0);
     }
   }
+  last_words_.Shift(&columns_, config_.shape.peers, stride - old_stride);
 }
 
 std::size_t StateShard::ReplicaBytes(const Shape& shape) {
@@ -150,7 +161,7 @@ std::size_t StateShard::ReplicaBytes(const Shape& shape) {
 
 void StateShard::Start(std::uint32_t n, std::int64_t opening_balance_uvu) {
   const std::size_t first = columns_.first_local;
-  Grow(std::max<std::size_t>(RoundUp(first + n), kRowAlign));
+  Grow(std::max<std::size_t>(RoundUp(first + n), kRowAlign), 0);
   columns_.end = RoundUp(first + n);
 
   // The opening balance was earned by earlier sessions, each within what the policy allows one to claim.
@@ -193,10 +204,11 @@ void StateShard::Start(std::uint32_t n, std::int64_t opening_balance_uvu) {
 
 void StateShard::Join(std::uint32_t row, std::uint64_t cycle) {
   if (row >= columns_.end) {
-    Grow(RoundUp(row + 1));
+    Grow(RoundUp(row + 1), 0);
     columns_.end = RoundUp(row + 1);
   }
   if (Alive(row)) return;
+  if ((columns_.flags[row] & kDeparted) != 0) MoveLastWords(cycle);
   columns_.flags[row] = kAlive | kFresh;
   fresh_.push_back(row);
   ++replicas_;
@@ -206,7 +218,7 @@ void StateShard::Join(std::uint32_t row, std::uint64_t cycle) {
   std::uint64_t known = 0;
   for (int s = 0; s < config_.shape.peers; ++s) {
     const std::uint32_t peer = NeighbourOf(columns_.link[static_cast<std::size_t>(s) * columns_.stride + row]);
-    if (peer < columns_.first_local || peer == row || !Alive(peer)) continue;
+    if (peer < columns_.first_local || peer >= columns_.end || peer == row || !Alive(peer)) continue;
     known = (columns_.flags[peer] & kAdversary) != 0 ? 0 : known_[peer] & outstanding_;
     break;
   }
@@ -225,25 +237,21 @@ void StateShard::FirstState(std::uint32_t row, std::uint64_t cycle) {
   };
   for (int s = 0; s < config_.shape.peers; ++s)
     ask(NeighbourOf(columns_.link[static_cast<std::size_t>(s) * columns_.stride + row]));
-  const auto sample = [&](std::uint32_t first, std::uint32_t count, std::uint64_t salt) {
+  // All of `count` rows, or as many draws as are asked: scattered, for those who joined together sit together.
+  const auto sample = [&](std::uint32_t first, std::uint32_t count, std::uint64_t salt, const auto& row_of) {
     const std::uint64_t draw = Draw(config_.seed, Stream::kInitialState, row * 16ull + salt, cycle);
-    if (count <= kJoinSample) {
-      for (std::uint32_t k = 0; k < count; ++k) ask(first + k);
-    } else {
-      // Scattered: those who joined together sit together.
-      for (std::uint32_t k = 0; k < kJoinSample; ++k) ask(first + Below(Mix(draw + k), count));
+    for (std::uint32_t k = 0; k < std::min(count, kJoinSample); ++k) {
+      ask(count <= kJoinSample ? first + k : row_of(Mix(draw + k)));
     }
   };
   const auto first_local = static_cast<std::uint32_t>(columns_.first_local);
-  if (halo_in_use_ > 0) sample(0, halo_in_use_, 14);
-  sample(first_local, static_cast<std::uint32_t>(columns_.end) - first_local, 15);
-  n = static_cast<int>(std::remove_if(asked, asked + n,
-                                      [&](std::uint32_t peer) {
-                                        const std::uint32_t meta = columns_.Meta(peer);
-                                        return peer == row || (meta & kMetaValid) == 0 ||
-                                               Age(meta, cycle) > vaultguard::kSilenceCycles;
-                                      }) -
-                       asked);
+  sample(0, halo_in_use_, 14, [&](std::uint64_t draw) { return Below(draw, halo_in_use_); });
+  sample(first_local, static_cast<std::uint32_t>(columns_.end) - first_local, 15,
+         [&](std::uint64_t draw) { return RandomLive(draw); });
+  const auto is_mute = [&](std::uint32_t peer) { return peer == row || !columns_.Heard(peer, cycle); };
+  n = static_cast<int>(std::remove_if(asked, asked + n, is_mute) - asked);
+  // Where hardly anybody is left, the draws may miss them all.
+  if (n == 0 && FindAnyHeard(cycle)) asked[n++] = static_cast<std::uint32_t>(any_heard_.row);
 
   // The median of what they say, coordinate by coordinate: a minority of liars cannot move it far.
   float bound[2] = {vaultguard::kMinBoundVu, vaultguard::kMinBoundFree};
@@ -277,13 +285,26 @@ void StateShard::FirstState(std::uint32_t row, std::uint64_t cycle) {
   columns_.Say(row, dims_, first, 0, columns_.Entropy(row));  // nothing that is valid: it has not spoken yet
 }
 
+bool StateShard::FindAnyHeard(std::uint64_t cycle) {
+  const std::size_t end = columns_.departed_end;
+  if (any_heard_.cycle != cycle) any_heard_ = {cycle, columns_.first_local};
+  while (any_heard_.row < end && !columns_.Heard(any_heard_.row, cycle)) ++any_heard_.row;
+  return any_heard_.row < end;
+}
+
 void StateShard::Leave(std::uint32_t row) {
   if (row >= columns_.end || !Alive(row)) return;
   if ((columns_.flags[row] & kLowPower) != 0) --low_power_;
-  columns_.flags[row] = 0;
+  columns_.flags[row] = kDeparted;
+  last_words_.Add(row);
   known_[row] = kLacksNothing;
   for (int c = 0; c < dims_; ++c) columns_.state[static_cast<std::size_t>(c) * columns_.stride + row] = 0.0f;
   --replicas_;
+}
+
+void StateShard::MoveLastWords(std::uint64_t cycle) {
+  Grow(columns_.end, last_words_.RowsToMove());
+  last_words_.Move(&columns_, config_.shape.peers, cycle);
 }
 
 void StateShard::SetFlag(std::uint32_t row, std::uint8_t flag, bool on) {
@@ -497,6 +518,7 @@ void StateShard::Advance(std::uint64_t cycle, double loss, CycleCounts* counts, 
   }
 
   enter(Stage::kOverlay);
+  if ((cycle + config_.shard) % kRestCycles == 0) MoveLastWords(cycle);
   if (!config_.drift.plain) {
     counts->fallback_links += overlay_.Maintain(columns_, config_.shuffle, halo_in_use_, remote_share_, cycle);
   }
@@ -640,7 +662,7 @@ std::uint64_t StateShard::StateHash() const {
 }
 
 std::size_t StateShard::resident_bytes() const {
-  return columns_.first_local * columns_.said_words * sizeof(float) + columns_.stride * ReplicaBytes(config_.shape) +
+  return (columns_.first_local + departed_rows_) * columns_.said_words * sizeof(float) + columns_.stride * ReplicaBytes(config_.shape) +
          ledger_.resident_bytes();
 }
 

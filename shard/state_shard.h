@@ -20,6 +20,7 @@
 
 #include "shard/drift_core.h"
 #include "shard/frame.h"
+#include "shard/last_words.h"
 #include "shard/ledger.h"
 #include "shard/overlay.h"
 #include "shard/stages.h"
@@ -94,7 +95,8 @@ class StateShard {
   // A replica joins in an unused local row (SPEC-9.1): d neighbours, the ledger of a live peer, and the median of what
   // its neighbours say as its first state.
   void Join(std::uint32_t row, std::uint64_t cycle);
-  // It leaves without a word (SPEC-9.4). Its row may be used again after kSilenceCycles.
+  // It leaves without a word (SPEC-9.4). Its row is best used again after kRestCycles; what it said last is heard until
+  // it is silent, whoever lives in the row then.
   void Leave(std::uint32_t row);
   void SetFlag(std::uint32_t row, std::uint8_t flag, bool on);
   // Throws the free coordinates of honest replicas anywhere; they have not said so, and neighbours lead them back.
@@ -165,7 +167,10 @@ class StateShard {
     std::uint32_t tries;
   };
 
-  void Grow(std::size_t rows);
+  // Memory for these rows, and for so many last words of those who left.
+  void Grow(std::size_t rows, std::size_t departed);
+  // Frees the rows of those who left.
+  void MoveLastWords(std::uint64_t cycle);
   void OpenBatch(std::uint64_t cycle, CycleCounts* counts);
   void PullNews(std::uint64_t cycle, double loss, CycleCounts* counts);
   // The ledger's keeper goes on offering what is outstanding to random replicas, so that no news dies among liars.
@@ -173,6 +178,9 @@ class StateShard {
   // Gives the batch to every replica that lacks it, by a direct copy (redundancy sync), and frees its bit.
   void SyncStragglers(int bit, CycleCounts* counts);
   void FirstState(std::uint32_t row, std::uint64_t cycle);
+  // Whether anybody is heard here, and who: any_heard_. Those who join in one cycle search all rows together at most
+  // once, for nobody begins to speak meanwhile.
+  bool FindAnyHeard(std::uint64_t cycle);
   void MeasureBehind(std::size_t first, std::size_t rows, std::size_t slot, Measure* measure) const;
   void MeasurePlain(Measure* measure) const;
   // Micro-VU of the ledger that a replica lacks which does not know these batches, nor what waits for the next one.
@@ -189,8 +197,14 @@ class StateShard {
   std::uint32_t halo_in_use_;
   double remote_share_;
   Columns columns_;
+  LastWords last_words_;
+  std::size_t departed_rows_ = 0;  // allocated
   std::uint32_t replicas_ = 0;
   std::uint32_t low_power_ = 0;
+  struct {
+    std::uint64_t cycle = ~std::uint64_t{0};
+    std::size_t row = 0;  // none before it is heard
+  } any_heard_;
   std::vector<std::uint32_t> fresh_;        // rows with kFresh
   std::vector<UnansweredPull> unanswered_;  // of the last cycles: tried again
 

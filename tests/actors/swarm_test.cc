@@ -10,7 +10,7 @@
 #include <set>
 #include <vector>
 
-#include "vaultguard/limits.h"
+#include "shard/last_words.h"
 
 namespace lvs::actors {
 namespace {
@@ -34,8 +34,7 @@ class Rows {
           case Kind::kJoin:
             EXPECT_TRUE(live_[s].insert(command.row).second) << "row " << command.row << " joins twice";
             if (left_.contains(key)) {
-              EXPECT_GE(cycle, left_[key] + vaultguard::kSilenceCycles)
-                  << "a newcomer could be taken for the one who left";
+              EXPECT_GE(cycle, left_[key] + shard::kRestCycles) << "its last words may lie there still";
               ++reused_;
             }
             break;
@@ -184,7 +183,7 @@ TEST(Swarm, AHelperStaysWhileItsShardIsNearTheLimit) {
   EXPECT_EQ(w.rows.all(), all + Watched::kHeld);
 }
 
-TEST(Swarm, Spec9_4_RowsRestForTheSilenceLimit) {
+TEST(Swarm, Spec9_4_RowsRestUntilTheirLastWordsHaveMoved) {
   Watched w(100);
   w.Leave(100);
   EXPECT_EQ(w.swarm.alive(), 0u);
@@ -192,7 +191,7 @@ TEST(Swarm, Spec9_4_RowsRestForTheSilenceLimit) {
   w.Join(100);  // at once: other rows
   EXPECT_EQ(w.rows.reused(), 0u);
   const std::uint32_t highest = w.rows.highest();
-  w.cycle += vaultguard::kSilenceCycles + 2;
+  w.cycle += shard::kRestCycles;
   w.Leave(100);
   w.Join(100);  // the first ones' rows have rested
   EXPECT_GT(w.rows.reused(), 300u);

@@ -89,6 +89,7 @@ TEST(Test7, CorruptFramesAreRefusedByReasonAndChangeNothing) {
 TEST(Test7, CorruptFramesOnABadLinkLoseNothing) {
   v1::Scenario scenario = Shipped("corrupt");
   scenario.mutable_events(0)->mutable_corrupt()->set_share(1);
+  scenario.mutable_cycle()->set_settle_us(10'000'000);  // a frame may need many tries
   for (v1::RegionLink& link : *scenario.mutable_links()->mutable_between()) {
     link.set_loss(0.3);
     link.set_duplicate(0.2);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <hwy/aligned_allocator.h>
+#include <hwy/aligned_allocator.h>
 
 #include <algorithm>
 #include <cmath>
@@ -25,12 +26,13 @@ class Rows {
     col_.stride = col_.end;
     const std::size_t links = static_cast<std::size_t>(peers) * col_.stride;
     flags_.resize(col_.end);
-    link_.resize(links);
+    link_ = hwy::AllocateAligned<std::uint32_t>(links);
+    std::fill_n(link_.get(), links, 0u);
     link_entropy_.resize(links);
     col_.said_words = SaidWords(shape_.dimensions());
     said_.resize(col_.end * col_.said_words + kSaidPadding);
     col_.flags = flags_.data();
-    col_.link = link_.data();
+    col_.link = link_.get();
     col_.link_entropy = link_entropy_.data();
     col_.said = said_.data();
     for (std::size_t row = col_.first_local; row < col_.first_local + locals; ++row) {
@@ -96,7 +98,8 @@ class Rows {
 
   std::vector<std::uint8_t> flags_, link_entropy_;
   std::vector<float> said_;
-  std::vector<std::uint32_t> link_, live_;
+  hwy::AlignedFreeUniquePtr<std::uint32_t[]> link_;
+  std::vector<std::uint32_t> live_;
 };
 
 TEST(Overlay, EachReplicaIsHeardByExactlyD) {

@@ -89,7 +89,9 @@ class LiveShard {
   std::uint8_t Trust(std::uint32_t row, int s) const {
     return TrustOf(shard_.columns().link[static_cast<std::size_t>(s) * shard_.columns().stride + row]);
   }
-  bool Alive(std::uint32_t row) const { return (shard_.columns().flags[row] & kAlive) != 0; }
+  bool Alive(std::uint32_t row) const {
+    return row < shard_.columns().end && (shard_.columns().flags[row] & kAlive) != 0;
+  }
   std::vector<std::uint32_t> Honest() const {
     std::vector<std::uint32_t> rows;
     for (std::uint32_t row = shard_.first_row(); row < shard_.columns().end; ++row) {
@@ -582,7 +584,7 @@ TEST(StateShard, Spec9_4LinksToTheDepartedAreReplaced) {
   EXPECT_GT(links_to_gone(), 500);
   const std::uint64_t hash = run.shard().StateHash();
   EXPECT_NE(hash, 0u);
-  const CycleCounts counts = run.Cycles(static_cast<int>(vaultguard::kSilenceCycles) + 9);
+  const CycleCounts counts = run.Cycles(static_cast<int>(vaultguard::kSilenceCycles) + 24);
   EXPECT_EQ(links_to_gone(), 0);
   EXPECT_GT(counts.fallback_links, 500u);
   EXPECT_EQ(run.Now().replicas, 400u);
@@ -630,6 +632,24 @@ TEST(StateShard, Spec9_1JoinerAmongLiarsStartsNearTheHonestMedianWithTheLedger) 
 
 // A Sybil's nodes join one after the other: whom a joiner asks must be a random sample, not a stretch of rows.
 TEST(StateShard, Spec9_1JoinerIsNotMisledByLiarsThatJoinedTogether) { ExpectJoinersNearTheHonest(1); }
+
+// Whoever is left, and in whichever row: a joiner that hears nobody would start somewhere else.
+TEST(StateShard, Spec9_1JoinersFindTheOnlyOneThatIsLeft) {
+  for (std::uint32_t left = 0; left < 200; left += 13) {
+    LiveShard run(Config(left), 200);
+    run.Cycles(60);
+    const std::uint32_t first = run.shard().first_row();
+    for (std::uint32_t n = 0; n < 200; ++n) {
+      if (n != left) run.shard().Leave(first + n);
+    }
+    run.Cycles(2 * vaultguard::kSilenceCycles);
+    for (std::uint32_t n = 0; n < 200; ++n) {
+      if (n == left) continue;
+      run.shard().Join(first + n, run.cycle());
+      EXPECT_NEAR(run.State(first + n, 2), run.State(first + left, 2), 1e-3) << "the one left is in row " << left;
+    }
+  }
+}
 
 // A row that was somebody else's: what that one said is not what the joiner says.
 TEST(StateShard, Spec9_1JoinerInAUsedRowStartsSilent) {
