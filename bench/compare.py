@@ -259,7 +259,7 @@ def programs_of(build, folder):
     rules = "all safe rules, ledger; delivery within a shard is an array"
     all_of_them = [
         Program("lvs_one_shard", rules, 1, None, shards=lambda nodes: 1),
-        Program("lvs_small_shards", rules, threads, None, shards=lambda nodes: max(2, -(-nodes // REPLICAS_A_SHARD))),
+        Program("lvs_small_shards", rules, threads, None, shards=lambda nodes: threads * -(-nodes // (threads * REPLICAS_A_SHARD))),
         Program("plain_loop", averaging, 1, binary("plain_loop", 1)),
         Program(f"plain_loop_{threads}_threads", averaging, threads, binary("plain_loop", threads)),
         Program("caf_actor_per_node", "messages", threads, binary("caf_actor_per_node", threads), "libcaf-dev", True),
