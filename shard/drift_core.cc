@@ -417,7 +417,8 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
     const auto deaf = hn::RebindMask(f, hn::Eq(total, zero_i));
     const VF c_factor = hn::Set(f, p.bound_factor);
     // The way home is never narrower than the distance from the ledger.
-    const VF median_value = hn::Max(hn::Mul(c_factor, WeightedMedian<P>(f, i, distance_value, weight, total)), own_distance);
+    const VF median_value =
+        hn::Max(hn::Mul(c_factor, WeightedMedian<P>(f, i, distance_value, weight, total)), own_distance);
     const VF median_free = hn::Mul(c_factor, WeightedMedian<P>(f, i, distance_free, weight, total));
     const auto remember = [&](VF wanted, VF before, float least) {
       VF tau = hn::Max(wanted, hn::Mul(before, hn::Set(f, p.bound_shrink)));

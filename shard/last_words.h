@@ -17,8 +17,8 @@
 
 namespace lvs::shard {
 
-// A shard moves last words every so many cycles; a row that rests as long is free. All links are read for it: more often
-// would cost more than the rows that rest.
+// A shard moves last words every so many cycles; a row that rests as long is free. All links are read for it: more
+// often would cost more than the rows that rest.
 inline constexpr std::uint32_t kRestCycles = 16;
 
 class LastWords {

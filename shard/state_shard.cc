@@ -662,8 +662,8 @@ std::uint64_t StateShard::StateHash() const {
 }
 
 std::size_t StateShard::resident_bytes() const {
-  return (columns_.first_local + departed_rows_) * columns_.said_words * sizeof(float) + columns_.stride * ReplicaBytes(config_.shape) +
-         ledger_.resident_bytes();
+  return (columns_.first_local + departed_rows_) * columns_.said_words * sizeof(float) +
+         columns_.stride * ReplicaBytes(config_.shape) + ledger_.resident_bytes();
 }
 
 }  // namespace lvs::shard

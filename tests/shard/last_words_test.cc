@@ -130,7 +130,8 @@ TEST_F(Departures, Spec9_4LastWordsMoveAlongWhenTheShardGrows) {
     same += peer >= col().first_departed() && Said(peer) == said[n] ? 1 : 0;
   }
   EXPECT_GE(same + 8, hearers.size()) << "the joiner took over at most eight slots";
-  for (std::size_t n = 0; n < 30; ++n) EXPECT_TRUE(Hearers(Row(static_cast<std::uint32_t>(n) * 3), kMaxRows).size() > 0);
+  for (std::size_t n = 0; n < 30; ++n)
+    EXPECT_TRUE(Hearers(Row(static_cast<std::uint32_t>(n) * 3), kMaxRows).size() > 0);
 }
 
 // Churn without end: room for those who left within the silence limit, and no more.

@@ -68,8 +68,8 @@ TEST_P(Links, LooseAreThoseToItselfDistrustedOrSilent) {
         for (std::size_t n = 0; n < kRowAlign; ++n) {
           const std::uint32_t link = rows.LinkAt(s, first + n);
           const std::uint32_t peer = NeighbourOf(link);
-          const bool expected = peer == first + n || TrustOf(link) <= kDropped ||
-                                (cycle > 0 && !rows.col().Heard(peer, cycle));
+          const bool expected =
+              peer == first + n || TrustOf(link) <= kDropped || (cycle > 0 && !rows.col().Heard(peer, cycle));
           EXPECT_EQ((loose >> n & 1) != 0, expected) << "row " << first + n << ", slot " << s << ", cycle " << cycle;
           ++found[expected ? 1 : 0];
         }
@@ -95,7 +95,8 @@ TEST_P(Links, RelinkFollowsEveryRowAndKeepsTheTrust) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Simd, Links, testing::ValuesIn(SimdTargets()), [](const auto& target) { return target.param; });
+INSTANTIATE_TEST_SUITE_P(Simd, Links, testing::ValuesIn(SimdTargets()),
+                         [](const auto& target) { return target.param; });
 
 }  // namespace
 }  // namespace lvs::shard

@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 #include <hwy/aligned_allocator.h>
-#include <hwy/aligned_allocator.h>
 
 #include <algorithm>
 #include <cmath>
