@@ -14,12 +14,12 @@ namespace lvs::shard::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-void AddRows(const float* x, const double* weight, std::size_t rows, double pivot, double target, ColumnSums* sums) {
+void AddRows(const float* x, const double* weight, const double* target, std::size_t rows, double pivot,
+             ColumnSums* sums) {
   const hn::CappedTag<double, kSumLanes> d;
   const hn::Rebind<float, decltype(d)> f;
   const std::size_t lanes = hn::Lanes(d);
   const auto pivots = hn::Set(d, pivot);
-  const auto targets = hn::Set(d, target);
   for (std::size_t part = 0; part < kSumLanes; part += lanes) {
     auto distance = hn::Load(d, sums->distance.data() + part);
     auto squares = hn::Load(d, sums->squares.data() + part);
@@ -30,7 +30,7 @@ void AddRows(const float* x, const double* weight, std::size_t rows, double pivo
       const auto away = hn::Mul(hn::Sub(value, pivots), counts);
       distance = hn::Add(distance, away);
       squares = hn::Add(squares, hn::Mul(away, away));
-      worst = hn::Max(worst, hn::Mul(hn::Abs(hn::Sub(value, targets)), counts));
+      worst = hn::Max(worst, hn::Mul(hn::Abs(hn::Sub(value, hn::LoadU(d, target + row))), counts));
     }
     hn::Store(distance, d, sums->distance.data() + part);
     hn::Store(squares, d, sums->squares.data() + part);
@@ -59,8 +59,9 @@ namespace lvs::shard {
 HWY_EXPORT(AddRows);
 HWY_EXPORT(SumLanes);
 
-void AddRows(const float* x, const double* weight, std::size_t rows, double pivot, double target, ColumnSums* sums) {
-  HWY_DYNAMIC_DISPATCH(AddRows)(x, weight, rows, pivot, target, sums);
+void AddRows(const float* x, const double* weight, const double* target, std::size_t rows, double pivot,
+             ColumnSums* sums) {
+  HWY_DYNAMIC_DISPATCH(AddRows)(x, weight, target, rows, pivot, sums);
 }
 
 double Sum(const float* x, std::size_t rows) {

@@ -2,7 +2,7 @@
 // ledger.
 //
 //   ColumnSums sums;
-//   AddRows(x, weight, rows, pivot, behind, &sums);   // block by block
+//   AddRows(x, weight, target, rows, pivot, &sums);   // block by block
 //   Total(sums.distance) / n;                         // mean, relative to the pivot
 //
 // SIMD by Google Highway. Sums are in double precision, eight rows side by side and added up in that order: the same
@@ -29,7 +29,8 @@ struct ColumnSums {
 // Of `rows` rows, a multiple of kSumLanes.
 double Sum(const float* x, std::size_t rows);
 
-// Adds `rows` rows, a multiple of kSumLanes, each with weight 1 or 0.
-void AddRows(const float* x, const double* weight, std::size_t rows, double pivot, double target, ColumnSums* sums);
+// Adds `rows` rows, a multiple of kSumLanes, each with weight 1 or 0 and a target of its own.
+void AddRows(const float* x, const double* weight, const double* target, std::size_t rows, double pivot,
+             ColumnSums* sums);
 
 }  // namespace lvs::shard

@@ -565,14 +565,6 @@ void StateShard::ForgetLedger() {
   pending_ = {};
 }
 
-std::int64_t StateShard::LacksUvu(std::uint64_t missing, std::size_t slot) const {
-  std::int64_t uvu = pending_.gained_uvu[slot];
-  for (; missing != 0; missing &= missing - 1) {
-    uvu += batch_[static_cast<std::size_t>(std::countr_zero(missing))].gained_uvu[slot];
-  }
-  return uvu;
-}
-
 void StateShard::MeasureHonest(Measure* measure) const {
   measure->replicas = replicas_;
   std::size_t pivot_row = columns_.first_local;
@@ -583,6 +575,7 @@ void StateShard::MeasureHonest(Measure* measure) const {
   };
   const auto slots = static_cast<std::size_t>(config_.shape.value_slots);
   double weight[kBlock];
+  double behind_vu[kBlock];
   std::size_t honest = 0;
   std::array<ColumnSums, vaultguard::kMaxDimensions> sums{};
   for (std::size_t first = columns_.first_local; first < columns_.end; first += kBlock) {
@@ -592,12 +585,9 @@ void StateShard::MeasureHonest(Measure* measure) const {
     std::uint64_t lacked = 0;
     for (std::size_t row = first; row < first + rows; ++row) lacked |= outstanding_ & ~known_[row];
     for (std::size_t dim = 0; dim < static_cast<std::size_t>(dims_); ++dim) {
-      const Lanes worst = sums[dim].worst;
-      const double lacked_vu = dim < slots ? Vu(pending_.gained_uvu[dim]) : 0;
-      AddRows(columns_.state + dim * columns_.stride + first, weight, rows, pivot(dim), lacked_vu, &sums[dim]);
-      if (dim >= slots || lacked == 0) continue;
-      sums[dim].worst = worst;
-      MeasureBehind(first, rows, dim, measure);
+      // Of a free coordinate nobody asks how far it is from the ledger.
+      if (dim < slots) MeasureBehind(first, rows, dim, lacked, behind_vu, measure);
+      AddRows(columns_.state + dim * columns_.stride + first, weight, behind_vu, rows, pivot(dim), &sums[dim]);
     }
   }
   for (std::size_t dim = 0; dim < static_cast<std::size_t>(dims_) && honest > 0; ++dim) {
@@ -614,21 +604,28 @@ void StateShard::MeasureHonest(Measure* measure) const {
   }
   for (std::size_t slot = 0; slot < slots; ++slot) {
     measure->worst_value_vu = std::max(measure->worst_value_vu, Largest(sums[slot].worst));
-    // What waits for the next batch, nobody knows yet.
-    if (replicas_ > 0) measure->behind_uvu[slot] = std::max(measure->behind_uvu[slot], pending_.gained_uvu[slot]);
   }
 }
 
-// Row by row, where some lack batches.
-void StateShard::MeasureBehind(std::size_t first, std::size_t rows, std::size_t slot, Measure* measure) const {
-  const float* x = columns_.state + slot * columns_.stride;
-  for (std::size_t row = first; row < first + rows; ++row) {
-    if (!Alive(row)) continue;
-    const std::int64_t behind = LacksUvu(outstanding_ & ~known_[row], slot);
-    measure->behind_uvu[slot] = std::max(measure->behind_uvu[slot], behind);
-    if ((columns_.flags[row] & kAdversary) != 0) continue;
-    measure->worst_value_vu = std::max(measure->worst_value_vu, std::abs(static_cast<double>(x[row]) - Vu(behind)));
+void StateShard::MeasureBehind(std::size_t first, std::size_t rows, std::size_t slot, std::uint64_t lacked,
+                               double* behind_vu, Measure* measure) const {
+  // What waits for the next batch, nobody knows yet. Batch by batch over all rows: no row's branch is another's.
+  std::int64_t behind_uvu[kBlock];
+  std::fill_n(behind_uvu, rows, pending_.gained_uvu[slot]);
+  for (; lacked != 0; lacked &= lacked - 1) {
+    const int bit = std::countr_zero(lacked);
+    const std::int64_t gained_uvu = batch_[static_cast<std::size_t>(bit)].gained_uvu[slot];
+    for (std::size_t n = 0; n < rows; ++n) {
+      const auto lacks = static_cast<std::int64_t>(~known_[first + n] >> bit & 1);
+      behind_uvu[n] += -lacks & gained_uvu;
+    }
   }
+  std::int64_t most_uvu = 0;
+  for (std::size_t n = 0; n < rows; ++n) {
+    behind_vu[n] = Vu(behind_uvu[n]);
+    most_uvu = std::max(most_uvu, behind_uvu[n]);
+  }
+  if (replicas_ > 0) measure->behind_uvu[slot] = std::max(measure->behind_uvu[slot], most_uvu);
 }
 
 // Under the plain rule a state is all that a replica holds of the value.

@@ -181,10 +181,11 @@ class StateShard {
   // Whether anybody is heard here, and who: any_heard_. Those who join in one cycle search all rows together at most
   // once, for nobody begins to speak meanwhile.
   bool FindAnyHeard(std::uint64_t cycle);
-  void MeasureBehind(std::size_t first, std::size_t rows, std::size_t slot, Measure* measure) const;
+  // How far each of these rows is from the ledger by what it lacks of it, VU: `lacked` are the batches that not all
+  // know.
+  void MeasureBehind(std::size_t first, std::size_t rows, std::size_t slot, std::uint64_t lacked, double* behind_vu,
+                     Measure* measure) const;
   void MeasurePlain(Measure* measure) const;
-  // Micro-VU of the ledger that a replica lacks which does not know these batches, nor what waits for the next one.
-  std::int64_t LacksUvu(std::uint64_t missing, std::size_t slot) const;
   // A live local row: random while they are dense, the next one after a random row where they are sparse.
   std::uint32_t RandomLive(std::uint64_t draw) const;
   bool Alive(std::size_t row) const { return (columns_.flags[row] & kAlive) != 0; }
