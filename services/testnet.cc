@@ -205,6 +205,13 @@ bool RunsWith(pid_t pid, const std::string& config_file) {
 
 void Reap(pid_t pid) { ::waitpid(pid, nullptr, WNOHANG); }  // where it is a child of this process
 
+// The state letter of /proc/PID/stat, behind the name in parentheses; 0 where there is no such process.
+char StateOf(const fs::path& process) {
+  const std::string stat = ReadFile(process / "stat");
+  const std::size_t name_end = stat.rfind(") ");
+  return name_end == std::string::npos || name_end + 2 >= stat.size() ? '\0' : stat[name_end + 2];
+}
+
 std::optional<pid_t> ReadPid(const fs::path& file) {
   const std::string text = ReadFile(file);
   pid_t pid = 0;
@@ -299,6 +306,16 @@ std::optional<pid_t> ProcessOf(const TestnetNode& node) {
     if (RunsWith(pid, config_file)) return pid;
   }
   return std::nullopt;
+}
+
+bool ProcessEnded(pid_t pid) {
+  Reap(pid);
+  const fs::path process = fs::path("/proc") / std::to_string(pid);
+  const char state = StateOf(process);
+  if (state != 'Z' && state != 'X') return state == '\0';
+  // The first thread ended; others may still be at it.
+  std::error_code error;
+  return std::distance(fs::directory_iterator(process / "task", error), fs::directory_iterator()) <= 1;
 }
 
 absl::StatusOr<std::vector<TestnetNode>> ReadTestnet(const fs::path& directory) {
@@ -447,7 +464,7 @@ absl::Status Testnet::Stop(std::size_t i, int signal, std::chrono::milliseconds 
                                          std::to_string(i) + "` brings it back");
   }
   ::kill(*pid, signal);
-  if (!WaitUntil([&] { return !Pid(i); }, deadline)) {
+  if (!WaitUntil([&] { return ProcessEnded(*pid); }, deadline)) {
     return absl::DeadlineExceededError("node " + std::to_string(i) + " (process " + std::to_string(*pid) +
                                        ") did not end within " + std::to_string(deadline.count()) +
                                        "ms; end it with --hard");
@@ -458,22 +475,22 @@ absl::Status Testnet::Stop(std::size_t i, int signal, std::chrono::milliseconds 
 }
 
 absl::StatusOr<std::size_t> Testnet::StopAll(std::chrono::milliseconds deadline) {
-  const auto running = [this] {
-    std::vector<pid_t> pids;
-    for (std::size_t i = 0; i < nodes_.size(); ++i) {
-      if (const std::optional<pid_t> pid = Pid(i); pid) pids.push_back(*pid);
-    }
-    return pids;
+  std::vector<pid_t> running;
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    if (const std::optional<pid_t> pid = Pid(i); pid) running.push_back(*pid);
+  }
+  const auto ended = [&running] {
+    std::erase_if(running, ProcessEnded);
+    return running.empty();
   };
-  for (const pid_t pid : running()) ::kill(pid, SIGTERM);
+  for (const pid_t pid : running) ::kill(pid, SIGTERM);
   std::size_t killed = 0;
-  if (!WaitUntil([&] { return running().empty(); }, deadline)) {
-    for (const pid_t pid : running()) {
-      ::kill(pid, SIGKILL);
-      ++killed;
-    }
-    if (!WaitUntil([&] { return running().empty(); }, kKillDeadline)) {
-      return absl::DeadlineExceededError("node " + RunningText(*this) + " does not end, not even by SIGKILL");
+  if (!WaitUntil(ended, deadline)) {
+    killed = running.size();
+    for (const pid_t pid : running) ::kill(pid, SIGKILL);
+    if (!WaitUntil(ended, kKillDeadline)) {
+      return absl::DeadlineExceededError("process " + std::to_string(running.front()) +
+                                         " does not end, not even by SIGKILL");
     }
   }
   for (const TestnetNode& node : nodes_) {

@@ -73,6 +73,10 @@ v1::TestnetState ReadTestnetState(const std::filesystem::path& directory);
 // The process of a node, if it runs.
 std::optional<pid_t> ProcessOf(const TestnetNode& node);
 
+// Whether a process has let go of everything: its cache's lock, its ports. One that was killed while a thread of it
+// writes has no command line any more and is there all the same.
+bool ProcessEnded(pid_t pid);
+
 class Testnet {
  public:
   // Writes the folders; starts nothing. Replaces what an earlier testnet left there, unless a node of it runs.

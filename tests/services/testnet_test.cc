@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -176,6 +177,27 @@ TEST_F(TestnetTest, StubbornProcessesNeedSigkill) {
   ASSERT_TRUE(killed.ok());
   EXPECT_EQ(*killed, 1u);
   EXPECT_FALSE(net->Pid(1));
+}
+
+// As a node that was killed while a thread of it writes: no command line any more, and the cache's lock in its hand.
+TEST(TestnetProcess, HasNotEndedBeforeItsLastThread) {
+  const pid_t pid = fork();
+  ASSERT_GE(pid, 0);
+  if (pid == 0) {
+    std::thread([] {
+      while (true) pause();
+    }).detach();
+    syscall(SYS_exit, 0);  // this thread alone
+  }
+  const std::string process = "/proc/" + std::to_string(pid);
+  ASSERT_TRUE(Eventually([&] {
+    std::ifstream in(process + "/cmdline");
+    return in.get() == std::ifstream::traits_type::eof();
+  }));
+  EXPECT_FALSE(ProcessEnded(pid));
+  kill(pid, SIGKILL);
+  EXPECT_TRUE(Eventually([&] { return ProcessEnded(pid); }));
+  EXPECT_FALSE(Alive(pid));
 }
 
 TEST_F(TestnetTest, ARecycledPidIsNobodysNode) {
