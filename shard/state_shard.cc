@@ -609,21 +609,26 @@ void StateShard::MeasureHonest(Measure* measure) const {
 
 void StateShard::MeasureBehind(std::size_t first, std::size_t rows, std::size_t slot, std::uint64_t lacked,
                                double* behind_vu, Measure* measure) const {
-  // What waits for the next batch, nobody knows yet. Batch by batch over all rows: no row's branch is another's.
-  std::int64_t behind_uvu[kBlock];
-  std::fill_n(behind_uvu, rows, pending_.gained_uvu[slot]);
-  for (; lacked != 0; lacked &= lacked - 1) {
-    const int bit = std::countr_zero(lacked);
-    const std::int64_t gained_uvu = batch_[static_cast<std::size_t>(bit)].gained_uvu[slot];
-    for (std::size_t n = 0; n < rows; ++n) {
-      const auto lacks = static_cast<std::int64_t>(~known_[first + n] >> bit & 1);
-      behind_uvu[n] += -lacks & gained_uvu;
+  // What waits for the next batch, nobody knows yet.
+  const std::int64_t pending_uvu = pending_.gained_uvu[slot];
+  std::int64_t most_uvu = pending_uvu;
+  std::fill_n(behind_vu, rows, Vu(pending_uvu));
+  if (lacked != 0) {
+    // Batch by batch over all rows: no row's branch is another's.
+    std::int64_t behind_uvu[kBlock];
+    std::fill_n(behind_uvu, rows, pending_uvu);
+    for (; lacked != 0; lacked &= lacked - 1) {
+      const int bit = std::countr_zero(lacked);
+      const std::int64_t gained_uvu = batch_[static_cast<std::size_t>(bit)].gained_uvu[slot];
+      for (std::size_t n = 0; n < rows; ++n) {
+        const auto lacks = static_cast<std::int64_t>(~known_[first + n] >> bit & 1);
+        behind_uvu[n] += -lacks & gained_uvu;
+      }
     }
-  }
-  std::int64_t most_uvu = 0;
-  for (std::size_t n = 0; n < rows; ++n) {
-    behind_vu[n] = Vu(behind_uvu[n]);
-    most_uvu = std::max(most_uvu, behind_uvu[n]);
+    for (std::size_t n = 0; n < rows; ++n) {
+      behind_vu[n] = Vu(behind_uvu[n]);
+      most_uvu = std::max(most_uvu, behind_uvu[n]);
+    }
   }
   if (replicas_ > 0) measure->behind_uvu[slot] = std::max(measure->behind_uvu[slot], most_uvu);
 }
