@@ -8,12 +8,6 @@
 //
 // The kernel is SIMD (Google Highway, one lane a replica) and picks its target at run time. Every lane computes what it
 // would compute alone, without fused multiply-add, so that every target gives the same bits.
-//
-// Layout ("columns"): rows [0, halo_rows) are remote neighbours' newest state diffs, rows from there on are local
-// replicas, and behind their `stride` rows lies what those said last who left. Columns of local replicas are indexed by
-// row as well, but only the local part of them exists. `stride` is the allocated number of local rows, a multiple of
-// kRowAlign. What a row said last is the one thing that others read, in no order: it lies together, so that hearing a
-// neighbour costs one cache line.
 #pragma once
 
 #include <algorithm>
@@ -26,21 +20,12 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "shard/columns.h"
 #include "shard/entropy_engine.h"
 #include "vaultguard/limits.h"
 #include "vaultguard/refusals.h"
 
 namespace lvs::shard {
-
-inline constexpr std::size_t kRowAlign = 16;
-
-// What a shard looks like: k value slots, f free coordinates, d neighbours a replica.
-struct Shape {
-  int value_slots = 2;
-  int free_coordinates = 2;
-  int peers = 8;
-  int dimensions() const { return value_slots + free_coordinates; }
-};
 
 // The parameters of the drift step. Defaults are the measured ones (docs/protocol.md).
 struct DriftParameters {
@@ -57,14 +42,9 @@ struct DriftParameters {
   float plain_entropy = 1.0f;    // plain only: standard deviation of the constant-variance entropy
 };
 
-// Bits of a replica's flags.
-inline constexpr std::uint8_t kAlive = 1;
-inline constexpr std::uint8_t kLowPower = 2;   // drifts every fourth cycle (SPEC-9.3): LowPowerTurn
-inline constexpr std::uint8_t kFresh = 4;      // joined this cycle: publishes at once
-inline constexpr std::uint8_t kAdversary = 8;  // what it publishes is decided elsewhere; its own state drifts on
-inline constexpr std::uint8_t kDeparted = 16;  // it left, and what it said last still lies in its row: LastWords
+// In low power a replica drifts every so many cycles. Rows that lie together rest together: a vector of them costs
+// nothing then.
 inline constexpr std::uint32_t kLowPowerPeriod = 4;
-// Rows that lie together rest together: a vector of them costs nothing then.
 constexpr bool LowPowerTurn(std::uint32_t row, std::uint32_t cycle) {
   return (row / kRowAlign + cycle) % kLowPowerPeriod == 0;
 }
@@ -75,72 +55,6 @@ constexpr bool EntropyTurn(std::uint32_t row, std::uint32_t cycle) {
   const std::uint32_t phase = row + cycle;
   return (phase + (phase >> 2)) % kEntropyPeriod == 0;
 }
-
-// A published row's meta word: cycle of publication (16 bit), valid bit, whether an entropy packet came along, drift
-// weight in 1/255.
-inline constexpr std::uint32_t kMetaValid = 1u << 16;
-inline constexpr std::uint32_t kMetaPacket = 1u << 17;
-constexpr std::uint32_t Meta(std::uint64_t cycle, std::uint8_t drift_weight) {
-  return (static_cast<std::uint32_t>(cycle) & 0xffffu) | kMetaValid | (std::uint32_t{drift_weight} << 24);
-}
-// Cycles since the publication, modulo 2^16.
-constexpr std::uint32_t Age(std::uint32_t meta, std::uint64_t cycle) {
-  return (static_cast<std::uint32_t>(cycle) - meta) & 0xffffu;
-}
-
-// A link is one word: the neighbour's row, and the trust in it (TC, 1/255) in the high byte.
-inline constexpr std::uint32_t kNeighbourMask = 0xffffffu;
-inline constexpr std::size_t kMaxRows = std::size_t{1} << 24;  // of a shard on one server node
-constexpr std::uint32_t Link(std::uint32_t neighbour, std::uint8_t trust) {
-  return neighbour | (std::uint32_t{trust} << 24);
-}
-constexpr std::uint32_t NeighbourOf(std::uint32_t link) { return link & kNeighbourMask; }
-constexpr std::uint8_t TrustOf(std::uint32_t link) { return static_cast<std::uint8_t>(link >> 24); }
-
-// Words of what a row said last: its state, the meta word and the entropy word. They are read by fours, so that a few
-// more are read past the last row.
-constexpr std::size_t SaidWords(int dimensions) { return static_cast<std::size_t>(dimensions) + 2; }
-inline constexpr std::size_t kSaidPadding = 4;
-
-// Writes what a row says: the one place that knows the order of its words, beside the kernel.
-inline void WriteSaid(float* row, int dimensions, const float* state, std::uint32_t meta, std::uint32_t entropy) {
-  float* const words = std::copy_n(state, dimensions, row);
-  words[0] = std::bit_cast<float>(meta);
-  words[1] = std::bit_cast<float>(entropy);
-}
-
-// Pointers into a state shard's memory; every column is kRowAlign-aligned by element.
-struct Columns {
-  std::size_t stride = 0;
-  std::size_t said_words = 0;    // SaidWords(dimensions)
-  std::size_t first_local = 0;   // halo_rows rounded up to kRowAlign
-  std::size_t end = 0;           // rows in use, rounded up to kRowAlign
-  std::size_t departed_end = 0;  // of what is in use from first_departed() on
-  float* state = nullptr;        // [dimension][stride]
-  float* bound_value = nullptr;  // tau of the value slots, VU
-  float* bound_free = nullptr;   // tau of the free coordinates
-  float* band = nullptr;         // b, VU
-  std::uint8_t* flags = nullptr;
-  std::uint32_t* link = nullptr;         // [peer][stride]
-  std::uint8_t* link_entropy = nullptr;  // repetition count test a link: 5 bit hash, 3 bit run: [peer][stride]
-  float* said = nullptr;                 // [row][said_words], and kSaidPadding
-
-  std::size_t first_departed() const { return first_local + stride; }
-  const float* Said(std::size_t row) const { return said + row * said_words; }
-  std::uint32_t Meta(std::size_t row) const { return std::bit_cast<std::uint32_t>(Said(row)[said_words - 2]); }
-  std::uint32_t Entropy(std::size_t row) const { return std::bit_cast<std::uint32_t>(Said(row)[said_words - 1]); }
-  // What it said last has a voice yet.
-  bool Heard(std::size_t row, std::uint64_t cycle) const {
-    const std::uint32_t meta = Meta(row);
-    return (meta & kMetaValid) != 0 && Age(meta, cycle) <= vaultguard::kSilenceCycles;
-  }
-  void Say(std::size_t row, int dimensions, const float* state_now, std::uint32_t meta, std::uint32_t entropy) const {
-    WriteSaid(said + row * said_words, dimensions, state_now, meta, entropy);
-  }
-  void SetMeta(std::size_t row, std::uint32_t meta) const {
-    said[row * said_words + said_words - 2] = std::bit_cast<float>(meta);
-  }
-};
 
 // What one step did, summed over replicas.
 struct StepCounts {

@@ -40,6 +40,9 @@ struct SessionId {
 };
 
 using SlotAmounts = std::array<std::int64_t, vaultguard::kMaxValueSlots>;  // micro-VU a value slot
+constexpr double Vu(std::int64_t uvu) {
+  return static_cast<double>(uvu) / static_cast<double>(vaultguard::kMicroPerVu);
+}
 
 struct LedgerEntry {
   SessionId session;

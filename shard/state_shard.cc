@@ -15,21 +15,15 @@
 
 namespace lvs::shard {
 
-using vaultguard::kMicroPerVu;
-
 namespace {
 
 // Rows that a joiner asks for their state, of the halo and of the local ones.
 constexpr std::uint32_t kJoinSample = 48;
-// Rows that an offer of news passes on its way to one that lacks it.
-constexpr int kOfferSearch = 64;
-// What a row knows that nobody lives in: it never stands out among those that lack news.
-constexpr std::uint64_t kLacksNothing = ~std::uint64_t{0};
 
 std::size_t RoundUp(std::size_t n) { return (n + kRowAlign - 1) / kRowAlign * kRowAlign; }
 
 // Rows that are weighed and summed at a time.
-constexpr std::size_t kBlock = 512;
+constexpr std::size_t kBlock = News::kBehindRows;
 static_assert(kRowAlign % kSumLanes == 0 && kBlock % kSumLanes == 0);
 
 // Weight 1 for each row where an honest replica lives, 0 for the others. Returns how many count.
@@ -54,8 +48,6 @@ std::size_t WeighHonest(const std::uint8_t* flags, std::size_t rows, double* wei
   }
   return counted;
 }
-
-double Vu(std::int64_t uvu) { return static_cast<double>(uvu) / static_cast<double>(kMicroPerVu); }
 
 }  // namespace
 
@@ -83,6 +75,7 @@ StateShard::StateShard(const StateShardConfig& config)
       sizes_(config.shape),
       ledger_(config.shape.value_slots, config.policy),
       overlay_(config.shape, config.seed),
+      news_(config.seed, sizes_),
       halo_in_use_(config.halo_rows),
       remote_share_(config.remote_share) {
   columns_.said_words = SaidWords(dims_);
@@ -133,8 +126,8 @@ void StateShard::Grow(std::size_t rows, std::size_t departed) {
     }
     *column = to - halo;
   };
-  place(&known_, 1);
-  std::fill(known_ + halo + used, known_ + halo + stride, kLacksNothing);
+  place(&columns_.known, 1);
+  std::fill(columns_.known + halo + used, columns_.known + halo + stride, kLacksNothing);
   place(&columns_.state, dims);
   place(&columns_.bound_value, 1);
   place(&columns_.bound_free, 1);
@@ -156,7 +149,7 @@ std::size_t StateShard::ReplicaBytes(const Shape& shape) {
   const auto dims = static_cast<std::size_t>(shape.dimensions());
   const auto peers = static_cast<std::size_t>(shape.peers);
   const std::size_t floats = SaidWords(shape.dimensions()) + dims + 3;  // the bounds and the band
-  return sizeof(*known_) + floats * sizeof(float) + peers * (sizeof(std::uint32_t) + 1) + 1;
+  return sizeof(*Columns::known) + floats * sizeof(float) + peers * (sizeof(std::uint32_t) + 1) + 1;
 }
 
 void StateShard::Start(std::uint32_t n, std::int64_t opening_balance_uvu) {
@@ -184,7 +177,7 @@ void StateShard::Start(std::uint32_t n, std::int64_t opening_balance_uvu) {
     const std::size_t row = first + i;
     rows[i] = static_cast<std::uint32_t>(row);
     columns_.flags[row] = kAlive;
-    known_[row] = 0;
+    columns_.known[row] = 0;
     float state[vaultguard::kMaxDimensions];
     for (int c = 0; c < dims_; ++c) {
       const double draw = Unit(Draw(config_.seed, Stream::kInitialState, row * 16 + static_cast<std::uint64_t>(c), 0));
@@ -207,7 +200,7 @@ void StateShard::Join(std::uint32_t row, std::uint64_t cycle) {
     Grow(RoundUp(row + 1), 0);
     columns_.end = RoundUp(row + 1);
   }
-  if (Alive(row)) return;
+  if (columns_.Alive(row)) return;
   if ((columns_.flags[row] & kDeparted) != 0) MoveLastWords(cycle);
   columns_.flags[row] = kAlive | kFresh;
   fresh_.push_back(row);
@@ -218,11 +211,11 @@ void StateShard::Join(std::uint32_t row, std::uint64_t cycle) {
   std::uint64_t known = 0;
   for (int s = 0; s < config_.shape.peers; ++s) {
     const std::uint32_t peer = NeighbourOf(columns_.link[static_cast<std::size_t>(s) * columns_.stride + row]);
-    if (peer < columns_.first_local || peer >= columns_.end || peer == row || !Alive(peer)) continue;
-    known = (columns_.flags[peer] & kAdversary) != 0 ? 0 : known_[peer] & outstanding_;
+    if (peer < columns_.first_local || peer >= columns_.end || peer == row || !columns_.Alive(peer)) continue;
+    known = (columns_.flags[peer] & kAdversary) != 0 ? 0 : columns_.known[peer] & news_.outstanding();
     break;
   }
-  known_[row] = known;
+  columns_.known[row] = known;
   joined_bytes_ += sizes_.ledger_entry * ledger_.size();
 }
 
@@ -247,7 +240,7 @@ void StateShard::FirstState(std::uint32_t row, std::uint64_t cycle) {
   const auto first_local = static_cast<std::uint32_t>(columns_.first_local);
   sample(0, halo_in_use_, 14, [&](std::uint64_t draw) { return Below(draw, halo_in_use_); });
   sample(first_local, static_cast<std::uint32_t>(columns_.end) - first_local, 15,
-         [&](std::uint64_t draw) { return RandomLive(draw); });
+         [&](std::uint64_t draw) { return columns_.RandomLive(draw); });
   const auto is_mute = [&](std::uint32_t peer) { return peer == row || !columns_.Heard(peer, cycle); };
   n = static_cast<int>(std::remove_if(asked, asked + n, is_mute) - asked);
   // Where hardly anybody is left, the draws may miss them all.
@@ -293,11 +286,11 @@ bool StateShard::FindAnyHeard(std::uint64_t cycle) {
 }
 
 void StateShard::Leave(std::uint32_t row) {
-  if (row >= columns_.end || !Alive(row)) return;
+  if (row >= columns_.end || !columns_.Alive(row)) return;
   if ((columns_.flags[row] & kLowPower) != 0) --low_power_;
   columns_.flags[row] = kDeparted;
   last_words_.Add(row);
-  known_[row] = kLacksNothing;
+  columns_.known[row] = kLacksNothing;
   for (int c = 0; c < dims_; ++c) columns_.state[static_cast<std::size_t>(c) * columns_.stride + row] = 0.0f;
   --replicas_;
 }
@@ -308,7 +301,7 @@ void StateShard::MoveLastWords(std::uint64_t cycle) {
 }
 
 void StateShard::SetFlag(std::uint32_t row, std::uint8_t flag, bool on) {
-  if (row >= columns_.end || !Alive(row)) return;
+  if (row >= columns_.end || !columns_.Alive(row)) return;
   if (((columns_.flags[row] & flag) != 0) == on) return;
   columns_.flags[row] ^= flag;
   if (flag == kLowPower) low_power_ += on ? 1 : -1;
@@ -316,7 +309,7 @@ void StateShard::SetFlag(std::uint32_t row, std::uint8_t flag, bool on) {
 
 void StateShard::Scatter(std::uint64_t cycle) {
   for (auto row = static_cast<std::uint32_t>(columns_.first_local); row < columns_.end; ++row) {
-    if (!Alive(row) || (columns_.flags[row] & kAdversary) != 0) continue;
+    if (!columns_.Alive(row) || (columns_.flags[row] & kAdversary) != 0) continue;
     for (int c = config_.shape.value_slots; c < dims_; ++c) {
       const double draw =
           Unit(Draw(config_.seed, Stream::kInitialState, row * 16 + static_cast<std::uint64_t>(c), cycle));
@@ -330,10 +323,7 @@ void StateShard::Scatter(std::uint64_t cycle) {
 Ledger::Outcome StateShard::Contribute(const LedgerEntry& entry, std::uint64_t cycle, std::uint8_t source,
                                        bool may_open) {
   const Ledger::Outcome outcome = ledger_.Merge(entry, cycle, source, may_open);
-  if (outcome.grew) {
-    for (std::size_t s = 0; s < outcome.gained_uvu.size(); ++s) pending_.gained_uvu[s] += outcome.gained_uvu[s];
-    pending_.bytes += sizes_.ledger_entry;
-  }
+  if (outcome.grew) news_.Add(outcome.gained_uvu);
   return outcome;
 }
 
@@ -342,142 +332,15 @@ void StateShard::SetRemote(std::uint32_t halo_rows, double remote_share) {
   remote_share_ = halo_in_use_ == 0 ? 0.0 : remote_share;
 }
 
-std::uint32_t StateShard::RandomLive(std::uint64_t draw) const {
-  const auto first = static_cast<std::uint32_t>(columns_.first_local);
-  const auto locals = static_cast<std::uint32_t>(columns_.end) - first;
-  std::uint32_t row = first + Below(draw, locals);
-  for (std::uint64_t again = 1; !Alive(row) && again < 8; ++again) row = first + Below(Mix(draw + again), locals);
-  while (!Alive(row)) row = row + 1 < first + locals ? row + 1 : first;
-  return row;
-}
-
-void StateShard::OpenBatch(std::uint64_t cycle, CycleCounts* counts) {
-  if (pending_.bytes == 0) return;
-  if (outstanding_ == ~std::uint64_t{0}) {
-    int oldest = 0;
-    for (int bit = 1; bit < kBatchWindow; ++bit) {
-      if (batch_[static_cast<std::size_t>(bit)].opened_cycle < batch_[static_cast<std::size_t>(oldest)].opened_cycle)
-        oldest = bit;
-    }
-    SyncStragglers(oldest, counts);
-  }
-  const int bit = std::countr_one(outstanding_);
-  const std::uint64_t mask = std::uint64_t{1} << bit;
-  for (std::size_t row = columns_.first_local; row < columns_.end; ++row) {
-    known_[row] &= Alive(row) ? ~mask : kLacksNothing;
-  }
-  batch_[static_cast<std::size_t>(bit)] = pending_;
-  batch_[static_cast<std::size_t>(bit)].opened_cycle = cycle;
-  outstanding_ |= mask;
-  pending_ = {};
-  // It was accepted through d replicas.
-  if (replicas_ == 0) return;
-  for (int n = 0; n < config_.shape.peers; ++n) {
-    const std::uint64_t draw = Draw(config_.seed, Stream::kBatchSeed, static_cast<std::uint64_t>(bit * 256 + n), cycle);
-    known_[RandomLive(draw)] |= mask;
-  }
-}
-
-void StateShard::SyncStragglers(int bit, CycleCounts* counts) {
-  const std::uint64_t mask = std::uint64_t{1} << bit;
-  for (std::size_t row = columns_.first_local; row < columns_.end; ++row) {
-    if ((known_[row] & mask) != 0) continue;
-    known_[row] |= mask;
-    ++counts->redundancy_syncs;
-    counts->sent.ledger += batch_[static_cast<std::size_t>(bit)].bytes;
-  }
-  outstanding_ &= ~mask;
-}
-
-void StateShard::OfferNews(std::uint64_t cycle, double loss, CycleCounts* counts) {
-  if (replicas_ == 0) return;
-  const std::uint32_t offers = 1 + replicas_ / 128;
-  for (std::uint64_t bits = outstanding_; bits != 0; bits &= bits - 1) {
-    const int bit = std::countr_zero(bits);
-    for (std::uint32_t n = 0; n < offers; ++n) {
-      const std::uint64_t draw =
-          Draw(config_.seed, Stream::kBatchSeed, static_cast<std::uint64_t>(bit) << 32 | n, ~cycle);
-      // From a random replica on, the first that lacks it.
-      const std::uint64_t mask = std::uint64_t{1} << bit;
-      std::uint32_t row = RandomLive(draw);
-      const std::size_t last = std::min<std::size_t>(row + kOfferSearch, columns_.end - 1);
-      while (row < last && (known_[row] & mask) != 0) ++row;
-      if ((known_[row] & mask) != 0 || Unit(Mix(draw)) < loss) continue;
-      known_[row] |= mask;
-      counts->sent.ledger += batch_[static_cast<std::size_t>(bit)].bytes;
-    }
-  }
-}
-
-void StateShard::PullNews(std::uint64_t cycle, double loss, CycleCounts* counts) {
-  // A pull is sent whether or not there is news; only where there is any is there something to compute.
-  // A pull that stays without an answer is tried again in the next cycle, at most until the next one is due.
-  const double lost_pull = 1 - (1 - loss) * (1 - loss);
-  const double pulls = (replicas_ - low_power_ + low_power_ / static_cast<double>(kLowPowerPeriod)) / kPullPeriod;
-  counts->sent.beacon +=
-      static_cast<std::uint64_t>(static_cast<double>(sizes_.ledger_pull) * pulls *
-                                 (1 + lost_pull + lost_pull * lost_pull + lost_pull * lost_pull * lost_pull));
-  counts->sent.ledger += joined_bytes_;
-  joined_bytes_ = 0;
-  if (outstanding_ == 0) return;
-  const auto first = static_cast<std::uint32_t>(columns_.first_local);
-  const auto end = static_cast<std::uint32_t>(columns_.end);
-  const auto lost_below = static_cast<std::uint32_t>(lost_pull * 0xffffffffu);
-  // Everybody pulls at once: what is learned now is passed on from the next cycle.
-  thread_local std::vector<std::uint64_t> before;
-  before.assign(known_ + first, known_ + end);
-  std::array<std::uint64_t, kBatchWindow> learned{};
-  const auto learn = [&](std::uint32_t row, std::uint32_t from) {
-    const std::uint64_t news = before[from - first] & outstanding_ & ~known_[row];
-    known_[row] |= news;
-    for (std::uint64_t bits = news; bits != 0; bits &= bits - 1)
-      ++learned[static_cast<std::size_t>(std::countr_zero(bits))];
-  };
-  const std::uint64_t this_cycle = Draw(config_.seed, Stream::kPull, 0, cycle);
-  // False: the pull or its answer was lost.
-  const auto pull = [&](std::uint32_t row) {
-    const std::uint64_t draw = Mix(this_cycle + row * 0x9e3779b97f4a7c15ull);
-    if (static_cast<std::uint32_t>(draw) < lost_below) return false;
-    const std::uint32_t peer = RandomLive(draw);
-    if (peer == row) return true;
-    // Push and pull: each sees from the other's mask what it lacks. An adversary withholds what it knows.
-    if ((columns_.flags[peer] & kAdversary) == 0) learn(row, peer);
-    if ((columns_.flags[row] & kAdversary) == 0 && (before[row - first] & outstanding_ & ~before[peer - first]) != 0) {
-      learn(peer, row);
-      counts->sent.beacon += sizes_.ledger_pull;
-    }
-    return true;
-  };
-  std::erase_if(unanswered_, [&](UnansweredPull& again) {
-    return !Alive(again.row) || pull(again.row) || ++again.tries == kPullPeriod;
-  });
-  for (std::uint32_t row = first + (0u - first - static_cast<std::uint32_t>(cycle)) % kPullPeriod; row < end;
-       row += kPullPeriod) {
-    const bool rests = (columns_.flags[row] & kLowPower) != 0 && (cycle + row) % (kPullPeriod * kLowPowerPeriod) != 0;
-    if (Alive(row) && !rests && !pull(row)) unanswered_.push_back({row, 1});
-  }
-  std::uint64_t all = ~std::uint64_t{0};
-  for (std::uint32_t row = first; row < end; ++row) all &= known_[row];
-  for (int bit = 0; bit < kBatchWindow; ++bit) {
-    const Batch& batch = batch_[static_cast<std::size_t>(bit)];
-    counts->sent.ledger += learned[static_cast<std::size_t>(bit)] * batch.bytes;
-    const std::uint64_t mask = std::uint64_t{1} << bit;
-    if ((outstanding_ & mask) == 0) continue;
-    if ((all & mask) != 0) {
-      outstanding_ &= ~mask;
-    } else if (cycle > batch.opened_cycle + kBatchCyclesMax) {
-      SyncStragglers(bit, counts);
-    }
-  }
-}
-
 void StateShard::Advance(std::uint64_t cycle, double loss, CycleCounts* counts, StageWatch* watch) {
   if (memory_ == nullptr) return;
   const auto enter = [watch](Stage stage) {
     if (watch != nullptr) watch->Enter(stage);
   };
   enter(Stage::kLedger);
-  OpenBatch(cycle, counts);
+  NewsCounts news;
+  const Crowd crowd{replicas_, low_power_};
+  news_.Open(columns_, crowd, config_.shape.peers, cycle, &news);
 
   StepInput input;
   input.cycle = cycle;
@@ -485,10 +348,7 @@ void StateShard::Advance(std::uint64_t cycle, double loss, CycleCounts* counts, 
   input.loss = loss;
   for (int s = 0; s < config_.shape.value_slots; ++s) {
     const auto slot = static_cast<std::size_t>(s);
-    std::int64_t settled = ledger_.total_uvu(s);
-    for (std::uint64_t bits = outstanding_; bits != 0; bits &= bits - 1) {
-      settled -= batch_[static_cast<std::size_t>(std::countr_zero(bits))].gained_uvu[slot];
-    }
+    const std::int64_t settled = ledger_.total_uvu(s) - news_.OutstandingUvu(slot);
     // Rounded towards zero, so that a float never lets a state fall below -T.
     input.floor[slot] = std::nextafter(-static_cast<float>(Vu(settled)), 0.0f);
   }
@@ -505,9 +365,13 @@ void StateShard::Advance(std::uint64_t cycle, double loss, CycleCounts* counts, 
       static_cast<std::uint64_t>(static_cast<double>(counts->step.packets * sizes_.entropy_packet) * heard_by);
 
   if (!config_.drift.plain) {
-    OfferNews(cycle, loss, counts);
-    PullNews(cycle, loss, counts);
+    news_.Spread(columns_, crowd, cycle, loss, &news);
+    counts->sent.ledger += joined_bytes_;
+    joined_bytes_ = 0;
   }
+  counts->sent.ledger += news.ledger_bytes;
+  counts->sent.beacon += news.beacon_bytes;
+  counts->redundancy_syncs += news.redundancy_syncs;
 
   for (const std::uint32_t row : fresh_) columns_.flags[row] &= static_cast<std::uint8_t>(~kFresh);
   fresh_.clear();
@@ -541,7 +405,7 @@ std::array<double, vaultguard::kMaxValueSlots> StateShard::MeanDriftVu() const {
 
 void StateShard::Repin() {
   for (std::size_t row = columns_.first_local; row < columns_.end; ++row) {
-    if (!Alive(row)) continue;
+    if (!columns_.Alive(row)) continue;
     for (int c = 0; c < config_.shape.value_slots; ++c)
       columns_.state[static_cast<std::size_t>(c) * columns_.stride + row] = 0.0f;
     columns_.bound_value[row] = vaultguard::kMinBoundVu;
@@ -554,15 +418,14 @@ void StateShard::AddToAll(const SlotAmounts& increment_uvu) {
     const auto add = static_cast<float>(Vu(increment_uvu[static_cast<std::size_t>(c)]));
     if (add == 0.0f) continue;
     for (std::size_t row = columns_.first_local; row < columns_.end; ++row) {
-      if (Alive(row)) columns_.state[static_cast<std::size_t>(c) * columns_.stride + row] += add;
+      if (columns_.Alive(row)) columns_.state[static_cast<std::size_t>(c) * columns_.stride + row] += add;
     }
   }
 }
 
 void StateShard::ForgetLedger() {
   ledger_.Clear();
-  outstanding_ = 0;
-  pending_ = {};
+  news_.Forget();
 }
 
 void StateShard::MeasureHonest(Measure* measure) const {
@@ -582,11 +445,13 @@ void StateShard::MeasureHonest(Measure* measure) const {
     const std::size_t rows = std::min(kBlock, columns_.end - first);
     honest += WeighHonest(columns_.flags + first, rows, weight);
     // Batches that a replica does not know are missing from its ledger, and so from its state.
-    std::uint64_t lacked = 0;
-    for (std::size_t row = first; row < first + rows; ++row) lacked |= outstanding_ & ~known_[row];
+    const std::uint64_t lacked = news_.Lacked(columns_, first, rows);
     for (std::size_t dim = 0; dim < static_cast<std::size_t>(dims_); ++dim) {
       // Of a free coordinate nobody asks how far it is from the ledger.
-      if (dim < slots) MeasureBehind(first, rows, dim, lacked, behind_vu, measure);
+      if (dim < slots) {
+        const std::int64_t most_uvu = news_.Behind(columns_, first, rows, lacked, dim, behind_vu);
+        if (replicas_ > 0) measure->behind_uvu[dim] = std::max(measure->behind_uvu[dim], most_uvu);
+      }
       AddRows(columns_.state + dim * columns_.stride + first, weight, behind_vu, rows, pivot(dim), &sums[dim]);
     }
   }
@@ -605,32 +470,6 @@ void StateShard::MeasureHonest(Measure* measure) const {
   for (std::size_t slot = 0; slot < slots; ++slot) {
     measure->worst_value_vu = std::max(measure->worst_value_vu, Largest(sums[slot].worst));
   }
-}
-
-void StateShard::MeasureBehind(std::size_t first, std::size_t rows, std::size_t slot, std::uint64_t lacked,
-                               double* behind_vu, Measure* measure) const {
-  // What waits for the next batch, nobody knows yet.
-  const std::int64_t pending_uvu = pending_.gained_uvu[slot];
-  std::int64_t most_uvu = pending_uvu;
-  std::fill_n(behind_vu, rows, Vu(pending_uvu));
-  if (lacked != 0) {
-    // Batch by batch over all rows: no row's branch is another's.
-    std::int64_t behind_uvu[kBlock];
-    std::fill_n(behind_uvu, rows, pending_uvu);
-    for (; lacked != 0; lacked &= lacked - 1) {
-      const int bit = std::countr_zero(lacked);
-      const std::int64_t gained_uvu = batch_[static_cast<std::size_t>(bit)].gained_uvu[slot];
-      for (std::size_t n = 0; n < rows; ++n) {
-        const auto lacks = static_cast<std::int64_t>(~known_[first + n] >> bit & 1);
-        behind_uvu[n] += -lacks & gained_uvu;
-      }
-    }
-    for (std::size_t n = 0; n < rows; ++n) {
-      behind_vu[n] = Vu(behind_uvu[n]);
-      most_uvu = std::max(most_uvu, behind_uvu[n]);
-    }
-  }
-  if (replicas_ > 0) measure->behind_uvu[slot] = std::max(measure->behind_uvu[slot], most_uvu);
 }
 
 // Under the plain rule a state is all that a replica holds of the value.
@@ -652,7 +491,7 @@ void StateShard::MeasurePlain(Measure* measure) const {
 std::uint64_t StateShard::StateHash() const {
   std::uint64_t hash = Mix(ledger_.digest() ^ config_.shard);
   for (std::size_t row = columns_.first_local; row < columns_.end; ++row) {
-    if (!Alive(row)) continue;
+    if (!columns_.Alive(row)) continue;
     hash = Mix(hash ^ (row << 8 | columns_.flags[row]));
     for (int c = 0; c < dims_; ++c)
       hash =

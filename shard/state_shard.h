@@ -6,10 +6,6 @@
 //   shard.Contribute(entry, cycle);                  // SPEC-5.1
 //   shard.Advance(cycle, /*loss=*/0.01, &counts);    // SPEC-7.2
 //   shard.Measure(cycle, &measure);
-//
-// What a replica knows of the ledger is a bitmask of recent batches: the ledger's entries are held once, and each
-// replica spreads batch by batch as it learns of them (anti-entropy pulls). A batch that all know is settled and its
-// bit is free.
 #pragma once
 
 #include <hwy/aligned_allocator.h>
@@ -22,16 +18,11 @@
 #include "shard/frame.h"
 #include "shard/last_words.h"
 #include "shard/ledger.h"
+#include "shard/news.h"
 #include "shard/overlay.h"
 #include "shard/stages.h"
 
 namespace lvs::shard {
-
-// Batches that are still spreading after this many cycles are copied to the stragglers.
-inline constexpr std::uint64_t kBatchCyclesMax = 150;
-// A replica pulls ledger news from a random other one every so many cycles.
-inline constexpr std::uint32_t kPullPeriod = 4;
-inline constexpr int kBatchWindow = 64;
 
 struct StateShardConfig {
   std::uint32_t shard = 0;
@@ -156,45 +147,22 @@ class StateShard {
   std::size_t resident_bytes() const;
 
  private:
-  struct Batch {
-    SlotAmounts gained_uvu{};
-    std::uint64_t bytes = 0;
-    std::uint64_t opened_cycle = 0;
-  };
-
-  struct UnansweredPull {
-    std::uint32_t row;
-    std::uint32_t tries;
-  };
-
   // Memory for these rows, and for so many last words of those who left.
   void Grow(std::size_t rows, std::size_t departed);
   // Frees the rows of those who left.
   void MoveLastWords(std::uint64_t cycle);
-  void OpenBatch(std::uint64_t cycle, CycleCounts* counts);
-  void PullNews(std::uint64_t cycle, double loss, CycleCounts* counts);
-  // The ledger's keeper goes on offering what is outstanding to random replicas, so that no news dies among liars.
-  void OfferNews(std::uint64_t cycle, double loss, CycleCounts* counts);
-  // Gives the batch to every replica that lacks it, by a direct copy (redundancy sync), and frees its bit.
-  void SyncStragglers(int bit, CycleCounts* counts);
   void FirstState(std::uint32_t row, std::uint64_t cycle);
   // Whether anybody is heard here, and who: any_heard_. Those who join in one cycle search all rows together at most
   // once, for nobody begins to speak meanwhile.
   bool FindAnyHeard(std::uint64_t cycle);
-  // How far each of these rows is from the ledger by what it lacks of it, VU: `lacked` are the batches that not all
-  // know.
-  void MeasureBehind(std::size_t first, std::size_t rows, std::size_t slot, std::uint64_t lacked, double* behind_vu,
-                     Measure* measure) const;
   void MeasurePlain(Measure* measure) const;
-  // A live local row: random while they are dense, the next one after a random row where they are sparse.
-  std::uint32_t RandomLive(std::uint64_t draw) const;
-  bool Alive(std::size_t row) const { return (columns_.flags[row] & kAlive) != 0; }
 
   StateShardConfig config_;
   int dims_;
   MessageSizes sizes_;
   Ledger ledger_;
   Overlay overlay_;
+  News news_;
   std::uint32_t halo_in_use_;
   double remote_share_;
   Columns columns_;
@@ -206,15 +174,10 @@ class StateShard {
     std::uint64_t cycle = ~std::uint64_t{0};
     std::size_t row = 0;  // none before it is heard
   } any_heard_;
-  std::vector<std::uint32_t> fresh_;        // rows with kFresh
-  std::vector<UnansweredPull> unanswered_;  // of the last cycles: tried again
+  std::vector<std::uint32_t> fresh_;  // rows with kFresh
 
   hwy::AlignedFreeUniquePtr<std::uint8_t[]> memory_;  // of the columns
-  std::uint64_t* known_ = nullptr;                    // batches of the ledger, a row
 
-  std::array<Batch, kBatchWindow> batch_{};
-  std::uint64_t outstanding_ = 0;   // bits of batches that not everybody knows
-  Batch pending_;                   // gained since the last batch was opened
   std::uint64_t joined_bytes_ = 0;  // ledger copies that joiners fetched since the last cycle
   SlotAmounts opening_uvu_{};       // plain rule: states are relative to this
 };
