@@ -16,6 +16,7 @@
 namespace lvs::shard {
 
 inline constexpr std::size_t kRowAlign = 16;
+inline constexpr std::size_t kLineBytes = 64;  // of a cache
 
 // What a shard looks like: k value slots, f free coordinates, d neighbours a replica.
 struct Shape {
@@ -97,6 +98,14 @@ struct Columns {
   }
   void SetMeta(std::size_t row, std::uint32_t meta) const {
     said[row * said_words + said_words - 2] = std::bit_cast<float>(meta);
+  }
+
+  // Brings what was said into the caches, line by line, for those who are about to read it in no order. By reads, for
+  // the processor runs ahead of those; as prefetches the same lines take a tenth of a cycle longer (docs/decisions.md).
+  void FetchSaid() const {
+    const volatile float* const line = said;
+    const std::size_t n = std::max(end, departed_end) * said_words;
+    for (std::size_t at = 0; at < n; at += kLineBytes / sizeof(float)) static_cast<void>(line[at]);
   }
 
   // A live local row, where there is one: random while they are dense, the next one after a random row where they are

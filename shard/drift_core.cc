@@ -230,7 +230,6 @@ HWY_INLINE void StoreRows(F f, VF (&word)[W], std::size_t words, float* rows) {
 // many of them for the processor to see that; this asks for the rows that come next. Beyond the end it asks for nothing
 // that would fault.
 constexpr std::size_t kRowsAhead = 64;
-constexpr std::size_t kLineBytes = 64;
 HWY_INLINE void FetchAhead(const Columns& col, int dims, int peers, std::size_t row) {
   for (int s = 0; s < peers; ++s) hwy::Prefetch(col.link + s * col.stride + row);
   if (row % kLineBytes == 0) {
@@ -281,12 +280,6 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
   VI trust_heard = zero_i;
   VI heard = zero_i;
   VI lost = zero_i;
-
-  // What was said is read in no order: all of it is fetched first, in order. Reads, for the processor runs ahead of
-  // those; as prefetches the same lines take a tenth of the cycle longer (docs/decisions.md).
-  const std::size_t said = std::max(col.end, col.departed_end) * words;
-  const volatile float* const said_line = col.said;
-  for (std::size_t at = 0; at < said; at += kLineBytes / sizeof(float)) static_cast<void>(said_line[at]);
 
   for (std::size_t row = col.first_local; row < col.end; row += lanes) {
     const VU rows = hn::Iota(u, static_cast<std::uint32_t>(row));

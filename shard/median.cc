@@ -1,5 +1,8 @@
 #include "shard/median.h"
 
+#include <algorithm>
+#include <limits>
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "shard/median.cc"
 #include <hwy/foreach_target.h>
@@ -11,28 +14,45 @@ namespace lvs::shard::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-// A lane a candidate: it is the median if at most n/2 values are smaller, and more than n/2 are no larger.
+// A lane a candidate: it is the median if at most `place` values are smaller, and more are no larger. Otherwise the
+// median lies between two of the candidates, and the next round asks only those that lie there too.
 float UpperMedian(const float* x, std::size_t n) {
   const hn::ScalableTag<float> f;
   const std::size_t lanes = hn::Lanes(f);
   const auto one = hn::Set(f, 1.0f);
-  const auto half = hn::Set(f, static_cast<float>(n / 2));
-  for (std::size_t first = 0; first < n; first += lanes) {
+  HWY_ALIGN float value[kMedianValues + HWY_MAX_BYTES / sizeof(float)];
+  std::copy_n(x, n, value);
+  auto place = static_cast<float>(n / 2);
+  while (true) {
     // Beyond the end the first value stands in: as good a candidate as any.
-    HWY_ALIGN float candidate[HWY_MAX_BYTES / sizeof(float)];
-    for (std::size_t lane = 0; lane < lanes; ++lane) candidate[lane] = x[first + lane < n ? first + lane : 0];
-    const auto value = hn::Load(f, candidate);
+    std::fill_n(value + n, lanes, value[0]);
+    const auto candidate = hn::Load(f, value);
     auto smaller = hn::Zero(f);
     auto no_larger = hn::Zero(f);
     for (std::size_t k = 0; k < n; ++k) {
-      const auto other = hn::Set(f, x[k]);
-      smaller = hn::Add(smaller, hn::IfThenElseZero(hn::Lt(other, value), one));
-      no_larger = hn::Add(no_larger, hn::IfThenElseZero(hn::Le(other, value), one));
+      const auto other = hn::Set(f, value[k]);
+      smaller = hn::Add(smaller, hn::IfThenElseZero(hn::Lt(other, candidate), one));
+      no_larger = hn::Add(no_larger, hn::IfThenElseZero(hn::Le(other, candidate), one));
     }
-    const auto found = hn::FindFirstTrue(f, hn::And(hn::Le(smaller, half), hn::Gt(no_larger, half)));
-    if (found >= 0) return candidate[found];
+    const auto places = hn::Set(f, place);
+    const auto below = hn::Le(no_larger, places);
+    const auto above = hn::Gt(smaller, places);
+    const auto found = hn::FindFirstTrue(f, hn::Not(hn::Or(below, above)));
+    if (found >= 0) return value[found] + 0.0f;
+
+    const auto infinity = hn::Set(f, std::numeric_limits<float>::infinity());
+    const auto low = hn::MaxOfLanes(f, hn::IfThenElse(below, candidate, hn::Neg(infinity)));
+    const auto high = hn::MinOfLanes(f, hn::IfThenElse(above, candidate, infinity));
+    place -= hn::GetLane(hn::MaxOfLanes(f, hn::IfThenElseZero(below, no_larger)));
+    std::size_t left = 0;
+    for (std::size_t k = 0; k < n; k += lanes) {
+      const auto some = hn::Load(f, value + k);
+      const auto between = hn::And(hn::And(hn::Gt(some, low), hn::Lt(some, high)), hn::FirstN(f, n - k));
+      hn::StoreU(hn::Compress(some, between), f, value + left);
+      left += hn::CountTrue(f, between);
+    }
+    n = left;
   }
-  return x[0];  // not reached: some value is the median
 }
 
 }  // namespace lvs::shard::HWY_NAMESPACE

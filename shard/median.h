@@ -6,7 +6,10 @@
 
 namespace lvs::shard {
 
-// The value at place n/2 of n > 0 sorted ones, none of them NaN: of two in the middle the larger. O(n^2): for hundreds.
+inline constexpr std::size_t kMedianValues = 128;
+
+// The value at place n/2 of n sorted ones, 1 to kMedianValues, all finite: of two in the middle the larger; of zeros
+// the positive one.
 float UpperMedian(const float* x, std::size_t n);
 
 }  // namespace lvs::shard

@@ -1,7 +1,5 @@
 #include "shard/state_shard.h"
 
-#include <hwy/cache_control.h>
-
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -220,14 +218,12 @@ void StateShard::Join(std::uint32_t row, std::uint64_t cycle) {
 }
 
 void StateShard::FirstState(std::uint32_t row, std::uint64_t cycle) {
-  // Whom a joiner asks: its neighbours, and a sample of all that can be heard from here. All are named before any is
-  // heard, so that their memory is fetched side by side.
+  // Whom a joiner asks: its neighbours, and a sample of all that can be heard from here.
+  FetchSaid();
   std::uint32_t asked[vaultguard::kMaxPeers + 2 * kJoinSample];
+  static_assert(std::size(asked) <= kMedianValues);
   int n = 0;
-  const auto ask = [&](std::uint32_t peer) {
-    hwy::Prefetch(columns_.Said(peer));
-    asked[n++] = peer;
-  };
+  const auto ask = [&](std::uint32_t peer) { asked[n++] = peer; };
   for (int s = 0; s < config_.shape.peers; ++s)
     ask(NeighbourOf(columns_.link[static_cast<std::size_t>(s) * columns_.stride + row]));
   // All of `count` rows, or as many draws as are asked: scattered, for those who joined together sit together.
@@ -276,6 +272,10 @@ void StateShard::FirstState(std::uint32_t row, std::uint64_t cycle) {
   columns_.bound_free[row] = bound[1];
   columns_.band[row] = vaultguard::kMinBandVu;
   columns_.Say(row, dims_, first, 0, columns_.Entropy(row));  // nothing that is valid: it has not spoken yet
+}
+
+void StateShard::FetchSaid() {
+  if (!std::exchange(said_is_near_, true)) columns_.FetchSaid();
 }
 
 bool StateShard::FindAnyHeard(std::uint64_t cycle) {
@@ -353,6 +353,8 @@ void StateShard::Advance(std::uint64_t cycle, double loss, CycleCounts* counts, 
     input.floor[slot] = std::nextafter(-static_cast<float>(Vu(settled)), 0.0f);
   }
   enter(Stage::kDrift);
+  FetchSaid();
+  said_is_near_ = false;  // what is said in this cycle is heard in the next one
   DriftStep(config_.shape, config_.drift, input, columns_, &counts->step);
   enter(Stage::kLedger);
   // Each replica is heard by as many others as it hears: d, or all there are. Those on other server nodes hear it

@@ -152,6 +152,8 @@ class StateShard {
   // Frees the rows of those who left.
   void MoveLastWords(std::uint64_t cycle);
   void FirstState(std::uint32_t row, std::uint64_t cycle);
+  // Once a cycle, before the first who listens to many.
+  void FetchSaid();
   // Whether anybody is heard here, and who: any_heard_. Those who join in one cycle search all rows together at most
   // once, for nobody begins to speak meanwhile.
   bool FindAnyHeard(std::uint64_t cycle);
@@ -175,6 +177,7 @@ class StateShard {
     std::size_t row = 0;  // none before it is heard
   } any_heard_;
   std::vector<std::uint32_t> fresh_;  // rows with kFresh
+  bool said_is_near_ = false;         // FetchSaid in this cycle
 
   hwy::AlignedFreeUniquePtr<std::uint8_t[]> memory_;  // of the columns
 

@@ -16,11 +16,13 @@ TEST(Median, IsWhatSortingFindsOnEverySimdTarget) {
   for (const std::string& target : SimdTargets()) {
     ASSERT_TRUE(SelectSimdTarget(target).ok());
     Generator g(1);
-    for (std::size_t n = 1; n <= 112; ++n) {
-      // Few different values at times, so that many are equal.
+    for (std::size_t n = 1; n <= kMedianValues; ++n) {
+      // Few different values at times, so that many are equal; and sorted ones.
       const bool coarse = n % 3 == 0;
+      const bool sorted = n % 4 == 1;
       std::vector<float> x(n);
       for (float& value : x) value = coarse ? static_cast<float>(g.Below(5)) - 2 : g.Around(1e6f);
+      if (sorted) std::sort(x.begin(), x.end());
       const float median = UpperMedian(x.data(), n);
       std::sort(x.begin(), x.end());
       EXPECT_EQ(median, x[n / 2]) << target << ", of " << n;
