@@ -1,5 +1,5 @@
-// The seam to CAF 0.17.6: the only header that includes it. What 0.18 and 1.0 renamed (replies_to, reacts_to, atoms as
-// configuration values, unsafe message types) is used through the names below and nowhere else.
+// The seam to CAF 0.17.6: only this header and its scheduling policy include it. What 0.18 and 1.0 renamed (replies_to,
+// reacts_to, unsafe message types) is used through the names below and nowhere else.
 #pragma once
 
 #include <algorithm>
@@ -7,6 +7,8 @@
 #include <chrono>
 #include <cstdint>
 #include <thread>
+
+#include "actors/work_sharing.h"
 
 namespace lvs::actors {
 
@@ -18,11 +20,12 @@ template <class... Signature>
 using TypedActor = caf::typed_actor<Signature...>;
 
 struct SchedulerOptions {
-  unsigned threads = 0;  // 0: one a core
+  unsigned threads = 0;                   // 0: one a core
+  std::chrono::microseconds patience{0};  // of a worker without work, before it sleeps; for those who have a core each
 };
 
-// Policy, threads and throughput are set in so many words: CAF's own default lets one busy actor starve the rest, and
-// its work stealing is quadratic in spawn bursts.
+// Policy, threads and throughput are set in so many words: CAF's own default lets one busy actor starve the rest, its
+// work stealing is quadratic in spawn bursts, and its work sharing has no patience.
 class System {
  public:
   static unsigned OneACore() { return std::max(1u, std::thread::hardware_concurrency()); }
@@ -32,11 +35,14 @@ class System {
  private:
   struct Config : caf::actor_system_config {
     explicit Config(const SchedulerOptions& options) {
-      set("scheduler.policy", caf::atom("sharing"));
+      load<caf::scheduler::coordinator<WorkSharing>>();
+      const unsigned threads = options.threads > 0 ? options.threads : OneACore();
+      caf::put(content, WorkSharing::kPatience,
+               caf::timespan{threads <= OneACore() ? options.patience : decltype(options.patience){}});
       set("scheduler.max-throughput", std::size_t{64});
       // CAF's default is four workers or more, also where there are fewer cores: they would push each other's shards
       // out of the caches.
-      set("scheduler.max-threads", std::size_t{options.threads > 0 ? options.threads : OneACore()});
+      set("scheduler.max-threads", std::size_t{threads});
     }
   };
   Config config_;

@@ -27,6 +27,9 @@ namespace lvs::actors {
 
 namespace {
 
+// The first worker that is done with a cycle waits for the last about as long.
+constexpr std::chrono::microseconds kPatience{100};
+
 using Clock = std::chrono::steady_clock;
 
 double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
@@ -112,7 +115,7 @@ class Emulation {
         pictured_(PicturedCycles(scenario, timeline_)),
         workload_(scenario, Nodes(), policy_),
         measurement_(scenario, regions_),
-        system_({options.threads}),
+        system_({.threads = options.threads, .patience = options.realtime ? std::chrono::microseconds{0} : kPatience}),
         self_(*system_) {}
 
   v1::RunReport Run() {

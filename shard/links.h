@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "shard/drift_core.h"
+#include "shard/columns.h"
 
 namespace lvs::shard {
 

@@ -8,6 +8,7 @@
 #include <numeric>
 #include <vector>
 
+#include "shard/drift_core.h"
 #include "tests/shard/generator.h"
 
 namespace lvs::shard {

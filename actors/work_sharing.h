@@ -1,0 +1,105 @@
+// How workers share the work: one queue for all of them, as with CAF's own policy of that name. But a worker that finds
+// it empty looks again for a moment before it sleeps. Between two cycles of a run one worker waits for the other only
+// for some microseconds; to sleep and be woken takes longer than that, and the woken one finds its caches cold.
+//
+// A job is taken by whoever comes first. The queue's memory is kept: a message costs no allocation here.
+#pragma once
+
+#include <hwy/cache_control.h>
+
+#include <algorithm>
+#include <atomic>
+#include <caf/all.hpp>
+#include <caf/policy/unprofiled.hpp>
+#include <caf/scheduler/coordinator.hpp>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <mutex>
+#include <vector>
+
+namespace lvs::actors {
+
+class WorkSharing : public caf::policy::unprofiled {
+ public:
+  // Configuration: for how long a worker looks for work before it sleeps, a caf::timespan.
+  static constexpr const char* kPatience = "lvs.patience";
+
+  struct coordinator_data {
+    explicit coordinator_data(caf::scheduler::abstract_coordinator* parent)
+        : patience(caf::get_or(parent->system().config(), kPatience, caf::timespan{0})) {}
+
+    const std::chrono::nanoseconds patience;
+    std::mutex lock;
+    std::condition_variable cv;
+    // A ring: `waiting` jobs from `first` on.
+    std::vector<caf::resumable*> jobs = std::vector<caf::resumable*>(64);
+    std::size_t first = 0;
+    std::atomic<std::size_t> waiting = 0;  // written under the lock
+  };
+  struct worker_data {
+    explicit worker_data(caf::scheduler::abstract_coordinator*) {}
+  };
+
+  template <class Coordinator>
+  void central_enqueue(Coordinator* self, caf::resumable* job) {
+    auto& data = d(self);
+    {
+      const std::lock_guard guard(data.lock);
+      if (data.waiting == data.jobs.size()) {
+        std::rotate(data.jobs.begin(), data.jobs.begin() + static_cast<std::ptrdiff_t>(data.first), data.jobs.end());
+        data.first = 0;
+        data.jobs.resize(2 * data.jobs.size());
+      }
+      data.jobs[(data.first + data.waiting) % data.jobs.size()] = job;
+      ++data.waiting;
+    }
+    data.cv.notify_one();
+  }
+  template <class Worker>
+  void external_enqueue(Worker* self, caf::resumable* job) {
+    central_enqueue(self->parent(), job);
+  }
+  template <class Worker>
+  void internal_enqueue(Worker* self, caf::resumable* job) {
+    central_enqueue(self->parent(), job);
+  }
+  // It let go by itself, for others to run.
+  template <class Worker>
+  void resume_job_later(Worker* self, caf::resumable* job) {
+    central_enqueue(self->parent(), job);
+  }
+
+  template <class Worker>
+  caf::resumable* dequeue(Worker* self) {
+    auto& data = d(self->parent());
+    if (data.waiting == 0 && data.patience.count() > 0) LookAgain(data);
+    std::unique_lock guard(data.lock);
+    data.cv.wait(guard, [&data] { return data.waiting > 0; });
+    return Take(&data);
+  }
+
+  template <class Worker, class Visitor>
+  void foreach_resumable(Worker*, Visitor) {}  // none is a worker's own
+  template <class Coordinator, class Visitor>
+  void foreach_central_resumable(Coordinator* self, Visitor visit) {
+    auto& data = d(self);
+    const std::lock_guard guard(data.lock);
+    while (data.waiting > 0) visit(Take(&data));
+  }
+
+ private:
+  static void LookAgain(const coordinator_data& data) {
+    const auto until = std::chrono::steady_clock::now() + data.patience;
+    while (data.waiting == 0 && std::chrono::steady_clock::now() < until) hwy::Pause();
+  }
+  // Under the lock.
+  static caf::resumable* Take(coordinator_data* data) {
+    caf::resumable* const job = data->jobs[data->first];
+    data->first = (data->first + 1) % data->jobs.size();
+    --data->waiting;
+    return job;
+  }
+};
+
+}  // namespace lvs::actors
