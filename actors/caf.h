@@ -37,8 +37,8 @@ class System {
     explicit Config(const SchedulerOptions& options) {
       load<caf::scheduler::coordinator<WorkSharing>>();
       const unsigned threads = options.threads > 0 ? options.threads : OneACore();
-      caf::put(content, WorkSharing::kPatience,
-               caf::timespan{threads <= OneACore() ? options.patience : decltype(options.patience){}});
+      const std::chrono::microseconds none{0};
+      caf::put(content, WorkSharing::kPatienceKey, caf::timespan{threads <= OneACore() ? options.patience : none});
       set("scheduler.max-throughput", std::size_t{64});
       // CAF's default is four workers or more, also where there are fewer cores: they would push each other's shards
       // out of the caches.

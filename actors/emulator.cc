@@ -27,7 +27,7 @@ namespace lvs::actors {
 
 namespace {
 
-// The first worker that is done with a cycle waits for the last about as long.
+// Of a worker that is done with a cycle before the others: some times what it waits for the next one to begin.
 constexpr std::chrono::microseconds kPatience{100};
 
 using Clock = std::chrono::steady_clock;

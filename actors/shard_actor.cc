@@ -123,7 +123,13 @@ class ShardHost : private shard::LedgerSync::Owner {
       if (tick.recovery == vaultguard::RecoveryAction::kRepinDrift) shard_->Repin();
       sync_->AskAll();
     }
-    for (const RowCommand& command : tick.rows) Apply(command, tick.cycle);
+    if (!tick.rows.empty()) {
+      // It is the kernel's, but joiners come before.
+      Enter(Stage::kDrift);
+      shard_->FetchSaid();
+      Enter(Stage::kPopulation);
+      for (const RowCommand& command : tick.rows) Apply(command, tick.cycle);
+    }
     if (tick.scatter) shard_->Scatter(tick.cycle);
     Enter(Stage::kFrames);
     if (sync_->Hold(shard_->replicas(), tick.cycle)) waiting_.clear();  // unanswered, so the clients try elsewhere

@@ -23,11 +23,11 @@ namespace lvs::actors {
 class WorkSharing : public caf::policy::unprofiled {
  public:
   // Configuration: for how long a worker looks for work before it sleeps, a caf::timespan.
-  static constexpr const char* kPatience = "lvs.patience";
+  static constexpr const char* kPatienceKey = "lvs.patience";
 
   struct coordinator_data {
     explicit coordinator_data(caf::scheduler::abstract_coordinator* parent)
-        : patience(caf::get_or(parent->system().config(), kPatience, caf::timespan{0})) {}
+        : patience(caf::get_or(parent->system().config(), kPatienceKey, caf::timespan{0})) {}
 
     const std::chrono::nanoseconds patience;
     std::mutex lock;
@@ -44,16 +44,14 @@ class WorkSharing : public caf::policy::unprofiled {
   template <class Coordinator>
   void central_enqueue(Coordinator* self, caf::resumable* job) {
     auto& data = d(self);
-    {
-      const std::lock_guard guard(data.lock);
-      if (data.waiting == data.jobs.size()) {
-        std::rotate(data.jobs.begin(), data.jobs.begin() + static_cast<std::ptrdiff_t>(data.first), data.jobs.end());
-        data.first = 0;
-        data.jobs.resize(2 * data.jobs.size());
-      }
-      data.jobs[(data.first + data.waiting) % data.jobs.size()] = job;
-      ++data.waiting;
+    const std::lock_guard guard(data.lock);
+    if (data.waiting == data.jobs.size()) {
+      std::rotate(data.jobs.begin(), data.jobs.begin() + static_cast<std::ptrdiff_t>(data.first), data.jobs.end());
+      data.first = 0;
+      data.jobs.resize(2 * data.jobs.size());
     }
+    data.jobs[(data.first + data.waiting) % data.jobs.size()] = job;
+    ++data.waiting;
     data.cv.notify_one();
   }
   template <class Worker>
@@ -73,7 +71,17 @@ class WorkSharing : public caf::policy::unprofiled {
   template <class Worker>
   caf::resumable* dequeue(Worker* self) {
     auto& data = d(self->parent());
-    if (data.waiting == 0 && data.patience.count() > 0) LookAgain(data);
+    if (data.patience.count() > 0) {
+      const auto until = std::chrono::steady_clock::now() + data.patience;
+      do {
+        if (data.waiting == 0) {
+          hwy::Pause();
+          continue;
+        }
+        const std::lock_guard guard(data.lock);
+        if (data.waiting > 0) return Take(&data);  // or another was first
+      } while (std::chrono::steady_clock::now() < until);
+    }
     std::unique_lock guard(data.lock);
     data.cv.wait(guard, [&data] { return data.waiting > 0; });
     return Take(&data);
@@ -89,10 +97,6 @@ class WorkSharing : public caf::policy::unprofiled {
   }
 
  private:
-  static void LookAgain(const coordinator_data& data) {
-    const auto until = std::chrono::steady_clock::now() + data.patience;
-    while (data.waiting == 0 && std::chrono::steady_clock::now() < until) hwy::Pause();
-  }
   // Under the lock.
   static caf::resumable* Take(coordinator_data* data) {
     caf::resumable* const job = data->jobs[data->first];

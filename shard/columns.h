@@ -108,8 +108,8 @@ struct Columns {
     for (std::size_t at = 0; at < n; at += kLineBytes / sizeof(float)) static_cast<void>(line[at]);
   }
 
-  // A live local row, where there is one: random while they are dense, the next one after a random row where they are
-  // sparse.
+  // A live local row, of which there must be one: random while they are dense, the next one after a random row where
+  // they are sparse.
   std::uint32_t RandomLive(std::uint64_t draw) const {
     const auto first = static_cast<std::uint32_t>(first_local);
     const auto locals = static_cast<std::uint32_t>(end) - first;

@@ -10,9 +10,7 @@
 // would compute alone, without fused multiply-add, so that every target gives the same bits.
 #pragma once
 
-#include <algorithm>
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <string>

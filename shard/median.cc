@@ -1,6 +1,7 @@
 #include "shard/median.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <limits>
 
 #undef HWY_TARGET_INCLUDE
@@ -23,7 +24,7 @@ float UpperMedian(const float* x, std::size_t n) {
   HWY_ALIGN float value[kMedianValues + HWY_MAX_BYTES / sizeof(float)];
   std::copy_n(x, n, value);
   auto place = static_cast<float>(n / 2);
-  while (true) {
+  while (n > 0) {
     // Beyond the end the first value stands in: as good a candidate as any.
     std::fill_n(value + n, lanes, value[0]);
     const auto candidate = hn::Load(f, value);
@@ -53,6 +54,7 @@ float UpperMedian(const float* x, std::size_t n) {
     }
     n = left;
   }
+  std::abort();  // a value was not finite
 }
 
 }  // namespace lvs::shard::HWY_NAMESPACE
@@ -63,7 +65,10 @@ namespace lvs::shard {
 
 HWY_EXPORT(UpperMedian);
 
-float UpperMedian(const float* x, std::size_t n) { return HWY_DYNAMIC_DISPATCH(UpperMedian)(x, n); }
+float UpperMedian(const float* x, std::size_t n) {
+  if (n == 0 || n > kMedianValues) std::abort();
+  return HWY_DYNAMIC_DISPATCH(UpperMedian)(x, n);
+}
 
 }  // namespace lvs::shard
 #endif  // HWY_ONCE

@@ -59,7 +59,7 @@ void News::SyncStragglers(const Columns& col, int bit, NewsCounts* counts) {
     if ((col.known[row] & mask) != 0) continue;
     col.known[row] |= mask;
     ++counts->redundancy_syncs;
-    counts->ledger_bytes += batch_[static_cast<std::size_t>(bit)].bytes;
+    counts->ledger_bytes += BytesOf(mask);
   }
   outstanding_ &= ~mask;
 }
@@ -77,10 +77,10 @@ void News::Spread(const Columns& col, const Crowd& crowd, std::uint64_t cycle, d
   // Shards take turns on a thread, and share this.
   thread_local std::vector<Pull> pulls;
   thread_local std::vector<std::uint64_t> before;
-  // Everything happens at once: what is learned now is passed on from the next cycle.
+  // Everybody pulls at once: what is learned by it is passed on from the next cycle.
   before.assign(col.known + col.first_local, col.known + col.end);
-  const std::uint64_t* const knew = before.data() - col.first_local;
-  if (crowd.replicas > 0) Offer(col, crowd, cycle, loss);
+  std::uint64_t* const knew = before.data() - col.first_local;
+  if (crowd.replicas > 0) Offer(col, crowd, cycle, loss, knew, counts);
   pulls.resize(std::max(pulls.size(), locals + 1));
   const std::size_t count = DrawPulls(col, cycle, lost_pull, pulls.data());
   std::uint64_t pushes = 0;
@@ -108,7 +108,8 @@ void News::Spread(const Columns& col, const Crowd& crowd, std::uint64_t cycle, d
   }
 }
 
-void News::Offer(const Columns& col, const Crowd& crowd, std::uint64_t cycle, double loss) const {
+void News::Offer(const Columns& col, const Crowd& crowd, std::uint64_t cycle, double loss, std::uint64_t* knew,
+                 NewsCounts* counts) const {
   const std::uint32_t offers = 1 + crowd.replicas / 128;
   for (std::uint32_t n = 0; n < offers; ++n) {
     const std::uint64_t draw = Draw(seed_, Stream::kBatchSeed, n, ~cycle);
@@ -122,7 +123,9 @@ void News::Offer(const Columns& col, const Crowd& crowd, std::uint64_t cycle, do
       for (std::size_t row = group; row < group + kOfferRows; ++row) {
         const std::uint64_t lacks = offered & ~col.known[row];
         offered &= ~lacks;
-        if (lacks != 0 && Unit(Mix(draw + row)) >= loss) col.known[row] |= lacks;
+        if (lacks == 0 || Unit(Mix(draw + row)) < loss) continue;
+        knew[row] = col.known[row] |= lacks;
+        counts->ledger_bytes += BytesOf(lacks);
       }
     }
   }
@@ -156,6 +159,13 @@ std::size_t News::DrawPulls(const Columns& col, std::uint64_t cycle, double lost
   }
   unanswered_.assign(lost.begin(), lost.begin() + static_cast<std::ptrdiff_t>(lost_count));
   return answered_count;
+}
+
+std::uint64_t News::BytesOf(std::uint64_t batches) const {
+  std::uint64_t bytes = 0;
+  for (; batches != 0; batches &= batches - 1)
+    bytes += batch_[static_cast<std::size_t>(std::countr_zero(batches))].bytes;
+  return bytes;
 }
 
 void News::Forget() {

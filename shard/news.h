@@ -79,9 +79,12 @@ class News {
     std::uint32_t from;
   };
 
-  // Offers go to random replicas, which pass each batch that they have on to the next one that lacks it: no news dies
-  // among liars.
-  void Offer(const Columns& columns, const Crowd& crowd, std::uint64_t cycle, double loss) const;
+  // An offer carries all batches to a random place, where each goes to the first one that lacks it: no news dies among
+  // liars.
+  // Who is offered something tells it in this cycle: `knew`, by row.
+  void Offer(const Columns& columns, const Crowd& crowd, std::uint64_t cycle, double loss, std::uint64_t* knew,
+             NewsCounts* counts) const;
+  std::uint64_t BytesOf(std::uint64_t batches) const;
   // Who pulls from whom in this cycle. A pull that stays without an answer is tried again in the next one, at most
   // until a new one is due.
   std::size_t DrawPulls(const Columns& columns, std::uint64_t cycle, double lost_pull, Pull* pulls);

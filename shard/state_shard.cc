@@ -219,7 +219,6 @@ void StateShard::Join(std::uint32_t row, std::uint64_t cycle) {
 
 void StateShard::FirstState(std::uint32_t row, std::uint64_t cycle) {
   // Whom a joiner asks: its neighbours, and a sample of all that can be heard from here.
-  FetchSaid();
   std::uint32_t asked[vaultguard::kMaxPeers + 2 * kJoinSample];
   static_assert(std::size(asked) <= kMedianValues);
   int n = 0;
@@ -272,10 +271,6 @@ void StateShard::FirstState(std::uint32_t row, std::uint64_t cycle) {
   columns_.bound_free[row] = bound[1];
   columns_.band[row] = vaultguard::kMinBandVu;
   columns_.Say(row, dims_, first, 0, columns_.Entropy(row));  // nothing that is valid: it has not spoken yet
-}
-
-void StateShard::FetchSaid() {
-  if (!std::exchange(said_is_near_, true)) columns_.FetchSaid();
 }
 
 bool StateShard::FindAnyHeard(std::uint64_t cycle) {
@@ -354,7 +349,7 @@ void StateShard::Advance(std::uint64_t cycle, double loss, CycleCounts* counts, 
   }
   enter(Stage::kDrift);
   FetchSaid();
-  said_is_near_ = false;  // what is said in this cycle is heard in the next one
+  said_is_near_ = false;  // other shards have their turn before the next one
   DriftStep(config_.shape, config_.drift, input, columns_, &counts->step);
   enter(Stage::kLedger);
   // Each replica is heard by as many others as it hears: d, or all there are. Those on other server nodes hear it

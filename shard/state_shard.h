@@ -12,6 +12,7 @@
 
 #include <array>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "shard/drift_core.h"
@@ -116,6 +117,11 @@ class StateShard {
   // Only the first `halo_rows` of the halo are in use from now on, and this share of neighbour slots points there.
   void SetRemote(std::uint32_t halo_rows, double remote_share);
 
+  // Brings what was said into the caches, for those who hear many in no order: the kernel, and joiners before it.
+  void FetchSaid() {
+    if (!std::exchange(said_is_near_, true)) columns_.FetchSaid();
+  }
+
   // One drift cycle over all replicas. A watch is told of its stages.
   void Advance(std::uint64_t cycle, double loss, CycleCounts* counts, StageWatch* watch = nullptr);
 
@@ -152,8 +158,6 @@ class StateShard {
   // Frees the rows of those who left.
   void MoveLastWords(std::uint64_t cycle);
   void FirstState(std::uint32_t row, std::uint64_t cycle);
-  // Once a cycle, before the first who listens to many.
-  void FetchSaid();
   // Whether anybody is heard here, and who: any_heard_. Those who join in one cycle search all rows together at most
   // once, for nobody begins to speak meanwhile.
   bool FindAnyHeard(std::uint64_t cycle);
@@ -177,7 +181,7 @@ class StateShard {
     std::size_t row = 0;  // none before it is heard
   } any_heard_;
   std::vector<std::uint32_t> fresh_;  // rows with kFresh
-  bool said_is_near_ = false;         // FetchSaid in this cycle
+  bool said_is_near_ = false;         // FetchSaid since the last cycle
 
   hwy::AlignedFreeUniquePtr<std::uint8_t[]> memory_;  // of the columns
 

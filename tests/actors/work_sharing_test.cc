@@ -5,6 +5,7 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <string>
 #include <thread>
 #include <vector>
@@ -24,6 +25,13 @@ struct CounterState {
 
 caf::behavior Count(caf::stateful_actor<CounterState>*, std::atomic<int>* counted) {
   return {[counted](int n) { *counted += n; }};
+}
+
+caf::behavior HoldUp(caf::event_based_actor* self, std::shared_future<void> until) {
+  return {[self, until](int) {
+    until.wait();
+    self->quit();
+  }};
 }
 
 // The states of this process's workers: R running, S sleeping.
@@ -61,7 +69,10 @@ TEST(WorkSharing, EveryMessageOfManySendersIsHandledOnce) {
     std::atomic<int> counted = 0;
     {
       System system({.threads = 2, .patience = patience});
-      // More than the queue holds at first.
+      // More of them have something to do, while the workers are held up, than the queue holds at first.
+      std::promise<void> go;
+      const std::shared_future<void> may_go = go.get_future().share();
+      for (int n = 0; n < 2; ++n) caf::anon_send((*system).spawn(HoldUp, may_go), 0);
       std::vector<caf::actor> actors;
       for (int n = 0; n < 300; ++n) actors.push_back((*system).spawn(Count, &counted));
       std::vector<std::thread> senders;
@@ -71,6 +82,8 @@ TEST(WorkSharing, EveryMessageOfManySendersIsHandledOnce) {
         });
       }
       for (std::thread& sender : senders) sender.join();
+      EXPECT_EQ(counted, 0);
+      go.set_value();
       WaitFor(counted, 90'000);
       for (const caf::actor& actor : actors) caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
     }
