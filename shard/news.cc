@@ -73,29 +73,29 @@ void News::Spread(const Columns& col, const Crowd& crowd, std::uint64_t cycle, d
                                  (1 + lost_pull + lost_pull * lost_pull + lost_pull * lost_pull * lost_pull));
   if (outstanding_ == 0) return;
 
-  const std::size_t locals = col.end - col.first_local;
+  const std::size_t first = col.first_local;
+  const std::size_t locals = col.end - first;
   // Shards take turns on a thread, and share this.
   thread_local std::vector<Pull> pulls;
   thread_local std::vector<std::uint64_t> before;
   // Everybody pulls at once: what is learned by it is passed on from the next cycle.
-  before.assign(col.known + col.first_local, col.known + col.end);
-  std::uint64_t* const knew = before.data() - col.first_local;
-  if (crowd.replicas > 0) Offer(col, crowd, cycle, loss, knew, counts);
+  before.assign(col.known + first, col.known + col.end);
+  if (crowd.replicas > 0) Offer(col, crowd, cycle, loss, before.data(), counts);
   pulls.resize(std::max(pulls.size(), locals + 1));
   const std::size_t count = DrawPulls(col, cycle, lost_pull, pulls.data());
   std::uint64_t pushes = 0;
   for (std::size_t n = 0; n < count; ++n) {
     const auto [row, from] = pulls[n];
     // Each sees from the other's mask what it lacks.
-    const std::uint64_t pulled = knew[from] & outstanding_ & Tells(col.flags[from]);
-    const std::uint64_t pushed = knew[row] & outstanding_ & Tells(col.flags[row]);
+    const std::uint64_t pulled = before[from - first] & outstanding_ & Tells(col.flags[from]);
+    const std::uint64_t pushed = before[row - first] & outstanding_ & Tells(col.flags[row]);
     col.known[row] |= pulled;
     col.known[from] |= pushed;
-    pushes += (pushed & ~knew[from]) != 0 ? 1 : 0;
+    pushes += (pushed & ~before[from - first]) != 0 ? 1 : 0;
   }
   counts->beacon_bytes += pushes * sizes_.ledger_pull;
 
-  const NewBits learned = CountNewBits(before.data(), col.known + col.first_local, locals);
+  const NewBits learned = CountNewBits(before.data(), col.known + first, locals);
   for (std::uint64_t bits = outstanding_; bits != 0; bits &= bits - 1) {
     const int bit = std::countr_zero(bits);
     const Batch& batch = batch_[static_cast<std::size_t>(bit)];
@@ -124,7 +124,7 @@ void News::Offer(const Columns& col, const Crowd& crowd, std::uint64_t cycle, do
         const std::uint64_t lacks = offered & ~col.known[row];
         offered &= ~lacks;
         if (lacks == 0 || Unit(Mix(draw + row)) < loss) continue;
-        knew[row] = col.known[row] |= lacks;
+        knew[row - col.first_local] = col.known[row] |= lacks;
         counts->ledger_bytes += BytesOf(lacks);
       }
     }

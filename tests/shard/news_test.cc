@@ -100,6 +100,19 @@ TEST(News, Spec6_3ReachesAllInAFewRounds) {
   }
 }
 
+// A server node whose last replica left goes on without rows: what nobody is there to learn is settled.
+TEST(News, Paper8SettlesWhereNobodyIs) {
+  Rows rows(0);
+  News news(1, kSizes);
+  NewsCounts counts;
+  news.Add({1, 0});
+  news.Open(rows.col(), rows.crowd(), 8, 1, &counts);
+  EXPECT_NE(news.outstanding(), 0u);
+  news.Spread(rows.col(), rows.crowd(), 1, 0.5, &counts);
+  EXPECT_EQ(news.outstanding(), 0u);
+  EXPECT_EQ(counts.ledger_bytes, 0u);
+}
+
 // One row lacks what all others know. It learns from the keeper's offers in either case, and from those whom it meets
 // if they tell.
 TEST(News, Arch6_5AdversariesWithholdWhatTheyKnow) {
