@@ -80,8 +80,7 @@ class News {
   };
 
   // An offer carries all batches to a random place, where each goes to the first one that lacks it: no news dies among
-  // liars.
-  // Who is offered something tells it in this cycle: `knew`, from the first local row on.
+  // liars. Who takes one tells it in this cycle: `knew`, from the first local row on.
   void Offer(const Columns& columns, const Crowd& crowd, std::uint64_t cycle, double loss, std::uint64_t* knew,
              NewsCounts* counts) const;
   std::uint64_t BytesOf(std::uint64_t batches) const;

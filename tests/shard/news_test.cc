@@ -59,14 +59,13 @@ TEST(News, Spec12ItCostsWhatTheRowsLearn) {
     const double loss = cycle < 250 ? 0.3 : 0.97;
     NewsCounts counts;
     news.Add({1, 1});
-    std::vector<std::uint64_t> before = rows.known();
     news.Open(rows.col(), rows.crowd(), 8, cycle, &counts);
     if (counts.redundancy_syncs > 0) {  // it freed a bit and used it again
       syncs += counts.redundancy_syncs;
       EXPECT_EQ(counts.ledger_bytes, counts.redundancy_syncs * kSizes.ledger_entry);
       counts = {};
     }
-    before = rows.known();
+    const std::vector<std::uint64_t> before = rows.known();
     news.Spread(rows.col(), rows.crowd(), cycle, loss, &counts);
     std::uint64_t learned = 0;
     for (std::size_t row = kFirst; row < rows.col().end; ++row) {
