@@ -327,7 +327,7 @@ class ShardHost : private shard::LedgerSync::Owner {
     float widest = 1.0f;
     std::size_t seen = 0;
     for (std::size_t row = columns.first_local; row < columns.end && seen < 64; ++row) {
-      if ((columns.flags[row] & shard::kAlive) == 0) continue;
+      if (!columns.Alive(row)) continue;
       widest = std::max(widest, 2 * std::max(columns.band[row], columns.bound_value[row]));
       ++seen;
     }
@@ -393,7 +393,7 @@ class ShardHost : private shard::LedgerSync::Owner {
 
   bool IsLive(std::uint32_t row) const {
     const shard::Columns& columns = shard_->columns();
-    return row >= columns.first_local && row < columns.end && (columns.flags[row] & shard::kAlive) != 0;
+    return row >= columns.first_local && row < columns.end && columns.Alive(row);
   }
 
   void Speak(std::uint64_t cycle, std::vector<std::pair<std::uint32_t, Payload<Frame>>>* out) {
@@ -477,7 +477,7 @@ class ShardHost : private shard::LedgerSync::Owner {
     const std::size_t step = std::max<std::size_t>(1, shard_->replicas() / wanted);
     std::size_t alive = 0;
     for (std::size_t row = columns.first_local; row < columns.end && dots.size() < wanted; ++row) {
-      if ((columns.flags[row] & shard::kAlive) == 0 || alive++ % step != 0) continue;
+      if (!columns.Alive(row) || alive++ % step != 0) continue;
       const float* said = columns.Said(row);
       dots.push_back({static_cast<std::uint32_t>(row), (columns.Meta(row) & shard::kMetaValid) != 0, said[x], said[y]});
     }

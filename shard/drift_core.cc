@@ -593,7 +593,7 @@ void PlainStep(const Shape& shape, const DriftParameters& p, const StepInput& in
   const int dims = shape.dimensions();
   const auto loss_below = in.loss < 1.0 ? static_cast<std::uint64_t>(in.loss * 0x1p64) : ~std::uint64_t{0};
   for (std::size_t row = col.first_local; row < col.end; ++row) {
-    if ((col.flags[row] & kAlive) == 0) continue;
+    if (!col.Alive(row)) continue;
     float next[vaultguard::kMaxDimensions];
     for (int c = 0; c < dims; ++c) next[c] = col.state[c * col.stride + row];
     float sum[vaultguard::kMaxDimensions] = {};

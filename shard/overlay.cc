@@ -59,7 +59,7 @@ std::uint32_t Overlay::Candidate(const Columns& col, std::uint32_t row, std::uin
   const auto locals = static_cast<std::uint32_t>(col.end) - first;
   for (std::uint64_t attempt = 2; attempt < 10; ++attempt) {
     const std::uint32_t peer = first + Below(Mix(draw + attempt), locals);
-    if (peer != row && (col.flags[peer] & kAlive) != 0) return peer;
+    if (peer != row && col.Alive(peer)) return peer;
   }
   return row;
 }
@@ -111,7 +111,7 @@ std::uint64_t Overlay::Replace(const Columns& col, std::uint32_t halo, double re
   // At first nobody can have been silent for long.
   const std::uint64_t listens = cycle > vaultguard::kSilenceCycles ? cycle : 0;
   const auto replace = [&](int s, std::uint32_t row) {
-    if ((col.flags[row] & kAlive) == 0) return;
+    if (!col.Alive(row)) return;
     const std::uint64_t draw =
         shard::Draw(seed_, Stream::kFallback, row * 16ull + static_cast<std::uint64_t>(s), ~cycle);
     const std::uint32_t other = Candidate(col, row, halo, remote_share, draw, cycle);
@@ -144,7 +144,7 @@ std::uint64_t Overlay::Trade(const Columns& col, double shuffle, std::uint32_t h
     const std::uint32_t peer = NeighbourOf(col.link[static_cast<std::size_t>(s) * col.stride + row]);
     const std::uint64_t candidate = Mix(draw);
     // Not for one as near or as far.
-    if (LooksFar(halo, remote_share, candidate) == (peer < first) || (col.flags[row] & kAlive) == 0) continue;
+    if (LooksFar(halo, remote_share, candidate) == (peer < first) || !col.Alive(row)) continue;
     const std::uint32_t other = Candidate(col, row, halo, remote_share, candidate, cycle);
     if (other == row || (other < first) == (peer < first)) continue;
     Set(col, s, row, other, kTrustExchanged);
