@@ -11,10 +11,10 @@
 
 #include "actors/adversary.h"
 #include "shard/entropy_engine.h"
+#include "shard/halo_link.h"
 #include "shard/ledger_sync.h"
 #include "shard/random.h"
 #include "shard/stages.h"
-#include "vaultguard/drain_detector.h"
 
 namespace lvs::actors {
 
@@ -41,8 +41,7 @@ constexpr std::uint32_t kHaloRefreshCycles = 50;
 struct Peer {
   std::uint32_t replicas = 0;  // by its last beacon
   bool refresh = false;        // tell it every halo row
-  vaultguard::DrainDetector drain{vaultguard::DrainOptions{}};
-  shard::EntropyLink entropy;
+  shard::HaloLink halo;
 };
 
 struct PendingAnswer {
@@ -260,7 +259,7 @@ class ShardHost : private shard::LedgerSync::Owner {
         plain ? sync_->TakeWithoutLedger(from, frame, &refused_) : sync_->Take(from, frame, cycle, &refused_);
     Peer& peer = peers_[from];
     if (taken.new_session) {
-      // The link's own record, drain and entropy, outlives the session: a sender cannot shed it by taking a new one.
+      // The link's own record, in its halo, outlives the session: a sender cannot shed it by taking a new one.
       peer.replicas = 0;
       peer.refresh = false;
     }
@@ -272,52 +271,10 @@ class ShardHost : private shard::LedgerSync::Owner {
       if (taken.tell_all) peer.refresh = true;
       peer.replicas = frame.beacon.replicas;
     }
-    RefreshHalo(frame, config_.halo_first[from], cycle, &peer);
-  }
-
-  // Remote neighbours' newest states. A link whose diffs look like a drain weighs less (SPEC-8.3).
-  void RefreshHalo(const Frame& frame, std::uint32_t first, std::uint64_t cycle, Peer* peer) {
-    const int dims = config_.shard.shape.dimensions();
-    const int slots = config_.shard.shape.value_slots;
-    const float bound = TypicalBound();
-    vaultguard::DrainSample sample;
-    const double weight = peer->drain.verdict().weight;
-    for (std::size_t n = 0; n < frame.halo_row.size(); ++n) {
-      if (frame.published_cycle[n] + std::uint64_t{vaultguard::kSilenceCycles} < cycle) {
-        refused_.Add(Refusal::kStale);
-        continue;
-      }
-      const float* diff = frame.diff.data() + n * static_cast<std::size_t>(dims);
-      ++sample.diffs;
-      float down = 0;
-      float up = 0;
-      for (int c = 0; c < slots; ++c) {
-        down = std::max(down, -diff[c]);
-        up = std::max(up, diff[c]);
-      }
-      if (down > bound && down >= up) {
-        ++sample.out_of_bound_downward;
-        sample.downward_pull_uvu += static_cast<std::uint64_t>(std::min(1e15f, down * 1e6f));
-      } else if (up > bound) {
-        ++sample.out_of_bound_upward;
-      }
-      const auto drift_weight = static_cast<std::uint8_t>(frame.drift_weight[n] * weight);
-      shard_->SetHalo(first + frame.halo_row[n], frame.published_cycle[n], drift_weight, diff,
-                      Heard(first + frame.halo_row[n], frame.entropy[n], peer));
-    }
-    const vaultguard::DrainVerdict& verdict = peer->drain.Observe(sample);
-    if (verdict.raised_bits != 0) ++drains_on_links_;
-  }
-
-  // The entropy word to keep for a halo row: the new one, or the old one where the link's packets are not fit to use.
-  std::uint32_t Heard(std::uint32_t halo_row, std::uint32_t word, Peer* peer) {
-    const std::uint32_t before = shard_->said_entropy(halo_row);
-    if (word == before) return before;
-    const std::uint64_t faults = peer->entropy.faults();
-    if (peer->entropy.Take(word)) return word;
-    refused_.Add(Refusal::kEntropyRepeated);
-    entropy_on_links_ += peer->entropy.faults() - faults;
-    return before;
+    const shard::HaloLink::Raised raised =
+        peer.halo.Hear(frame, config_.halo_first[from], cycle, TypicalBound(), shard_.get(), &refused_);
+    drains_on_links_ += raised.drains;
+    entropy_on_links_ += raised.entropy;
   }
 
   // Beyond what a diff of this shard may lie from the ledger without looking odd: twice the widest band seen in a

@@ -4,10 +4,14 @@
 //   build/release/lvs_bench --benchmark_filter=Frame
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "shard/frame.h"
+#include "shard/halo_link.h"
 
 namespace lvs::shard {
 namespace {
@@ -99,6 +103,32 @@ void FrameCoalesce(benchmark::State& state) {
   state.SetItemsProcessed(state.range(0) * state.iterations());
 }
 BENCHMARK(FrameCoalesce)->ArgName("rows")->Arg(32)->Arg(1000);
+
+// Rows of a frame, into the halos of shards that together outgrow a core's own cache.
+void FrameHear(benchmark::State& state) {
+  constexpr std::uint32_t kRows = 1000;
+  constexpr std::size_t kShards = 64;
+  Frame frame = FrameOf(kRows);
+  std::vector<std::unique_ptr<StateShard>> shards;
+  std::vector<HaloLink> links(kShards);
+  for (std::size_t s = 0; s < kShards; ++s) {
+    StateShardConfig config;
+    config.halo_rows = kRows;
+    shards.push_back(std::make_unique<StateShard>(config));
+  }
+  vaultguard::RefusalCounts refused;
+  std::uint64_t cycle = kCycle;
+  for (auto _ : state) {
+    ++cycle;
+    std::fill(frame.published_cycle.begin(), frame.published_cycle.end(), static_cast<std::uint32_t>(cycle));
+    for (std::uint32_t row = 0; row < kRows; ++row)
+      frame.entropy[row] = static_cast<std::uint32_t>(Mix(cycle << 32 | row));
+    for (std::size_t s = 0; s < kShards; ++s) links[s].Hear(frame, 0, cycle, 1.0f, shards[s].get(), &refused);
+  }
+  if (refused.Total() > 0) state.SkipWithError("refused");
+  state.SetItemsProcessed(state.iterations() * kRows * kShards);
+}
+BENCHMARK(FrameHear);
 
 }  // namespace
 }  // namespace lvs::shard

@@ -50,7 +50,7 @@ class RepetitionCountTest {
   // Whether a sample of this word is the one before it once more. Where none is, AddDistinct is the same as four Adds.
   bool Repeats(std::uint32_t word) const { return run_ == 0 || HasZeroByte(word ^ (word << 8 | value_)); }
   void AddDistinct(std::uint32_t word) {
-    value_ = static_cast<std::uint8_t>(word >> 24);
+    value_ = word >> 24;
     run_ = 1;
   }
   void Reset() { run_ = 0; }
@@ -59,7 +59,7 @@ class RepetitionCountTest {
  private:
   std::uint32_t cutoff_;
   std::uint32_t run_ = 0;  // 0: no sample yet
-  std::uint8_t value_ = 0;
+  std::uint32_t value_ = 0;  // a byte
 };
 
 // ---- Section 4.4.2 ----
@@ -92,7 +92,7 @@ class AdaptiveProportionTest {
   std::uint32_t cutoff_;
   std::uint32_t seen_ = 0;   // samples of this window so far; 0: a new window begins
   std::uint32_t count_ = 0;  // how many of them equal value_
-  std::uint8_t value_ = 0;
+  std::uint32_t value_ = 0;  // a byte
 };
 
 // ---- Both, with start-up ----
