@@ -14,6 +14,7 @@
 #include "actors/measurement.h"
 #include "actors/node_runtime_actor.h"
 #include "actors/peer_link_actor.h"
+#include "actors/recycled.h"
 #include "actors/resident_memory.h"
 #include "actors/shard_actor.h"
 #include "actors/swarm.h"
@@ -358,7 +359,9 @@ class Emulation {
     for (std::uint32_t n = 0; n < nodes; ++n) {
       ticks[n].measure = cycle == 0 || Measured(cycle);
       ticks[n].snapshot_dots = Dots();
-      caf::anon_send(runtimes_[n], Payload<NodeTick>(std::make_shared<NodeTick>(std::move(ticks[n]))));
+      auto tick = Recycled<NodeTick>();
+      *tick = std::move(ticks[n]);
+      Post(runtimes_[n], Payload<NodeTick>(std::move(tick)));
     }
   }
 

@@ -10,13 +10,15 @@
 
 #include "lvs/v1/report.pb.h"
 #include "lvs/v1/scenario.pb.h"
+#include "shard/clear_but.h"
 #include "shard/frame.h"
 #include "shard/state_shard.h"
 #include "vaultguard/recovery.h"
 
 namespace lvs::actors {
 
-// Messages never leave the process: a payload travels as a pointer to something that nobody changes any more.
+// Messages never leave the process: a payload travels as a pointer to something that nobody changes any more. Clear
+// empties one for its next use and keeps the memory of its columns (recycled.h).
 template <class T>
 using Payload = std::shared_ptr<const T>;
 
@@ -59,6 +61,8 @@ struct ShardTick {
   bool measure = false;
   bool scatter = false;  // the free coordinates of all replicas, for test networks
   std::uint32_t snapshot_dots = 0;
+
+  friend void Clear(ShardTick* tick) { shard::ClearBut(tick, &ShardTick::rows, &ShardTick::contributions); }
 };
 
 struct ShardReport {
@@ -94,6 +98,8 @@ struct Verdict {
   std::vector<Payload<ShardReport>> shards;  // by shard
   std::vector<Anomaly> anomalies;
   std::vector<std::pair<std::uint32_t, vaultguard::RecoveryAction>> orders;  // shard, action; carried out next cycle
+
+  friend void Clear(Verdict* verdict) { shard::ClearBut(verdict, &Verdict::shards); }
 };
 
 struct LinkQuality {
@@ -174,6 +180,8 @@ struct NodeReport {
   std::uint64_t online = 0;  // events of this cycle
   std::uint64_t offline = 0;
   std::uint64_t repaired = 0;  // replicas created for shards under r_min
+
+  friend void Clear(NodeReport* report) { shard::ClearBut(report, &NodeReport::links); }
 };
 
 }  // namespace lvs::actors

@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "actors/recycled.h"
 #include "shard/random.h"
 
 namespace lvs::actors {
@@ -28,13 +29,15 @@ class NodeRuntime {
   void Wire(const NodeParts& parts) {
     parts_ = parts;
     recovery_.assign(parts_.shards.size(), RecoveryAction::kNone);
+    commands_.resize(parts_.shards.size());
+    contributions_.resize(parts_.shards.size());
     for (const PeerLinkActor& link : parts_.links) links_ += link ? 1 : 0;
   }
 
   template <class Self>
   void Tick(const Payload<NodeTick>& tick, Self* self) {
     tick_ = tick;
-    report_ = std::make_shared<NodeReport>();
+    report_ = Recycled<NodeReport>();
     report_->node = config_.node;
     report_->cycle = tick->cycle;
     if (!tick->alive) {
@@ -43,24 +46,21 @@ class NodeRuntime {
       return;
     }
     const bool restart = std::exchange(down_, false);
-    ShardCommands commands(parts_.shards.size());
-    if (tick->cycle > 0) Live(restart, &commands);
-
-    std::vector<std::vector<Contribution>> contributions(parts_.shards.size());
-    for (const Contribution& c : tick->contributions) contributions[c.shard].push_back(c);
+    if (tick->cycle > 0) Live(restart, &commands_);
+    for (const Contribution& c : tick->contributions) contributions_[c.shard].push_back(c);
     for (std::size_t s = 0; s < parts_.shards.size(); ++s) {
-      auto shard = std::make_shared<ShardTick>();
+      auto shard = Recycled<ShardTick>();
       shard->cycle = tick->cycle;
       shard->loss = tick->loss;
-      shard->rows = std::move(commands[s]);
-      shard->contributions = std::move(contributions[s]);
+      shard->rows.swap(commands_[s]);
+      shard->contributions.swap(contributions_[s]);
       shard->recovery = std::exchange(recovery_[s], RecoveryAction::kNone);
       shard->restart = restart;
       if (!tick->restored.empty()) shard->restored = tick->restored[s];
       shard->measure = tick->measure;
       shard->scatter = tick->scatter;
       shard->snapshot_dots = s == 0 ? tick->snapshot_dots : 0;
-      self->send(parts_.shards[s], Payload<ShardTick>(std::move(shard)));
+      PostFrom(self, parts_.shards[s], Payload<ShardTick>(std::move(shard)));
     }
   }
 
@@ -75,8 +75,10 @@ class NodeRuntime {
       return;
     }
     for (std::size_t n = 0; n < parts_.links.size(); ++n) {
-      const LinkFlush flush = tick_->links.empty() ? LinkFlush{.cycle = tick_->cycle} : tick_->links[n];
-      if (parts_.links[n]) self->send(parts_.links[n], std::make_shared<const LinkFlush>(flush));
+      if (!parts_.links[n]) continue;
+      auto flush = Recycled<LinkFlush>();
+      *flush = tick_->links.empty() ? LinkFlush{.cycle = tick_->cycle} : tick_->links[n];
+      PostFrom(self, parts_.links[n], Payload<LinkFlush>(std::move(flush)));
     }
   }
 
@@ -146,7 +148,7 @@ class NodeRuntime {
     report_->alive = swarm_->alive();
     report_->adversaries = swarm_->adversaries();
     report_->replicas = swarm_->replicas();
-    caf::anon_send(parts_.emulator, Payload<NodeReport>(std::move(report_)));
+    Post(parts_.emulator, Payload<NodeReport>(std::move(report_)));
   }
 
   NodeRuntimeConfig config_;
@@ -154,6 +156,9 @@ class NodeRuntime {
   NodeParts parts_;
   std::size_t links_ = 0;
   std::vector<RecoveryAction> recovery_;
+  // Of this cycle, by shard.
+  ShardCommands commands_;
+  std::vector<std::vector<Contribution>> contributions_;
   Payload<NodeTick> tick_;
   std::shared_ptr<NodeReport> report_;
   bool down_ = false;

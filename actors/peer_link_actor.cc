@@ -73,7 +73,7 @@ class VirtualLink {
     report->latency_ms_sum += delay_ms;
     report->latency_ms_max = std::max(report->latency_ms_max, delay_ms);
     const std::uint32_t shard = frame->shard < shards_.size() ? frame->shard : 0;
-    self->send(shards_[shard], IncomingFrame{config_.from, cycle + cycles, std::move(frame)});
+    PostFrom(self, shards_[shard], IncomingFrame{config_.from, cycle + cycles, std::move(frame)});
   }
 
   VirtualLinkConfig config_;
@@ -137,7 +137,7 @@ PeerLinkActor SpawnVirtualLink(caf::actor_system& system, VirtualLinkConfig conf
         [self](const OutgoingFrame& frame) { self->state.Take(frame); },
         [self](const Payload<LinkFlush>& flush) {
           const LinkReport report = self->state.Flush(*flush, self);
-          self->send(caf::actor_cast<NodeRuntimeActor>(self->current_sender()), report);
+          PostFrom(self, caf::actor_cast<NodeRuntimeActor>(self->current_sender()), report);
         },
     };
   };
@@ -154,7 +154,7 @@ PeerLinkActor SpawnRemoteLink(caf::actor_system& system, std::uint32_t to, std::
           self->state.sink->Flush();
           LinkReport report;
           report.to = node;
-          self->send(caf::actor_cast<NodeRuntimeActor>(self->current_sender()), report);
+          PostFrom(self, caf::actor_cast<NodeRuntimeActor>(self->current_sender()), report);
         },
     };
   };

@@ -5,6 +5,7 @@
 
 #include "actors/node_runtime_actor.h"
 #include "actors/peer_link_actor.h"
+#include "actors/recycled.h"
 #include "actors/shard_actor.h"
 #include "actors/swarm.h"
 #include "actors/vaultguard_monitor_actor.h"
@@ -95,14 +96,18 @@ class ServerNode::Actors {
     for (const PeerLinkActor& link : others_) end(link);
   }
 
-  void Tick(NodeTick tick) { caf::anon_send(runtime_, std::make_shared<const NodeTick>(std::move(tick))); }
+  void Tick(NodeTick tick) {
+    auto told = Recycled<NodeTick>();
+    *told = std::move(tick);
+    Post(runtime_, Payload<NodeTick>(std::move(told)));
+  }
   void Deliver(std::uint32_t link, Payload<shard::Frame> frame) {
     if (frame->shard >= shards_.size()) return;
     const std::uint32_t shard = frame->shard;
-    caf::anon_send(shards_[shard], IncomingFrame{NodeAt(link), 0, std::move(frame)});
+    Post(shards_[shard], IncomingFrame{NodeAt(link), 0, std::move(frame)});
   }
   void SetLink(std::uint32_t link, bool up) {
-    for (const ShardActor& shard : shards_) caf::anon_send(shard, LinkChange{NodeAt(link), up});
+    for (const ShardActor& shard : shards_) Post(shard, LinkChange{NodeAt(link), up});
   }
 
  private:

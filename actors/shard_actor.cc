@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "actors/adversary.h"
+#include "actors/recycled.h"
 #include "shard/entropy_engine.h"
 #include "shard/halo_link.h"
 #include "shard/ledger_sync.h"
@@ -108,8 +109,9 @@ class ShardHost : private shard::LedgerSync::Owner {
     if (change.up) peers_[change.link].refresh = true;
   }
 
-  Payload<ShardReport> Tick(const ShardTick& tick, std::vector<std::pair<std::uint32_t, Payload<Frame>>>* out) {
-    auto report = std::make_shared<ShardReport>();
+  Payload<ShardReport> Tick(const ShardTick& tick) {
+    said_.clear();
+    auto report = Recycled<ShardReport>();
     report->shard = config_.shard.shard;
     report->cycle = tick.cycle;
     Enter(Stage::kPopulation);
@@ -145,7 +147,7 @@ class ShardHost : private shard::LedgerSync::Owner {
       shard_->Advance(tick.cycle, tick.loss, &report->counts, config_.profile ? &watch_ : nullptr);
       Enter(Stage::kSpeak);
       Attack(config_.seed, tick.cycle, &adversaries_, shard_.get());
-      Speak(tick.cycle, out);
+      Speak(tick.cycle);
     }
     Answers(tick.cycle, report.get());
     if (config_.tell_changes) {
@@ -180,6 +182,8 @@ class ShardHost : private shard::LedgerSync::Owner {
   }
 
   const Wiring& wiring() const { return wiring_; }
+  // In the last tick, and to which server node.
+  std::vector<std::pair<std::uint32_t, Payload<Frame>>>& said() { return said_; }
 
  private:
   void Enter(Stage stage) {
@@ -353,7 +357,7 @@ class ShardHost : private shard::LedgerSync::Owner {
     return row >= columns.first_local && row < columns.end && columns.Alive(row);
   }
 
-  void Speak(std::uint64_t cycle, std::vector<std::pair<std::uint32_t, Payload<Frame>>>* out) {
+  void Speak(std::uint64_t cycle) {
     if (config_.nodes < 2) return;
     if (ambassadors_.size() < config_.ambassadors) {
       ambassadors_.resize(std::min<std::size_t>(config_.ambassadors, shard_->replicas()), kNobody);
@@ -365,15 +369,16 @@ class ShardHost : private shard::LedgerSync::Owner {
       if (node == config_.node || !sync_->IsUp(node)) continue;
       FillFrame(cycle, node);
       // While the shard is on the move every cycle counts; a few rows or entries wait for more.
-      const bool moving = draft_.halo_row.size() * 2 > ambassadors_.size();
-      const bool urgent = moving || draft_.plain_increment_uvu != shard::SlotAmounts{};
-      if (sync_->Speaks(node, cycle, draft_, urgent)) out->emplace_back(node, std::make_shared<const Frame>(draft_));
+      const bool moving = draft_->halo_row.size() * 2 > ambassadors_.size();
+      const bool urgent = moving || draft_->plain_increment_uvu != shard::SlotAmounts{};
+      if (sync_->Speaks(node, cycle, *draft_, urgent)) said_.emplace_back(node, std::move(draft_));
     }
   }
 
   // Drafts what is to be said to a server node. A draft is written over by the next one: most are never said.
   void FillFrame(std::uint64_t cycle, std::uint32_t node) {
-    Frame* frame = &draft_;
+    if (draft_ == nullptr) draft_ = Recycled<Frame>();
+    Frame* frame = draft_.get();
     Peer* peer = &peers_[node];
     if (config_.shard.drift.plain) {
       sync_->FillWithoutLedger(node, cycle, frame);
@@ -480,7 +485,8 @@ class ShardHost : private shard::LedgerSync::Owner {
   std::unique_ptr<shard::StateShard> shard_;
   std::optional<shard::LedgerSync> sync_;
   std::vector<Peer> peers_;  // by server node
-  Frame draft_;
+  std::shared_ptr<Frame> draft_;
+  std::vector<std::pair<std::uint32_t, Payload<Frame>>> said_;
   float load_ = 0;  // how full the inbox is, 0..1
   std::vector<std::uint32_t> ambassadors_;
   std::vector<AdversaryRow> adversaries_;
@@ -502,12 +508,12 @@ ShardActor SpawnShardActor(caf::actor_system& system, ShardActorConfig config) {
     return {
         [self](const Payload<Wiring>& wiring) { self->state.Wire(*wiring); },
         [self](const Payload<ShardTick>& tick) {
-          std::vector<std::pair<std::uint32_t, Payload<Frame>>> frames;
-          Payload<ShardReport> report = self->state.Tick(*tick, &frames);
-          for (auto& [node, frame] : frames) {
-            self->send(self->state.wiring().links[node], OutgoingFrame{std::move(frame)});
+          ShardHost& host = self->state;
+          Payload<ShardReport> report = host.Tick(*tick);
+          for (auto& [node, frame] : host.said()) {
+            PostFrom(self, host.wiring().links[node], OutgoingFrame{std::move(frame)});
           }
-          self->send(self->state.wiring().monitor, std::move(report));
+          PostFrom(self, host.wiring().monitor, std::move(report));
         },
         [self](const IncomingFrame& frame) { self->state.Receive(frame); },
         [self](const LinkChange& change) { self->state.Change(change); },

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "actors/recycled.h"
 #include "vaultguard/drain_detector.h"
 #include "vaultguard/recovery.h"
 
@@ -26,7 +27,7 @@ class Monitor {
   void Configure(std::uint32_t shards, NodeRuntimeActor runtime) {
     watched_.resize(shards);
     runtime_ = std::move(runtime);
-    verdict_ = std::make_shared<Verdict>();
+    verdict_ = Recycled<Verdict>();
     verdict_->shards.resize(shards);
   }
 
@@ -38,7 +39,7 @@ class Monitor {
     reported_ = 0;
     // In the order of the shards, whatever the order of arrival.
     for (const Payload<ShardReport>& shard : verdict_->shards) Judge(*shard);
-    auto next = std::make_shared<Verdict>();
+    auto next = Recycled<Verdict>();
     next->shards.resize(watched_.size());
     return std::exchange(verdict_, std::move(next));
   }
@@ -87,8 +88,9 @@ MonitorActor SpawnMonitor(caf::actor_system& system, std::uint32_t shards, NodeR
     self->state.Configure(n, std::move(to));
     return {
         [self](const Payload<ShardReport>& report) {
-          if (Payload<Verdict> verdict = self->state.Take(report))
-            self->send(self->state.runtime(), std::move(verdict));
+          if (Payload<Verdict> verdict = self->state.Take(report)) {
+            PostFrom(self, self->state.runtime(), std::move(verdict));
+          }
         },
     };
   };

@@ -35,6 +35,7 @@
 #include "actors/caf.h"
 #include "actors/interfaces.h"
 #include "actors/peer_link_actor.h"
+#include "actors/recycled.h"
 #include "actors/server_node.h"
 #include "nlohmann/json.hpp"
 #include "services/transport_layer.h"
@@ -196,15 +197,15 @@ int Receive(const Options& options, Shared* shared) {
 
 // ---- The process that speaks ----
 
-// What the shard's ambassadors have to say, as columns, like a shard actor: drafted in memory that is there already.
+// What the shard's ambassadors have to say, as columns, like a shard actor: in memory that is there already.
 Payload<Frame> FrameOf(const Options& options, std::uint32_t shard, std::uint64_t cycle, const std::vector<float>& said,
-                       int dimensions, Frame* draft) {
+                       int dimensions) {
+  const auto draft = actors::Recycled<Frame>();
   draft->shard = shard;
   draft->cycle = cycle;
   draft->sender = {shard + 1, 2};
   draft->value_slots = shard::Shape{}.value_slots;
   draft->beacon.replicas = options.rows;
-  shard::ClearRows(draft);
   const std::uint64_t first_word = cycle * vaultguard::kMaxFrameRows;  // said once: what is repeated is no entropy
   for (std::uint32_t row = 0; row < options.rows; ++row) {
     const float* at = said.data() + std::size_t{row} * static_cast<std::size_t>(dimensions);
@@ -214,7 +215,7 @@ Payload<Frame> FrameOf(const Options& options, std::uint32_t shard, std::uint64_
     draft->entropy.push_back(static_cast<std::uint32_t>(shard::Mix(first_word + row)));
     draft->diff.insert(draft->diff.end(), at, at + dimensions);
   }
-  return std::make_shared<const Frame>(*draft);
+  return draft;
 }
 
 // Polls until `done`, or throws: the other side is stuck.
@@ -265,7 +266,6 @@ nlohmann::ordered_json Send(const Options& options, Shared* shared) {
       std::uint64_t receiver_ns = 0;
       std::uint64_t bytes = 0;
     };
-    Frame draft;
     std::uint64_t round = 0;
     const auto mark = [&] {
       WaitFor(*shared, [&] { return shared->rounds_heard >= round; });
@@ -283,11 +283,11 @@ nlohmann::ordered_json Send(const Options& options, Shared* shared) {
         const std::uint64_t cycle = kFirstCycle + round;
         transport.Tick(cycle);
         for (std::uint32_t s = 0; s < options.shards; ++s) {
-          caf::anon_send(link, actors::OutgoingFrame{FrameOf(options, s, cycle, said[s], dimensions, &draft)});
+          actors::Post(link, actors::OutgoingFrame{FrameOf(options, s, cycle, said[s], dimensions)});
         }
-        actors::LinkFlush flush;
-        flush.cycle = cycle;
-        caf::anon_send(link, Payload<actors::LinkFlush>(std::make_shared<const actors::LinkFlush>(flush)));
+        const auto flush = actors::Recycled<actors::LinkFlush>();
+        flush->cycle = cycle;
+        actors::Post(link, Payload<actors::LinkFlush>(flush));
       } while (Clock::now() < end);
     };
     speak_for(options.seconds / 4);  // warm

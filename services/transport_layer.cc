@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "actors/recycled.h"
 #include "grpcpp/grpcpp.h"
 #include "lvs/v1/peer.grpc.pb.h"
 #include "services/link_faults.h"
@@ -689,18 +690,17 @@ class TransportLayer::Impl final : public v1::Peering::WithRawCallbackMethod_Con
       }
       delay_s = faults_.delay_s();
     }
-    absl::StatusOr<Frame> frame = shard::FromProto(said);
-    if (!frame.ok()) return Refusal::kWrongDimension;
+    const auto frame = actors::Recycled<Frame>();
+    if (!shard::FromProto(said, frame.get()).ok()) return Refusal::kWrongDimension;
     if (frame->shard >= options_.shards) return Refusal::kUnknownShard;
     const std::uint64_t cycle = cycle_.load(std::memory_order_relaxed);
     if (const auto why = shard::CheckFrame(*frame, options_.shape, frame->shard, options_.halo_rows, cycle)) return why;
-    auto payload = std::make_shared<const Frame>(*std::move(frame));
     if (delay_s > 0) {
       const std::lock_guard lock(mu_);
-      if (!faults_.Hold(Seconds() + delay_s, {link->stream, std::move(payload)})) return Refusal::kTooLarge;
+      if (!faults_.Hold(Seconds() + delay_s, {link->stream, frame})) return Refusal::kTooLarge;
       return std::nullopt;
     }
-    Hand(link, std::move(payload));
+    Hand(link, frame);
     return std::nullopt;
   }
 

@@ -9,14 +9,16 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "google/protobuf/io/coded_stream.h"
+#include "shard/clear_but.h"
 
 namespace lvs::shard {
 
 using vaultguard::Refusal;
 
-absl::StatusOr<Frame> FromProto(const v1::Frame& proto) {
+absl::Status FromProto(const v1::Frame& proto, Frame* frame) {
   constexpr int kSlots = vaultguard::kMaxValueSlots;
-  Frame out;
+  Clear(frame);
+  Frame& out = *frame;
   if (proto.total_uvu_size() > kSlots) return absl::InvalidArgumentError("a frame carries at most 8 value slots");
   out.shard = proto.shard_id();
   out.cycle = proto.cycle_id();
@@ -57,7 +59,7 @@ absl::StatusOr<Frame> FromProto(const v1::Frame& proto) {
   }
   out.correction_buckets = proto.correction().bucket_mask();
   copy(proto.bucket_digest(), &out.bucket_digest);
-  return out;
+  return absl::OkStatus();
 }
 
 namespace {
@@ -206,6 +208,11 @@ std::uint8_t* Encode(const Frame& frame, std::uint8_t* to) {
   Writer out{to};
   Put(frame, &out);
   return out.at;
+}
+
+void Clear(Frame* frame) {
+  ClearBut(frame, &Frame::entries, &Frame::halo_row, &Frame::published_cycle, &Frame::drift_weight, &Frame::diff,
+           &Frame::entropy, &Frame::bucket_digest);
 }
 
 void ClearRows(Frame* frame) {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "lvs/v1/messages.pb.h"
 #include "shard/drift_core.h"
 #include "shard/ledger.h"
@@ -51,10 +51,13 @@ struct Frame {
 std::size_t EncodedSize(const Frame& frame);
 std::uint8_t* Encode(const Frame& frame, std::uint8_t* to);
 
-// And back. Checks only what a type cannot hold (INVALID_ARGUMENT); CheckFrame checks the rest.
-absl::StatusOr<Frame> FromProto(const v1::Frame& proto);
+// And back, over whatever the frame says. Checks only what a type cannot hold (INVALID_ARGUMENT); CheckFrame checks the
+// rest.
+absl::Status FromProto(const v1::Frame& proto, Frame* frame);
 
-// Leaves a frame without rows, in memory that it keeps; appends row `n` of one frame to another of the same shape.
+// Leaves nothing in a frame, or no rows, in memory that it keeps; appends row `n` of one frame to another of the same
+// shape.
+void Clear(Frame* frame);
 void ClearRows(Frame* frame);
 void AppendRow(const Frame& from, std::size_t n, Frame* to);
 

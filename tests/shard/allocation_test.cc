@@ -1,24 +1,8 @@
-// ARCH-7, "no allocation per micro-node in a cycle": a program of its own, because it counts every allocation.
+// ARCH-7, "no allocation per micro-node in a cycle": a program of its own, because every allocation is counted.
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
-
 #include "shard/state_shard.h"
-
-namespace {
-std::atomic<std::uint64_t> allocations{0};
-}  // namespace
-
-// Sized and array forms come here too.
-void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* p = std::malloc(size)) return p;
-  throw std::bad_alloc();
-}
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+#include "tests/allocations.h"
 
 namespace lvs::shard {
 namespace {

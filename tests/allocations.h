@@ -1,0 +1,9 @@
+// How many times the whole program has allocated. For programs that link allocations.cc, which counts.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace lvs {
+extern std::atomic<std::uint64_t> allocations;
+}
