@@ -392,7 +392,7 @@ class ShardHost : private shard::LedgerSync::Owner {
     frame->beacon.low_power_share =
         shard_->replicas() == 0 ? 0.0f
                                 : static_cast<float>(shard_->low_power()) / static_cast<float>(shard_->replicas());
-    shard::ClearRows(frame);
+    shard::RowWriter rows(frame, ambassadors_.size(), config_.shard.shape.dimensions());
     for (std::uint32_t a = 0; a < ambassadors_.size(); ++a) {
       const std::uint32_t row = ambassadors_[a];
       if (!IsLive(row)) continue;
@@ -406,11 +406,8 @@ class ShardHost : private shard::LedgerSync::Owner {
       const float* said = shard_->said(row);
       const auto carried = [](float number) { return std::abs(number) <= vaultguard::kMaxDistance; };
       if (!std::all_of(said, said + config_.shard.shape.dimensions(), carried)) continue;
-      frame->halo_row.push_back(a);
-      frame->published_cycle.push_back(static_cast<std::uint32_t>(cycle - age));
-      frame->drift_weight.push_back(static_cast<std::uint8_t>(meta >> 24));
-      frame->entropy.push_back(shard_->said_entropy(row));
-      frame->diff.insert(frame->diff.end(), said, said + config_.shard.shape.dimensions());
+      rows.Add(a, static_cast<std::uint32_t>(cycle - age), static_cast<std::uint8_t>(meta >> 24),
+               shard_->said_entropy(row), said);
     }
     peer->refresh = false;
   }

@@ -207,13 +207,10 @@ Payload<Frame> FrameOf(const Options& options, std::uint32_t shard, std::uint64_
   draft->value_slots = shard::Shape{}.value_slots;
   draft->beacon.replicas = options.rows;
   const std::uint64_t first_word = cycle * vaultguard::kMaxFrameRows;  // said once: what is repeated is no entropy
+  shard::RowWriter rows(draft.get(), options.rows, dimensions);
   for (std::uint32_t row = 0; row < options.rows; ++row) {
     const float* at = said.data() + std::size_t{row} * static_cast<std::size_t>(dimensions);
-    draft->halo_row.push_back(row);
-    draft->published_cycle.push_back(static_cast<std::uint32_t>(cycle));
-    draft->drift_weight.push_back(255);
-    draft->entropy.push_back(static_cast<std::uint32_t>(shard::Mix(first_word + row)));
-    draft->diff.insert(draft->diff.end(), at, at + dimensions);
+    rows.Add(row, static_cast<std::uint32_t>(cycle), 255, static_cast<std::uint32_t>(shard::Mix(first_word + row)), at);
   }
   return draft;
 }

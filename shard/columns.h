@@ -59,10 +59,15 @@ constexpr std::uint8_t TrustOf(std::uint32_t link) { return static_cast<std::uin
 constexpr std::size_t SaidWords(int dimensions) { return static_cast<std::size_t>(dimensions) + 2; }
 inline constexpr std::size_t kSaidPadding = 4;
 
+// Copies one row's state, and returns the end of the copy. Four dimensions is what there is by default: a copy of a
+// size that the compiler knows is no call.
+inline float* CopyState(const float* state, std::size_t dimensions, float* to) {
+  return dimensions == 4 ? std::copy_n(state, 4, to) : std::copy_n(state, dimensions, to);
+}
+
 // Writes what a row says: the one place that knows the order of its words, beside the kernel.
 inline void WriteSaid(float* row, int dimensions, const float* state, std::uint32_t meta, std::uint32_t entropy) {
-  // Four is what there is by default; a copy of a size that the compiler knows is no call.
-  float* const words = dimensions == 4 ? std::copy_n(state, 4, row) : std::copy_n(state, dimensions, row);
+  float* const words = CopyState(state, static_cast<std::size_t>(dimensions), row);
   words[0] = std::bit_cast<float>(meta);
   words[1] = std::bit_cast<float>(entropy);
 }

@@ -61,6 +61,41 @@ void Clear(Frame* frame);
 void ClearRows(Frame* frame);
 void AppendRow(const Frame& from, std::size_t n, Frame* to);
 
+// Writes a frame's rows one after the other, into columns that are long enough for all of them from the start.
+class RowWriter {
+ public:
+  RowWriter(Frame* frame, std::size_t rows_max, int dimensions)
+      : frame_(frame), dimensions_(static_cast<std::size_t>(dimensions)) {
+    Resize(rows_max);
+  }
+  ~RowWriter() { Resize(rows_); }
+  RowWriter(const RowWriter&) = delete;
+  RowWriter& operator=(const RowWriter&) = delete;
+
+  void Add(std::uint32_t halo_row, std::uint32_t published_cycle, std::uint8_t drift_weight, std::uint32_t entropy,
+           const float* diff) {
+    frame_->halo_row[rows_] = halo_row;
+    frame_->published_cycle[rows_] = published_cycle;
+    frame_->drift_weight[rows_] = drift_weight;
+    frame_->entropy[rows_] = entropy;
+    CopyState(diff, dimensions_, frame_->diff.data() + rows_ * dimensions_);
+    ++rows_;
+  }
+
+ private:
+  void Resize(std::size_t rows) {
+    frame_->halo_row.resize(rows);
+    frame_->published_cycle.resize(rows);
+    frame_->drift_weight.resize(rows);
+    frame_->entropy.resize(rows);
+    frame_->diff.resize(rows * dimensions_);
+  }
+
+  Frame* const frame_;
+  const std::size_t dimensions_;
+  std::size_t rows_ = 0;
+};
+
 // What to say instead of `older`, which was not said yet, and `newer`: one frame, as new as `newer`, with the ledger
 // news of both where they follow on each other or overlap, and fit, and else with that of the older, so that news moves
 // on however slow the link is. Rows that only the older one had are kept.
