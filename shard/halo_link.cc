@@ -15,11 +15,6 @@ HaloLink::Raised HaloLink::Hear(const Frame& frame, std::uint32_t first_row, std
   const bool weighs_less = weight < 1;
   const std::uint64_t faults_before = entropy_.faults();
   vaultguard::DrainSample sample;
-  const std::uint32_t* const halo_row = frame.halo_row.data();
-  const std::uint32_t* const published = frame.published_cycle.data();
-  const std::uint32_t* const entropy = frame.entropy.data();
-  const std::uint8_t* const drift_weight = frame.drift_weight.data();
-  const float* diff = frame.diff.data();
   const auto count_out_of_bound = [&](float down, float up) {
     if (down > bound_vu && down >= up) {
       ++sample.out_of_bound_downward;
@@ -28,6 +23,12 @@ HaloLink::Raised HaloLink::Hear(const Frame& frame, std::uint32_t first_row, std
       ++sample.out_of_bound_upward;
     }
   };
+  // Pointers that nothing below writes to: the vectors' own would be read again for each row.
+  const std::uint32_t* const halo_row = frame.halo_row.data();
+  const std::uint32_t* const published = frame.published_cycle.data();
+  const std::uint32_t* const entropy = frame.entropy.data();
+  const std::uint8_t* const drift_weight = frame.drift_weight.data();
+  const float* diff = frame.diff.data();
   for (std::size_t n = 0; n < rows; ++n, diff += dims) {
     const std::uint32_t published_cycle = published[n];
     if (published_cycle + std::uint64_t{vaultguard::kSilenceCycles} < cycle) [[unlikely]] {
