@@ -4,7 +4,7 @@
 
 #include <caf/all.hpp>
 #include <cstddef>
-#include <type_traits>
+#include <tuple>
 #include <utility>
 
 #include "actors/recycled.h"
@@ -18,7 +18,10 @@ class Letter final : public caf::mailbox_element, public caf::detail::tuple_vals
       : mailbox_element(std::move(from), caf::make_message_id(), {}),
         caf::detail::tuple_vals_impl<caf::type_erased_tuple, Message>(std::move(message)) {}
 
-  static void* operator new(std::size_t) { return Blocks<sizeof(Letter)>::Take(); }
+  static void* operator new(std::size_t) {
+    static_assert(alignof(Letter) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
+    return Blocks<sizeof(Letter)>::Take();
+  }
   static void operator delete(void* letter) { Blocks<sizeof(Letter)>::Give(letter); }
 
   caf::type_erased_tuple& content() override { return *this; }
@@ -27,20 +30,26 @@ class Letter final : public caf::mailbox_element, public caf::detail::tuple_vals
   caf::message copy_content_to_message() const override { return caf::make_message(std::get<0>(this->data())); }
 };
 
-// From nobody.
+// To an actor that takes such a message: from `sender`, on the thread of `worker`; both may be none.
 template <class To, class Message>
-void Post(const To& to, Message message, caf::strong_actor_ptr from = nullptr, caf::execution_unit* worker = nullptr) {
+void PostAs(caf::strong_actor_ptr sender, caf::execution_unit* worker, const To& to, Message message) {
   using Told = caf::detail::type_list<Message>;
   static_assert(caf::response_type_unbox<caf::signatures_of_t<To>, Told>::valid, "the actor takes no such message");
   if (!to) return;
-  caf::mailbox_element_ptr letter(new Letter<Message>(std::move(from), std::move(message)));
+  caf::mailbox_element_ptr letter(new Letter<Message>(std::move(sender), std::move(message)));
   caf::actor_cast<caf::abstract_actor*>(to)->enqueue(std::move(letter), worker);
 }
 
-// From an actor, to be run next where it runs.
+// As caf::anon_send.
+template <class To, class Message>
+void Post(const To& to, Message message) {
+  PostAs(nullptr, nullptr, to, std::move(message));
+}
+
+// As an actor's own send.
 template <class Self, class To, class Message>
 void PostFrom(Self* self, const To& to, Message message) {
-  Post(to, std::move(message), self->ctrl(), self->context());
+  PostAs(self->ctrl(), self->context(), to, std::move(message));
 }
 
 }  // namespace lvs::actors

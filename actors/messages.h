@@ -5,20 +5,20 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "lvs/v1/report.pb.h"
 #include "lvs/v1/scenario.pb.h"
-#include "shard/clear_but.h"
 #include "shard/frame.h"
 #include "shard/state_shard.h"
 #include "vaultguard/recovery.h"
 
 namespace lvs::actors {
 
-// Messages never leave the process: a payload travels as a pointer to something that nobody changes any more. Clear
-// empties one for its next use and keeps the memory of its columns (recycled.h).
+// Messages never leave the process: a payload travels as a pointer to something that nobody changes any more. Those
+// that are large name their kColumns, whose memory is used again (recycled.h).
 template <class T>
 using Payload = std::shared_ptr<const T>;
 
@@ -62,7 +62,7 @@ struct ShardTick {
   bool scatter = false;  // the free coordinates of all replicas, for test networks
   std::uint32_t snapshot_dots = 0;
 
-  friend void Clear(ShardTick* tick) { shard::ClearBut(tick, &ShardTick::rows, &ShardTick::contributions); }
+  static constexpr auto kColumns = std::tuple(&ShardTick::rows, &ShardTick::contributions);
 };
 
 struct ShardReport {
@@ -99,7 +99,7 @@ struct Verdict {
   std::vector<Anomaly> anomalies;
   std::vector<std::pair<std::uint32_t, vaultguard::RecoveryAction>> orders;  // shard, action; carried out next cycle
 
-  friend void Clear(Verdict* verdict) { shard::ClearBut(verdict, &Verdict::shards); }
+  static constexpr auto kColumns = std::tuple(&Verdict::shards, &Verdict::anomalies, &Verdict::orders);
 };
 
 struct LinkQuality {
@@ -181,7 +181,7 @@ struct NodeReport {
   std::uint64_t offline = 0;
   std::uint64_t repaired = 0;  // replicas created for shards under r_min
 
-  friend void Clear(NodeReport* report) { shard::ClearBut(report, &NodeReport::links); }
+  static constexpr auto kColumns = std::tuple(&NodeReport::links);
 };
 
 }  // namespace lvs::actors

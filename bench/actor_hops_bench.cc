@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "actors/interfaces.h"
+#include "actors/recycled.h"
 
 namespace lvs::actors {
 namespace {
@@ -40,9 +41,9 @@ caf::behavior Play(caf::stateful_actor<Player>* self, const std::shared_ptr<std:
       [self](const Payload<Wiring>&) { self->state.other = caf::actor_cast<caf::actor>(self->current_sender()); },
       [self, done](const Payload<LinkFlush>& said) {
         if (said->cycle == 0) return (*done)->set_value();
-        LinkFlush next;
-        next.cycle = said->cycle - 1;
-        self->send(self->state.other, Payload<LinkFlush>(std::make_shared<const LinkFlush>(next)));
+        const auto next = Recycled<LinkFlush>();
+        next->cycle = said->cycle - 1;
+        PostFrom(self, self->state.other, Payload<LinkFlush>(next));
       },
   };
 }
@@ -58,9 +59,9 @@ void ActorPingPong(benchmark::State& state) {
   caf::send_as(b, a, Payload<Wiring>(wiring));
   for (auto _ : state) {
     done = std::make_shared<std::promise<void>>();
-    LinkFlush first;
-    first.cycle = kMessages;
-    caf::anon_send(a, Payload<LinkFlush>(std::make_shared<const LinkFlush>(first)));
+    const auto first = Recycled<LinkFlush>();
+    first->cycle = kMessages;
+    Post(a, Payload<LinkFlush>(first));
     done->get_future().wait();
   }
   state.SetItemsProcessed(static_cast<std::int64_t>(kMessages) * state.iterations());
@@ -84,19 +85,22 @@ void ActorRound(benchmark::State& state) {
     shards.push_back((*system).spawn(
         [](caf::event_based_actor* self, const caf::actor& to) -> caf::behavior {
           return {[self, to](const Payload<ShardTick>& tick) {
-            auto report = std::make_shared<ShardReport>();
+            auto report = Recycled<ShardReport>();
             report->cycle = tick->cycle;
-            self->send(to, Payload<ShardReport>(std::move(report)));
+            PostFrom(self, to, Payload<ShardReport>(std::move(report)));
           }};
         },
         monitor));
   }
-  ShardTick tick;
+  std::uint64_t cycle = 0;
   for (auto _ : state) {
     latch = std::make_shared<Latch>(actors);
-    ++tick.cycle;
-    const Payload<ShardTick> payload = std::make_shared<const ShardTick>(tick);
-    for (const caf::actor& shard : shards) caf::anon_send(shard, payload);
+    ++cycle;
+    for (const caf::actor& shard : shards) {
+      const auto tick = Recycled<ShardTick>();
+      tick->cycle = cycle;
+      Post(shard, Payload<ShardTick>(tick));
+    }
     latch->Wait();
   }
   state.SetItemsProcessed(2 * actors * state.iterations());

@@ -38,6 +38,7 @@
 #include "actors/recycled.h"
 #include "actors/server_node.h"
 #include "nlohmann/json.hpp"
+#include "services/heap.h"
 #include "services/transport_layer.h"
 #include "shard/random.h"
 
@@ -321,6 +322,7 @@ int Main(int argc, char** argv) {
   app.add_option("--seconds", options.seconds, "How long to measure (default: 2)")->check(CLI::Range(0.01, 600.0));
   CLI11_PARSE(app, argc, argv);
 
+  services::KeepHeap();  // as `lvs node` does
   void* memory = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) {
     std::cerr << "lvs_link_bench: no memory to share\n";

@@ -1,7 +1,5 @@
 #include "services/transport_layer.h"
 
-#include <malloc.h>
-
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -48,8 +46,6 @@ constexpr double kPingSeconds = 1;
 // Between the end of a stream in words and its end by force, where the peer does not read the words.
 constexpr double kAbortSeconds = 2;
 constexpr std::size_t kMaxDelayed = 65'536;
-// Of free heap that is kept, an arena of glibc: some messages of the largest size.
-constexpr int kHeapTopBytes = 16 << 20;
 
 // 2026-01-01T00:00:00Z, where cycles begin.
 constexpr std::chrono::system_clock::time_point kEpoch{std::chrono::seconds{1'767'225'600}};
@@ -108,9 +104,6 @@ class TransportLayer::Impl final : public v1::Peering::WithRawCallbackMethod_Con
  public:
   explicit Impl(TransportOptions options)
       : options_(std::move(options)), slots_(options_.links), faults_(options_.seed) {
-    // What peers say is read into the heap. Left alone, glibc gives the top of it back to the system after each message
-    // and takes it again, page by page, for the next.
-    mallopt(M_TRIM_THRESHOLD, kHeapTopBytes);
     if (options_.refusals == nullptr) options_.refusals = std::make_shared<ConnectionRefusals>();
     for (std::uint32_t n = 0; n < options_.links; ++n) outlets_.push_back(std::make_shared<Outlet>());
   }
@@ -697,17 +690,17 @@ class TransportLayer::Impl final : public v1::Peering::WithRawCallbackMethod_Con
       }
       delay_s = faults_.delay_s();
     }
-    const auto frame = actors::Recycled<Frame>();
-    if (!shard::FromProto(said, frame.get()).ok()) return Refusal::kWrongDimension;
+    auto frame = actors::Recycled<Frame>();
+    if (const auto why = shard::FromProto(said, frame.get())) return why;
     if (frame->shard >= options_.shards) return Refusal::kUnknownShard;
     const std::uint64_t cycle = cycle_.load(std::memory_order_relaxed);
     if (const auto why = shard::CheckFrame(*frame, options_.shape, frame->shard, options_.halo_rows, cycle)) return why;
     if (delay_s > 0) {
       const std::lock_guard lock(mu_);
-      if (!faults_.Hold(Seconds() + delay_s, {link->stream, frame})) return Refusal::kTooLarge;
+      if (!faults_.Hold(Seconds() + delay_s, {link->stream, std::move(frame)})) return Refusal::kTooLarge;
       return std::nullopt;
     }
-    Hand(link, frame);
+    Hand(link, std::move(frame));
     return std::nullopt;
   }
 

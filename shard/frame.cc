@@ -9,17 +9,30 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "google/protobuf/io/coded_stream.h"
-#include "shard/clear_but.h"
+#include "shard/reuse.h"
 
 namespace lvs::shard {
 
 using vaultguard::Refusal;
 
-absl::Status FromProto(const v1::Frame& proto, Frame* frame) {
+namespace {
+
+bool IsLargerThanAnyFrame(const v1::Frame& proto) {
+  constexpr int kRows = vaultguard::kMaxFrameRows;
+  return proto.entries_size() > static_cast<int>(vaultguard::kMaxFrameEntries) || proto.halo_row_size() > kRows ||
+         proto.published_cycle_size() > kRows || proto.drift_weight().size() > vaultguard::kMaxFrameRows ||
+         proto.entropy_size() > kRows || proto.diff_size() > kRows * vaultguard::kMaxDimensions ||
+         proto.bucket_digest_size() > Ledger::kBuckets;
+}
+
+}  // namespace
+
+std::optional<Refusal> FromProto(const v1::Frame& proto, Frame* frame) {
   constexpr int kSlots = vaultguard::kMaxValueSlots;
+  if (IsLargerThanAnyFrame(proto)) return Refusal::kTooLarge;
   Clear(frame);
   Frame& out = *frame;
-  if (proto.total_uvu_size() > kSlots) return absl::InvalidArgumentError("a frame carries at most 8 value slots");
+  if (proto.total_uvu_size() > kSlots) return Refusal::kWrongDimension;
   out.shard = proto.shard_id();
   out.cycle = proto.cycle_id();
   out.sender = {proto.session_high(), proto.session_low()};
@@ -33,9 +46,7 @@ absl::Status FromProto(const v1::Frame& proto, Frame* frame) {
   out.acknowledged = proto.acknowledged();
   out.acknowledged_of = proto.acknowledged_session_low();
   for (const v1::LedgerEntry& e : proto.entries()) {
-    if (e.amount_uvu_size() != out.value_slots) {
-      return absl::InvalidArgumentError("a ledger entry has other value slots than its frame");
-    }
+    if (e.amount_uvu_size() != out.value_slots) return Refusal::kWrongDimension;
     LedgerEntry entry;
     entry.session = {e.session_high(), e.session_low()};
     entry.opened_cycle = e.opened_cycle();
@@ -59,7 +70,7 @@ absl::Status FromProto(const v1::Frame& proto, Frame* frame) {
   }
   out.correction_buckets = proto.correction().bucket_mask();
   copy(proto.bucket_digest(), &out.bucket_digest);
-  return absl::OkStatus();
+  return std::nullopt;
 }
 
 namespace {
@@ -208,11 +219,6 @@ std::uint8_t* Encode(const Frame& frame, std::uint8_t* to) {
   Writer out{to};
   Put(frame, &out);
   return out.at;
-}
-
-void Clear(Frame* frame) {
-  ClearBut(frame, &Frame::entries, &Frame::halo_row, &Frame::published_cycle, &Frame::drift_weight, &Frame::diff,
-           &Frame::entropy, &Frame::bucket_digest);
 }
 
 void ClearRows(Frame* frame) {

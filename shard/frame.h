@@ -2,11 +2,15 @@
 // lvs.v1.Frame; within a process it travels as it is. EncodedSize is the wire size, so that bandwidth is counted alike.
 #pragma once
 
+#include <cassert>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <tuple>
 #include <vector>
 
-#include "absl/status/status.h"
 #include "lvs/v1/messages.pb.h"
+#include "shard/columns.h"
 #include "shard/drift_core.h"
 #include "shard/ledger.h"
 
@@ -45,23 +49,27 @@ struct Frame {
   std::vector<std::uint64_t> bucket_digest;  // empty, or Ledger::kBuckets of them
   // Plain rule only: contributions of this cycle, said once. Never on the wire.
   SlotAmounts plain_increment_uvu{};
+
+  static constexpr auto kColumns =
+      std::tuple(&Frame::entries, &Frame::halo_row, &Frame::published_cycle, &Frame::drift_weight, &Frame::diff,
+                 &Frame::entropy, &Frame::bucket_digest);  // reuse.h
 };
 
 // The wire form, a serialised lvs.v1.Frame: its size without making it, and the bytes, of which the end is returned.
 std::size_t EncodedSize(const Frame& frame);
 std::uint8_t* Encode(const Frame& frame, std::uint8_t* to);
 
-// And back, over whatever the frame says. Checks only what a type cannot hold (INVALID_ARGUMENT); CheckFrame checks the
-// rest.
-absl::Status FromProto(const v1::Frame& proto, Frame* frame);
+// And back, over whatever the frame says. Refuses what is larger than any frame, before it is copied, and what a type
+// cannot hold; CheckFrame checks the rest. What is left of a refused one is of no use.
+std::optional<vaultguard::Refusal> FromProto(const v1::Frame& proto, Frame* frame);
 
-// Leaves nothing in a frame, or no rows, in memory that it keeps; appends row `n` of one frame to another of the same
+// Leaves a frame without rows, in memory that it keeps; appends row `n` of one frame to another of the same
 // shape.
-void Clear(Frame* frame);
 void ClearRows(Frame* frame);
 void AppendRow(const Frame& from, std::size_t n, Frame* to);
 
-// Writes a frame's rows one after the other, into columns that are long enough for all of them from the start.
+// Writes a frame's rows one after the other, rows_max at most, into columns that are long enough for all of them from
+// the start. The frame is whole when its writer ends.
 class RowWriter {
  public:
   RowWriter(Frame* frame, std::size_t rows_max, int dimensions)
@@ -74,6 +82,7 @@ class RowWriter {
 
   void Add(std::uint32_t halo_row, std::uint32_t published_cycle, std::uint8_t drift_weight, std::uint32_t entropy,
            const float* diff) {
+    assert(rows_ < frame_->halo_row.size());
     frame_->halo_row[rows_] = halo_row;
     frame_->published_cycle[rows_] = published_cycle;
     frame_->drift_weight[rows_] = drift_weight;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "vaultguard/limits.h"
+
 namespace lvs::shard {
 
 using vaultguard::Refusal;

@@ -20,8 +20,8 @@ class HaloLink {
     std::uint64_t drains = 0;
     std::uint64_t entropy = 0;
   };
-  // Takes the rows of a frame that passed CheckFrame into the halo from `first_row` on. `bound_vu`: how far from the
-  // ledger an honest row's value may lie.
+  // Takes the rows of a frame that passed CheckFrame, of one value slot or more, into the halo from `first_row` on.
+  // `bound_vu`: how far from the ledger an honest row's value may lie.
   Raised Hear(const Frame& frame, std::uint32_t first_row, std::uint64_t cycle, float bound_vu, StateShard* shard,
               vaultguard::RefusalCounts* refused);
 

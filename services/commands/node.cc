@@ -12,6 +12,7 @@
 #include "services/cli.h"
 #include "services/commands/commands.h"
 #include "services/commands/output.h"
+#include "services/heap.h"
 #include "services/log.h"
 #include "services/node_config.h"
 #include "services/yaml_proto.h"
@@ -44,6 +45,7 @@ int Serve(Node* node, const sigset_t& signals) {
 }
 
 int RunNode(const NodeCommand& command, std::ostream& out, std::ostream& err) {
+  KeepHeap();
   const absl::StatusOr<LoadedNodeConfig> loaded = LoadNodeConfig(command.config, command.overrides);
   if (!loaded.ok()) {
     err << "lvs: " << loaded.status().message() << "\n";

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "shard/reuse.h"
 #include "tests/shard/generator.h"
 
 namespace lvs::shard {
@@ -108,7 +109,7 @@ TEST(Frame, Spec6_2WireFormRoundTripsAndItsSizeIsKnown) {
     ASSERT_TRUE(parsed.ParseFromString(bytes));
     EXPECT_EQ(parsed.SerializeAsString(), bytes) << "not as protobuf writes it";
     // Over the one before, of which nothing stays.
-    ASSERT_TRUE(FromProto(parsed, &back).ok());
+    ASSERT_EQ(FromProto(parsed, &back), std::nullopt);
     ExpectEqual(back, frame);
     ASSERT_FALSE(HasFailure());
   }
@@ -120,7 +121,7 @@ TEST(Frame, EmptyFrameRoundTrips) {
   proto.mutable_beacon();
   EXPECT_EQ(Encoded(frame), proto.SerializeAsString());
   Frame back;
-  ASSERT_TRUE(FromProto(v1::Frame(), &back).ok());
+  ASSERT_EQ(FromProto(v1::Frame(), &back), std::nullopt);
   ExpectEqual(back, frame);
 }
 
@@ -128,23 +129,48 @@ TEST(Frame, WhatATypeCannotHoldIsRefused) {
   v1::Frame proto;
   Frame frame;
   for (int s = 0; s < 9; ++s) proto.add_total_uvu(1);
-  EXPECT_EQ(FromProto(proto, &frame).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(FromProto(proto, &frame), Refusal::kWrongDimension);
   proto.mutable_total_uvu()->Truncate(2);
-  EXPECT_TRUE(FromProto(proto, &frame).ok());
+  EXPECT_EQ(FromProto(proto, &frame), std::nullopt);
   for (const int amounts : {0, 1, 3, 100}) {
     proto.clear_entries();
     v1::LedgerEntry* entry = proto.add_entries();
     for (int s = 0; s < amounts; ++s) entry->add_amount_uvu(1);
-    EXPECT_EQ(FromProto(proto, &frame).code(), absl::StatusCode::kInvalidArgument) << amounts;
+    EXPECT_EQ(FromProto(proto, &frame), Refusal::kWrongDimension) << amounts;
   }
   // An amount beyond 63 bits is negative here, and the ledger refuses it.
   proto.clear_entries();
   v1::LedgerEntry* entry = proto.add_entries();
   entry->add_amount_uvu(~std::uint64_t{0});
   entry->add_amount_uvu(0);
-  ASSERT_TRUE(FromProto(proto, &frame).ok());
+  ASSERT_EQ(FromProto(proto, &frame), std::nullopt);
   Ledger ledger(2, {});
   EXPECT_EQ(ledger.Merge(frame.entries[0], 0).refused, Refusal::kBadEntry);
+}
+
+// A frame's memory is used again: what is larger than any frame may be must not enlarge it for good.
+TEST(Frame, Spec6_2WhatIsLargerThanAnyFrameIsRefusedBeforeItIsCopied) {
+  constexpr int kRows = vaultguard::kMaxFrameRows;
+  Frame frame;
+  const auto refused = [&frame](const auto& inflate) {
+    v1::Frame proto;
+    inflate(&proto);
+    EXPECT_EQ(FromProto(proto, &frame), Refusal::kTooLarge);
+    EXPECT_LT(HeldBytes(frame), 1000u);
+  };
+  refused([](v1::Frame* f) {
+    for (std::size_t n = 0; n <= vaultguard::kMaxFrameEntries; ++n) f->add_entries();
+  });
+  refused([](v1::Frame* f) { f->mutable_halo_row()->Resize(kRows + 1, 0); });
+  refused([](v1::Frame* f) { f->mutable_published_cycle()->Resize(kRows + 1, 0); });
+  refused([](v1::Frame* f) { f->set_drift_weight(std::string(kRows + 1, ' ')); });
+  refused([](v1::Frame* f) { f->mutable_entropy()->Resize(kRows + 1, 0); });
+  refused([](v1::Frame* f) { f->mutable_diff()->Resize(kRows * vaultguard::kMaxDimensions + 1, 0); });
+  refused([](v1::Frame* f) { f->mutable_bucket_digest()->Resize(Ledger::kBuckets + 1, 0); });
+  v1::Frame largest;
+  largest.mutable_halo_row()->Resize(kRows, 0);
+  EXPECT_EQ(FromProto(largest, &frame), std::nullopt);
+  EXPECT_EQ(frame.halo_row.size(), vaultguard::kMaxFrameRows);
 }
 
 // Anything may arrive: bytes at random never do harm.
@@ -158,7 +184,7 @@ TEST(Frame, Spec10RandomBytesAreParsedOrRefused) {
     v1::Frame proto;
     if (!proto.ParseFromString(bytes)) continue;
     Frame frame;
-    if (FromProto(proto, &frame).ok()) (void)CheckFrame(frame, Shape{}, 1, 10, 100);
+    if (!FromProto(proto, &frame)) (void)CheckFrame(frame, Shape{}, 1, 10, 100);
   }
 }
 

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "shard/random.h"
+
 namespace lvs::shard {
 namespace {
 
@@ -66,12 +68,16 @@ TEST_P(ALink, Spec6_2SaysItsRowsIntoItsPartOfTheHalo) {
   }
   for (std::uint32_t row = 0; row < kFirstRow; ++row) EXPECT_EQ(shard_.said_meta(row), 0u) << "another link's";
   EXPECT_EQ(refused_.Total(), 0u);
-  // The same once more, and an empty one, are no news.
-  Hear(frame);
+  // Older words of the same rows, and no words, are no news.
+  cycle_ = 1001;
+  Hear(Say(0.75f, 999));
   Frame empty = frame;
   ClearRows(&empty);
   Hear(empty);
-  EXPECT_EQ(shard_.said_meta(kFirstRow), Meta(1000, 200) | kMetaPacket);
+  for (std::uint32_t n = 0; n < kRows; ++n) {
+    EXPECT_EQ(shard_.said_meta(kFirstRow + n), Meta(1000, 200) | kMetaPacket) << n;
+    EXPECT_EQ(shard_.said_entropy(kFirstRow + n), frame.entropy[n]) << n;
+  }
 }
 
 TEST_P(ALink, Spec8_3WhatIsTooOldIsRefused) {
