@@ -25,41 +25,52 @@ inline constexpr std::size_t kKept = 4096;
 #endif
 inline constexpr std::size_t kKeptBytes = std::size_t{32} << 20;
 
-// Free blocks of one size.
-template <std::size_t kBytes>
-class Blocks {
+// What nobody uses now, newest first: one shelf for each kind.
+template <class Item, class Kind>
+class Shelf {
  public:
-  static void* Take() {
-    Blocks& all = All();
-    {
-      const std::lock_guard lock(all.mu_);
-      if (!all.free_.empty()) {
-        void* const block = all.free_.back();
-        all.free_.pop_back();
-        return block;
-      }
-    }
-    return ::operator new(kBytes);
+  // Never destroyed: actors may end after main.
+  static Shelf& All() {
+    static auto* const shelf = new Shelf;
+    return *shelf;
   }
-  static void Give(void* block) {
-    Blocks& all = All();
-    {
-      const std::lock_guard lock(all.mu_);
-      if (all.free_.size() < kKept) return all.free_.push_back(block);
-    }
-    ::operator delete(block);
+
+  // Null where there is none.
+  Item* Take() {
+    const std::lock_guard lock(mu_);
+    if (kept_.empty()) return nullptr;
+    const auto [item, bytes] = kept_.back();
+    kept_.pop_back();
+    bytes_ -= bytes;
+    return item;
+  }
+  // False where there is no room.
+  bool Keep(Item* item, std::size_t bytes) {
+    const std::lock_guard lock(mu_);
+    if (kept_.size() >= kKept || bytes_ + bytes > kKeptBytes) return false;
+    kept_.emplace_back(item, bytes);
+    bytes_ += bytes;
+    return true;
   }
 
  private:
-  Blocks() { free_.reserve(kKept); }  // to give back must not fail
-  // Never destroyed: actors may end after main.
-  static Blocks& All() {
-    static auto* const all = new Blocks;
-    return *all;
-  }
+  Shelf() { kept_.reserve(kKept); }  // to give back must not fail
 
   std::mutex mu_;
-  std::vector<void*> free_;
+  std::vector<std::pair<Item*, std::size_t>> kept_;  // and the bytes that it holds
+  std::size_t bytes_ = 0;
+};
+
+// Blocks of one size.
+template <std::size_t kBytes>
+struct Blocks {
+  static void* Take() {
+    void* const block = Shelf<void, Blocks>::All().Take();
+    return block != nullptr ? block : ::operator new(kBytes);
+  }
+  static void Give(void* block) {
+    if (!Shelf<void, Blocks>::All().Keep(block, kBytes)) ::operator delete(block);
+  }
 };
 
 // For what the standard library allocates one by one: the counts of shared pointers.
@@ -80,42 +91,15 @@ struct BlockAllocator {
 
 // Payloads of one kind that nobody reads.
 template <class T>
-class Spares {
- public:
+struct Spares {
   static T* Take() {
-    Spares& all = All();
-    {
-      const std::lock_guard lock(all.mu_);
-      if (!all.free_.empty()) {
-        T* const payload = all.free_.back().release();
-        all.free_.pop_back();
-        all.bytes_ -= shard::HeldBytes(*payload);
-        return payload;
-      }
-    }
-    return new T;
+    T* const payload = Shelf<T, Spares>::All().Take();
+    return payload != nullptr ? payload : new T;
   }
   static void Give(T* payload) {
-    std::unique_ptr<T> own(payload);
     shard::Clear(payload);
-    const std::size_t bytes = shard::HeldBytes(*payload);
-    Spares& all = All();
-    const std::lock_guard lock(all.mu_);
-    if (all.free_.size() >= kKept || all.bytes_ + bytes > kKeptBytes) return;
-    all.bytes_ += bytes;
-    all.free_.push_back(std::move(own));
+    if (!Shelf<T, Spares>::All().Keep(payload, shard::HeldBytes(*payload))) delete payload;
   }
-
- private:
-  Spares() { free_.reserve(kKept); }
-  static Spares& All() {
-    static auto* const all = new Spares;
-    return *all;
-  }
-
-  std::mutex mu_;
-  std::vector<std::unique_ptr<T>> free_;
-  std::size_t bytes_ = 0;  // that they hold
 };
 
 // An empty payload.

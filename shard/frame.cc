@@ -221,13 +221,15 @@ std::uint8_t* Encode(const Frame& frame, std::uint8_t* to) {
   return out.at;
 }
 
-void ClearRows(Frame* frame) {
-  frame->halo_row.clear();
-  frame->published_cycle.clear();
-  frame->drift_weight.clear();
-  frame->diff.clear();
-  frame->entropy.clear();
+void ResizeRows(Frame* frame, std::size_t rows, std::size_t dimensions) {
+  frame->halo_row.resize(rows);
+  frame->published_cycle.resize(rows);
+  frame->drift_weight.resize(rows);
+  frame->diff.resize(rows * dimensions);
+  frame->entropy.resize(rows);
 }
+
+void ClearRows(Frame* frame) { ResizeRows(frame, 0, 0); }
 
 void AppendRow(const Frame& from, std::size_t n, Frame* to) {
   const std::size_t dims = from.diff.size() / from.halo_row.size();

@@ -63,8 +63,9 @@ std::uint8_t* Encode(const Frame& frame, std::uint8_t* to);
 // cannot hold; CheckFrame checks the rest. What is left of a refused one is of no use.
 std::optional<vaultguard::Refusal> FromProto(const v1::Frame& proto, Frame* frame);
 
-// Leaves a frame without rows, in memory that it keeps; appends row `n` of one frame to another of the same
-// shape.
+// Leaves a frame with so many rows, or none, in memory that it keeps; appends row `n` of one frame to another of the
+// same shape.
+void ResizeRows(Frame* frame, std::size_t rows, std::size_t dimensions);
 void ClearRows(Frame* frame);
 void AppendRow(const Frame& from, std::size_t n, Frame* to);
 
@@ -74,9 +75,9 @@ class RowWriter {
  public:
   RowWriter(Frame* frame, std::size_t rows_max, int dimensions)
       : frame_(frame), dimensions_(static_cast<std::size_t>(dimensions)) {
-    Resize(rows_max);
+    ResizeRows(frame_, rows_max, dimensions_);
   }
-  ~RowWriter() { Resize(rows_); }
+  ~RowWriter() { ResizeRows(frame_, rows_, dimensions_); }
   RowWriter(const RowWriter&) = delete;
   RowWriter& operator=(const RowWriter&) = delete;
 
@@ -92,14 +93,6 @@ class RowWriter {
   }
 
  private:
-  void Resize(std::size_t rows) {
-    frame_->halo_row.resize(rows);
-    frame_->published_cycle.resize(rows);
-    frame_->drift_weight.resize(rows);
-    frame_->entropy.resize(rows);
-    frame_->diff.resize(rows * dimensions_);
-  }
-
   Frame* const frame_;
   const std::size_t dimensions_;
   std::size_t rows_ = 0;
