@@ -12,21 +12,33 @@
 #pragma once
 
 #include "actors/caf.h"
-#include "actors/messages.h"
+#include "shard/hosting/messages.h"
 
 // CAF asks for this permission by type, at global scope.
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lvs::actors::Payload<lvs::actors::ShardTick>)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lvs::actors::Payload<lvs::actors::ShardReport>)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lvs::actors::Payload<lvs::actors::Verdict>)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lvs::actors::Payload<lvs::actors::LinkFlush>)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lvs::actors::Payload<lvs::actors::NodeTick>)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lvs::actors::Payload<lvs::actors::NodeReport>)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lvs::actors::LinkReport)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lvs::actors::OutgoingFrame)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lvs::actors::IncomingFrame)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lvs::actors::LinkChange)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lvs::hosting::Payload<lvs::hosting::ShardTick>)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lvs::hosting::Payload<lvs::hosting::ShardReport>)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lvs::hosting::Payload<lvs::hosting::Verdict>)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lvs::hosting::Payload<lvs::hosting::LinkFlush>)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lvs::hosting::Payload<lvs::hosting::NodeTick>)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lvs::hosting::Payload<lvs::hosting::NodeReport>)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lvs::hosting::LinkReport)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lvs::hosting::OutgoingFrame)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lvs::hosting::IncomingFrame)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lvs::hosting::LinkChange)
 
 namespace lvs::actors {
+
+using hosting::IncomingFrame;
+using hosting::LinkChange;
+using hosting::LinkFlush;
+using hosting::LinkReport;
+using hosting::NodeReport;
+using hosting::NodeTick;
+using hosting::OutgoingFrame;
+using hosting::Payload;
+using hosting::ShardReport;
+using hosting::ShardTick;
+using hosting::Verdict;
 
 // Carries frames to one remote server node. Takes frames as they come; decides their fate at the flush.
 using PeerLinkActor = TypedActor<Reacts<OutgoingFrame>, Reacts<Payload<LinkFlush>>>;
@@ -37,8 +49,8 @@ struct NodeParts;
 
 }  // namespace lvs::actors
 
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lvs::actors::Payload<lvs::actors::Wiring>)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lvs::actors::Payload<lvs::actors::NodeParts>)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lvs::hosting::Payload<lvs::actors::Wiring>)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lvs::hosting::Payload<lvs::actors::NodeParts>)
 
 namespace lvs::actors {
 

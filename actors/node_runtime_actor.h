@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "actors/interfaces.h"
-#include "actors/swarm.h"
+#include "shard/hosting/swarm.h"
 
 namespace lvs::actors {
 

@@ -7,8 +7,8 @@
 #include "actors/peer_link_actor.h"
 #include "actors/recycled.h"
 #include "actors/shard_actor.h"
-#include "actors/swarm.h"
 #include "actors/vaultguard_monitor_actor.h"
+#include "shard/hosting/swarm.h"
 #include "shard/random.h"
 
 namespace lvs::actors {

@@ -1,5 +1,5 @@
 // One server node of a cluster: the same actors as in the emulator, driven by a clock of the caller's and wired to
-// links that the caller carries (services/transport_layer.h). CAF stays behind this header.
+// links that the caller carries (services/net/transport_layer.h). CAF stays behind this header.
 //
 //   ServerNode node(config, sinks, [](const Payload<NodeReport>& report) { ... });   // on an actor's thread
 //   node.SetLink(3, true);                    // somebody is at the far end of link 3
@@ -16,7 +16,7 @@
 #include <memory>
 #include <vector>
 
-#include "actors/messages.h"
+#include "shard/hosting/messages.h"
 
 namespace lvs::actors {
 

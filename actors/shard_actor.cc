@@ -9,10 +9,10 @@
 #include <unordered_map>
 #include <utility>
 
-#include "actors/adversary.h"
 #include "actors/recycled.h"
 #include "shard/entropy_engine.h"
 #include "shard/halo_link.h"
+#include "shard/hosting/adversary.h"
 #include "shard/ledger_sync.h"
 #include "shard/random.h"
 #include "shard/stages.h"

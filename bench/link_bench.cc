@@ -38,14 +38,14 @@
 #include "actors/recycled.h"
 #include "actors/server_node.h"
 #include "nlohmann/json.hpp"
-#include "services/heap.h"
-#include "services/transport_layer.h"
+#include "services/base/heap.h"
+#include "services/net/transport_layer.h"
 #include "shard/random.h"
 
 namespace lvs {
 namespace {
 
-using actors::Payload;
+using hosting::Payload;
 using services::TransportLayer;
 using shard::Frame;
 
@@ -139,7 +139,7 @@ int Receive(const Options& options, Shared* shared) {
   node_config.halo_rows = kHaloRows;
   node_config.alone_cycles = 2;
   const std::vector<std::shared_ptr<actors::FrameSink>> silence(transport_options.links, std::make_shared<Silent>());
-  actors::ServerNode node(node_config, silence, [&](const Payload<actors::NodeReport>& report) {
+  actors::ServerNode node(node_config, silence, [&](const Payload<hosting::NodeReport>& report) {
     const std::lock_guard lock(mu);
     ++reports;
     if (report->verdict != nullptr && !shared->end) {
@@ -165,7 +165,7 @@ int Receive(const Options& options, Shared* shared) {
   std::uint64_t round = 0;
   const auto cycle = [&] {
     ++round;
-    actors::NodeTick tick;
+    hosting::NodeTick tick;
     tick.cycle = kFirstCycle + round;
     node.Tick(std::move(tick));
     transport.Tick(kFirstCycle + round);
@@ -281,11 +281,11 @@ nlohmann::ordered_json Send(const Options& options, Shared* shared) {
         const std::uint64_t cycle = kFirstCycle + round;
         transport.Tick(cycle);
         for (std::uint32_t s = 0; s < options.shards; ++s) {
-          actors::Post(link, actors::OutgoingFrame{FrameOf(options, s, cycle, said[s], dimensions)});
+          actors::Post(link, hosting::OutgoingFrame{FrameOf(options, s, cycle, said[s], dimensions)});
         }
-        const auto flush = actors::Recycled<actors::LinkFlush>();
+        const auto flush = actors::Recycled<hosting::LinkFlush>();
         flush->cycle = cycle;
-        actors::Post(link, Payload<actors::LinkFlush>(flush));
+        actors::Post(link, Payload<hosting::LinkFlush>(flush));
       } while (Clock::now() < end);
     };
     speak_for(options.seconds / 4);  // warm

@@ -385,23 +385,23 @@ def process_cpu_s(pid):
 
 # Name on the page: file, and what stands before the number.
 CONSTANTS = {
-    "period_us": ("services/node_config.h", r"period_us = ([\d']+);"),
-    "shards": ("services/node_config.h", r"shards = ([\d']+);"),
-    "halo_rows": ("services/transport_layer.h", r"halo_rows = ([\d']+);"),
-    "links_max": ("services/membership.h", r"links_max = ([\d']+);"),
-    "active_target": ("services/membership.h", r"active_target = ([\d']+);"),
-    "passive_max": ("services/membership.h", r"passive_max = ([\d']+);"),
-    "sample_max": ("services/membership.h", r"sample_max = ([\d']+);"),
-    "dials_max": ("services/membership.h", r"dials_max = ([\d']+);"),
-    "shuffle_s": ("services/membership.h", r"shuffle_s = ([\d.]+);"),
-    "guest_s": ("services/membership.h", r"guest_s = ([\d.]+);"),
+    "period_us": ("services/node/node_config.h", r"period_us = ([\d']+);"),
+    "shards": ("services/node/node_config.h", r"shards = ([\d']+);"),
+    "halo_rows": ("services/net/transport_layer.h", r"halo_rows = ([\d']+);"),
+    "links_max": ("services/peering/membership.h", r"links_max = ([\d']+);"),
+    "active_target": ("services/peering/membership.h", r"active_target = ([\d']+);"),
+    "passive_max": ("services/peering/membership.h", r"passive_max = ([\d']+);"),
+    "sample_max": ("services/peering/membership.h", r"sample_max = ([\d']+);"),
+    "dials_max": ("services/peering/membership.h", r"dials_max = ([\d']+);"),
+    "shuffle_s": ("services/peering/membership.h", r"shuffle_s = ([\d.]+);"),
+    "guest_s": ("services/peering/membership.h", r"guest_s = ([\d.]+);"),
     "heartbeat_cycles": ("vaultguard/limits.h", r"kHeartbeatCycles = ([\d']+);"),
     "new_sessions_per_cycle": ("vaultguard/limits.h", r"kNewSessionsPerCycle = ([\d']+);"),
     "new_sessions_at_once": ("vaultguard/limits.h", r"kNewSessionsAtOnce = 1u << (\d+);"),
     "frame_entries_max": ("vaultguard/limits.h", r"kMaxFrameEntries = ([\d']+);"),
     "sign_of_life_cycles": ("shard/ledger_sync.cc", r"kSignOfLifeCycles = ([\d']+);"),
     "halo_refresh_cycles": ("actors/shard_actor.cc", r"kHaloRefreshCycles = ([\d']+);"),
-    "strangers_max": ("services/transport_layer.cc", r"kMaxStrangers = ([\d']+);"),
+    "strangers_max": ("services/net/transport_layer.cc", r"kMaxStrangers = ([\d']+);"),
 }
 
 

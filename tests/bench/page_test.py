@@ -120,7 +120,7 @@ class PageTest(unittest.TestCase):
         self.suites["paper"]["constants"]["active_target"]["value"] = 8
         text, _ = page_of(self.results)
         self.assertIn("a node with 8 links", text)
-        self.assertIn("`active_target` | 8 | `services/membership.h`", text)
+        self.assertIn("`active_target` | 8 | `services/peering/membership.h`", text)
 
     def test_suites_may_be_absent(self):
         for suite in ("micro", "growth", "acks", "idle"):

@@ -19,9 +19,9 @@
 #include <thread>
 #include <vector>
 
-#include "services/control_client.h"
-#include "services/load.h"
-#include "services/testnet.h"
+#include "services/client/control_client.h"
+#include "services/client/load.h"
+#include "services/cluster/testnet.h"
 
 namespace lvs::services {
 

@@ -16,8 +16,8 @@
 #include <thread>
 #include <vector>
 
-#include "actors/emulator.h"
-#include "services/cli.h"
+#include "services/cli/cli.h"
+#include "services/emulator/emulator.h"
 #include "tests/end_to_end/runs.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -302,7 +302,7 @@ TEST_F(Binary, Spec3_1_TheBudgetIsNearWhatTheProcessTakes) {
             "workload: {contributions_per_second: 20, amount: {min: 1VU, max: 2VU}}\n");
   const Ended run = Lvs({"run", file, "--out", Path("run")});
   ASSERT_EQ(run.exit_code, 0) << run.err;
-  const auto estimate = static_cast<double>(actors::EstimateBudget(Parse(ReadFile(file))).resident_bytes);
+  const auto estimate = static_cast<double>(services::EstimateBudget(Parse(ReadFile(file))).resident_bytes);
   EXPECT_LT(estimate, 3 * static_cast<double>(run.peak_bytes));
   EXPECT_GT(estimate, static_cast<double>(run.peak_bytes) / 3);
   // And a micro-node of twenty thousand lives in a small part of the ten megabytes that it may take.

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "services/report.h"
+#include "services/report/report.h"
 #include "shard/drift_core.h"
 #include "tests/end_to_end/runs.h"
 
@@ -12,7 +12,7 @@ namespace lvs {
 namespace {
 
 std::string Hash(const v1::Scenario& scenario, unsigned threads = 0) {
-  actors::EmulationOptions options;
+  services::EmulationOptions options;
   options.threads = threads;
   const std::string hash = Emulated(scenario, options).summary().state_hash();
   EXPECT_EQ(hash.size(), 16u);

@@ -1,5 +1,5 @@
 // What a caller of Emulate sees: progress, stopping, real time, the budget.
-#include "actors/emulator.h"
+#include "services/emulator/emulator.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -15,14 +15,14 @@ namespace {
 
 TEST(Emulator, TellsItsProgress) {
   const v1::Scenario scenario = Network({"{at: 0s, for: 20s, churn: {rate: 2%/s}}"});
-  std::vector<actors::Progress> told;
-  actors::EmulationOptions options;
+  std::vector<services::Progress> told;
+  services::EmulationOptions options;
   options.progress_interval_s = 0.005;
-  options.on_progress = [&](const actors::Progress& progress) { told.push_back(progress); };
+  options.on_progress = [&](const services::Progress& progress) { told.push_back(progress); };
   const v1::RunReport report = Emulated(scenario, options);
   ASSERT_GE(told.size(), 2u);
   for (std::size_t n = 0; n < told.size(); ++n) {
-    const actors::Progress& p = told[n];
+    const services::Progress& p = told[n];
     EXPECT_EQ(p.cycles, 300u);
     EXPECT_NEAR(p.virtual_s, static_cast<double>(p.cycle) * 0.1, 1e-9);
     EXPECT_EQ(p.alive, 100u);
@@ -41,16 +41,16 @@ TEST(Emulator, TellsItsProgress) {
 }
 
 TEST(Emulator, ProgressDoesNotChangeTheRun) {
-  actors::EmulationOptions options;
+  services::EmulationOptions options;
   options.progress_interval_s = 0;
   int calls = 0;
-  options.on_progress = [&](const actors::Progress&) { ++calls; };
+  options.on_progress = [&](const services::Progress&) { ++calls; };
   EXPECT_EQ(Emulated(Network(), options).summary().state_hash(), Emulated(Network()).summary().state_hash());
   EXPECT_EQ(calls, 300);
 }
 
 TEST(Emulator, Arch7_AProfileSaysWhereTheTimeWentAndChangesNothing) {
-  actors::EmulationOptions options;
+  services::EmulationOptions options;
   options.profile = true;
   options.threads = 2;
   const v1::Summary profiled = Emulated(Network(), options).summary();
@@ -77,10 +77,10 @@ TEST(Emulator, Arch7_AProfileSaysWhereTheTimeWentAndChangesNothing) {
 TEST(Emulator, StopsAfterTheCurrentCycle) {
   v1::Scenario scenario = Network();
   std::atomic<bool> stop = false;
-  actors::EmulationOptions options;
+  services::EmulationOptions options;
   options.stop = &stop;
   options.progress_interval_s = 0;
-  options.on_progress = [&](const actors::Progress& progress) { stop = progress.cycle == 100; };
+  options.on_progress = [&](const services::Progress& progress) { stop = progress.cycle == 100; };
   v1::Threshold* threshold = scenario.add_thresholds();
   threshold->set_metric("micro_nodes_alive");
   threshold->set_at("end");
@@ -97,7 +97,7 @@ TEST(Emulator, StopsAfterTheCurrentCycle) {
 
 TEST(Emulator, StoppedBeforeItBeginsItStillReports) {
   std::atomic<bool> stop = true;
-  actors::EmulationOptions options;
+  services::EmulationOptions options;
   options.stop = &stop;
   const v1::RunReport report = Emulated(Network(), options);
   EXPECT_FALSE(report.summary().complete());
@@ -109,11 +109,11 @@ TEST(Test4_3, RealtimeNeverRunsAhead) {
   v1::Scenario scenario = Network();
   scenario.mutable_cycle()->set_count(15);
   scenario.clear_thresholds();
-  actors::EmulationOptions options;
+  services::EmulationOptions options;
   options.realtime = true;
   options.progress_interval_s = 0;
   int calls = 0;
-  options.on_progress = [&](const actors::Progress& progress) {
+  options.on_progress = [&](const services::Progress& progress) {
     ++calls;
     // A cycle is run at the beginning of its period.
     EXPECT_GE(progress.wall_s, progress.virtual_s - 0.1 - 1e-3) << progress.cycle;
@@ -126,7 +126,7 @@ TEST(Test4_3, RealtimeNeverRunsAhead) {
 
 TEST(Emulator, TheBudgetCountsWhatWillRun) {
   const v1::Scenario scenario = Network();
-  const actors::ResourceBudget budget = actors::EstimateBudget(scenario);
+  const services::ResourceBudget budget = services::EstimateBudget(scenario);
   EXPECT_EQ(budget.replicas, 400u);
   EXPECT_EQ(budget.shard_actors, 12u);
   EXPECT_EQ(budget.link_actors, 6u);
@@ -139,7 +139,7 @@ TEST(Emulator, TheBudgetCountsWhatWillRun) {
 TEST(Emulator, RefusesWhatTheMachineCannotHold) {
   v1::Scenario scenario = Network();
   scenario.mutable_population()->set_micro_nodes(4'000'000'000u);
-  const auto report = actors::Emulate(scenario, {});
+  const auto report = services::Emulate(scenario, {});
   ASSERT_FALSE(report.ok());
   EXPECT_EQ(report.status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_NE(report.status().message().find("micro_nodes"), std::string::npos) << report.status().message();

@@ -6,8 +6,8 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "services/metrics.h"
-#include "services/scenario.h"
+#include "services/scenario/metrics.h"
+#include "services/scenario/scenario.h"
 
 namespace lvs {
 
@@ -61,8 +61,8 @@ workload: {contributions_per_second: 20, amount: {min: 0.1VU, max: 10VU}}
   return Parse(text);
 }
 
-v1::RunReport Emulated(const v1::Scenario& scenario, const actors::EmulationOptions& options) {
-  auto report = actors::Emulate(scenario, options);
+v1::RunReport Emulated(const v1::Scenario& scenario, const services::EmulationOptions& options) {
+  auto report = services::Emulate(scenario, options);
   if (!report.ok()) throw std::runtime_error(std::string(report.status().message()));
   services::JudgeThresholds(scenario, &*report);
   return *std::move(report);

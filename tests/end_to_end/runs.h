@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
-#include "actors/emulator.h"
 #include "lvs/v1/report.pb.h"
 #include "lvs/v1/scenario.pb.h"
+#include "services/emulator/emulator.h"
 
 namespace lvs {
 
@@ -34,7 +34,7 @@ v1::Scenario Parse(const std::string& text);
 v1::Scenario Network(const std::vector<std::string>& events = {}, std::uint64_t seed = 3);
 
 // Runs and judges; throws where it cannot be run, and so do those above where a file is not sound.
-v1::RunReport Emulated(const v1::Scenario& scenario, const actors::EmulationOptions& options = {});
+v1::RunReport Emulated(const v1::Scenario& scenario, const services::EmulationOptions& options = {});
 
 // Every threshold held; else which did not.
 ::testing::AssertionResult Passed(const v1::RunReport& report);

@@ -2,7 +2,7 @@
 //
 // To look at the pages: LVS_REPORT_SAMPLES=/tmp/pages lvs_report_test --gtest_filter='*Samples*' writes one run
 // directory a variant there (healthy, failed, partial, minimal, hostile).
-#include "services/report.h"
+#include "services/report/report.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>

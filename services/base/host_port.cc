@@ -1,0 +1,141 @@
+#include "services/base/host_port.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <charconv>
+#include <cstring>
+#include <optional>
+
+#include "absl/status/status.h"
+
+namespace lvs::services {
+namespace {
+
+constexpr std::size_t kNameBytesMax = 253;
+constexpr std::size_t kLabelBytesMax = 63;
+
+absl::Status Bad(std::string_view text, std::string_view why) {
+  return absl::InvalidArgumentError("\"" + std::string(text) + "\" " + std::string(why));
+}
+
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+
+std::optional<std::array<unsigned char, 4>> Ipv4(std::string_view host) {
+  std::array<unsigned char, 4> bytes{};
+  if (inet_pton(AF_INET, std::string(host).c_str(), bytes.data()) != 1) return std::nullopt;
+  return bytes;
+}
+
+std::optional<std::array<unsigned char, 16>> Ipv6(std::string_view host) {
+  std::array<unsigned char, 16> bytes{};
+  if (inet_pton(AF_INET6, std::string(host).c_str(), bytes.data()) != 1) return std::nullopt;
+  return bytes;
+}
+
+// The IPv4 address that the host is, be it written as ::ffff:127.0.0.1.
+std::optional<std::array<unsigned char, 4>> Ipv4OrMapped(std::string_view host) {
+  if (const auto v4 = Ipv4(host)) return v4;
+  const auto v6 = Ipv6(host);
+  if (!v6 || !std::all_of(v6->begin(), v6->begin() + 10, [](unsigned char b) { return b == 0; })) return std::nullopt;
+  if ((*v6)[10] != 0xff || (*v6)[11] != 0xff) return std::nullopt;
+  return std::array<unsigned char, 4>{(*v6)[12], (*v6)[13], (*v6)[14], (*v6)[15]};
+}
+
+bool IsName(std::string_view host) {
+  if (host.ends_with('.')) host.remove_suffix(1);
+  if (host.empty() || host.size() > kNameBytesMax) return false;
+  std::size_t label = 0;
+  char before = '.';
+  for (const char c : host) {
+    if (c == '.') {
+      if (label == 0 || before == '-') return false;
+      label = 0;
+    } else {
+      if (!std::isalnum(static_cast<unsigned char>(c)) && c != '-' && c != '_') return false;
+      if ((label == 0 && c == '-') || ++label > kLabelBytesMax) return false;
+    }
+    before = c;
+  }
+  return label > 0 && before != '-';
+}
+
+}  // namespace
+
+absl::StatusOr<HostPort> ParseHostPort(std::string_view text) {
+  if (text.find("://") != std::string_view::npos) {
+    return Bad(text, "is a URL; write host:port alone, for example 10.0.0.7:7400");
+  }
+  HostPort at;
+  std::string_view port;
+  if (text.starts_with('[')) {
+    const std::size_t close = text.find(']');
+    if (close == std::string_view::npos) return Bad(text, "has no ] behind its IPv6 address; write [::1]:7400");
+    at.host = text.substr(1, close - 1);
+    if (!Ipv6(at.host)) {
+      return Bad(text, "has no IPv6 address between its brackets; write for example [2001:db8::7]:7400");
+    }
+    if (close + 1 >= text.size() || text[close + 1] != ':') {
+      return Bad(text, "has no port; write [" + at.host + "]:7400");
+    }
+    port = text.substr(close + 2);
+  } else {
+    const std::size_t colon = text.rfind(':');
+    if (colon == std::string_view::npos) {
+      return Bad(text, "has no port; write host:port, for example " + (text.empty() ? "10.0.0.7" : std::string(text)) +
+                           ":7400");
+    }
+    at.host = text.substr(0, colon);
+    port = text.substr(colon + 1);
+    if (Ipv6(text) || at.host.find(':') != std::string::npos) {
+      return Bad(text, "has more than one colon; write an IPv6 address in brackets, [2001:db8::7]:7400");
+    }
+    if (at.host.empty()) {
+      return Bad(text, "has no host; write 127.0.0.1" + std::string(text) + " for this machine only, or 0.0.0.0" +
+                           std::string(text) + " to listen on all its addresses");
+    }
+    const bool numeric = std::all_of(at.host.begin(), at.host.end(), [](char c) { return IsDigit(c) || c == '.'; });
+    if (numeric && !Ipv4(at.host)) {
+      return Bad(text, "is not an IPv4 address; it has four numbers of 0 to 255, as in 10.0.0.7:7400");
+    }
+    if (!numeric && !IsName(at.host)) {
+      return Bad(text,
+                 "is not host:port; a host is an IPv4 address, an IPv6 address in brackets, or a name of letters, "
+                 "digits, - and dots");
+    }
+  }
+  const bool digits = !port.empty() && std::all_of(port.begin(), port.end(), IsDigit);
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), at.port);
+  if (!digits || error != std::errc() || end != port.data() + port.size()) {
+    return Bad(text,
+               "has no port of 0 to 65535 behind its last colon; write for example " + FormatHostPort({at.host, 7400}));
+  }
+  return at;
+}
+
+std::string FormatHostPort(const HostPort& at) {
+  const bool v6 = at.host.find(':') != std::string::npos;
+  return (v6 ? "[" + at.host + "]" : at.host) + ":" + std::to_string(at.port);
+}
+
+bool IsLoopback(std::string_view host) {
+  if (const auto v4 = Ipv4OrMapped(host)) return (*v4)[0] == 127;
+  if (const auto v6 = Ipv6(host)) {
+    return v6->back() == 1 && std::all_of(v6->begin(), v6->end() - 1, [](unsigned char b) { return b == 0; });
+  }
+  if (host.ends_with('.')) host.remove_suffix(1);
+  constexpr std::string_view kLocal = "localhost";
+  return std::equal(host.begin(), host.end(), kLocal.begin(), kLocal.end(),
+                    [](unsigned char a, char b) { return std::tolower(a) == b; });
+}
+
+bool IsWildcard(std::string_view host) {
+  if (const auto v4 = Ipv4OrMapped(host)) return *v4 == std::array<unsigned char, 4>{};
+  const auto v6 = Ipv6(host);
+  return v6 && *v6 == std::array<unsigned char, 16>{};
+}
+
+}  // namespace lvs::services

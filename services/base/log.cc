@@ -1,0 +1,184 @@
+#include "services/base/log.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <ctime>
+#include <map>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+
+#include "grpc/support/log.h"
+#include "services/base/yaml_proto.h"
+#include "services/node/node_config.h"
+
+namespace lvs::services {
+namespace {
+
+constexpr std::int64_t kSecondUs = 1'000'000;
+// Kinds of lines that are counted apart; events are constant words, so only a bug comes near.
+constexpr std::size_t kEventsMax = 1024;
+
+using Json = nlohmann::ordered_json;
+
+std::int64_t SystemNowUs() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+std::string Timestamp(std::int64_t now_us) {
+  const std::time_t seconds = static_cast<std::time_t>(now_us / kSecondUs);
+  std::tm utc{};
+  gmtime_r(&seconds, &utc);
+  std::array<char, 40> day{};
+  std::strftime(day.data(), day.size(), "%Y-%m-%dT%H:%M:%S", &utc);
+  std::array<char, 8> millis{};
+  std::snprintf(millis.data(), millis.size(), ".%03dZ", static_cast<int>(now_us % kSecondUs / 1000));
+  return std::string(day.data()) + millis.data();
+}
+
+// One write a line, so that lines of several processes on one terminal do not mix either. What cannot be written is
+// dropped: a log must not stop a node.
+void WriteToStderr(std::string_view line) {
+  std::string bytes(line);
+  bytes += '\n';
+  for (std::size_t at = 0; at < bytes.size();) {
+    const ssize_t written = write(STDERR_FILENO, bytes.data() + at, bytes.size() - at);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return;
+    at += static_cast<std::size_t>(written);
+  }
+}
+
+class Logger {
+ public:
+  // Never destroyed: threads may log while the process ends.
+  static Logger& Instance() {
+    static Logger* const logger = new Logger;
+    return *logger;
+  }
+
+  bool Takes(v1::LogLevel level) const { return level >= level_.load(std::memory_order_relaxed); }
+
+  void Write(v1::LogLevel level, std::string_view event, std::initializer_list<LogField> fields) {
+    const std::lock_guard lock(mutex_);
+    const std::int64_t now_us = clock_ ? clock_() : SystemNowUs();
+    std::uint64_t suppressed = 0;
+    if (!Admit(event, now_us, &suppressed)) return;
+    Json line;
+    line["ts"] = Timestamp(now_us);
+    line["level"] = EnumWord(*v1::LogLevel_descriptor()->FindValueByNumber(level));
+    line["event"] = event;
+    for (const LogField& field : fields) {
+      std::visit([&](const auto& value) { line[std::string(field.key)] = value; }, field.value);
+    }
+    if (suppressed > 0) line["suppressed"] = suppressed;
+    const std::string text = line.dump(-1, ' ', false, Json::error_handler_t::replace);
+    if (sink_) {
+      sink_(text);
+    } else {
+      WriteToStderr(text);
+    }
+  }
+
+  void Configure(v1::LogLevel level, std::uint32_t lines_per_second) {
+    const std::lock_guard lock(mutex_);
+    level_ = level;
+    lines_per_second_ = lines_per_second;
+    windows_.clear();
+  }
+
+  void SetSink(std::function<void(std::string_view)> sink) {
+    const std::lock_guard lock(mutex_);
+    sink_ = std::move(sink);
+  }
+
+  void SetClock(std::function<std::int64_t()> clock) {
+    const std::lock_guard lock(mutex_);
+    clock_ = std::move(clock);
+  }
+
+ private:
+  struct Window {
+    std::int64_t begin_us = 0;
+    std::uint32_t lines = 0;
+    std::uint64_t suppressed = 0;
+  };
+
+  // Counts lines of one kind in windows of a second. `suppressed` gets what was left out since the last line.
+  bool Admit(std::string_view event, std::int64_t now_us, std::uint64_t* suppressed) {
+    if (lines_per_second_ == 0) return true;
+    auto at = windows_.find(event);
+    if (at == windows_.end()) {
+      if (windows_.size() >= kEventsMax) windows_.clear();
+      at = windows_.emplace(std::string(event), Window{now_us, 0, 0}).first;
+    }
+    Window& window = at->second;
+    // A clock that was set back begins a new window too.
+    if (now_us - window.begin_us >= kSecondUs || now_us < window.begin_us) {
+      window.begin_us = now_us;
+      window.lines = 0;
+    }
+    if (window.lines >= lines_per_second_) {
+      ++window.suppressed;
+      return false;
+    }
+    ++window.lines;
+    *suppressed = std::exchange(window.suppressed, 0);
+    return true;
+  }
+
+  std::atomic<v1::LogLevel> level_ = NodeDefaults{}.log_level;
+  std::mutex mutex_;
+  std::uint32_t lines_per_second_ = NodeDefaults{}.lines_per_second;
+  std::map<std::string, Window, std::less<>> windows_;
+  std::function<void(std::string_view)> sink_;
+  std::function<std::int64_t()> clock_;
+};
+
+}  // namespace
+
+void Log(v1::LogLevel level, std::string_view event, std::initializer_list<LogField> fields) noexcept {
+  Logger& logger = Logger::Instance();
+  if (!logger.Takes(level)) return;
+  try {
+    logger.Write(level, event, fields);
+  } catch (...) {  // memory is short, or a test's sink threw
+  }
+}
+
+bool LogsLevel(v1::LogLevel level) noexcept { return Logger::Instance().Takes(level); }
+
+void ConfigureLog(v1::LogLevel level, std::uint32_t lines_per_second) {
+  Logger::Instance().Configure(level, lines_per_second);
+}
+
+void RouteGrpcLog() {
+  gpr_set_log_function([](gpr_log_func_args* line) {
+    std::string_view text = line->message;
+    text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
+    std::string_view file = line->file;
+    file.remove_prefix(file.rfind('/') + 1);  // npos + 1 is 0
+    // Said of every server that is dialled by address; names are not compared (credentials.h).
+    const bool noise = text.starts_with("No match found for server name");
+    const bool bug = text.starts_with("assertion failed");
+    const bool error = line->severity == GPR_LOG_SEVERITY_ERROR && !noise;
+    Log(bug     ? v1::ERROR
+        : error ? v1::WARNING
+                : v1::DEBUG,
+        bug ? "grpc.bug" : "grpc", {{"message", text}, {"source", file}, {"line", line->line}});
+  });
+}
+
+void SetLogSink(std::function<void(std::string_view line)> sink) { Logger::Instance().SetSink(std::move(sink)); }
+
+void SetLogClock(std::function<std::int64_t()> now_us) { Logger::Instance().SetClock(std::move(now_us)); }
+
+}  // namespace lvs::services

@@ -1,0 +1,47 @@
+// Which server nodes a command talks to, and how: --node, --cluster, --timeout and the TLS files.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "services/client/control_client.h"
+
+namespace CLI {
+class App;
+}  // namespace CLI
+
+namespace lvs::services {
+
+struct NodeOptions {
+  std::vector<std::string> nodes;  // empty: the default address, or the testnet's with `cluster`
+  bool cluster = false;
+  std::string testnet = "./runs/testnet";
+  std::string timeout = "5s";
+  std::string ca_file, cert_file, key_file;
+  std::string format = "table";
+};
+
+// --node once, --timeout, --ca, --cert, --key; with `several` also more than one --node, --cluster and --dir.
+void AddNodeOptions(CLI::App* command, NodeOptions& options, bool several);
+
+// At least one. INVALID_ARGUMENT for a timeout without a unit, NOT_FOUND where --cluster finds no testnet.
+absl::StatusOr<std::vector<ControlTarget>> TargetsOf(const NodeOptions& options);
+
+// A client for each target; the first problem otherwise.
+absl::StatusOr<std::vector<ControlClient>> ClientsOf(const NodeOptions& options);
+
+// Runs `ask` for each client at the same time, so that the slowest node sets the pace and not their sum.
+template <typename Answer, typename Ask>
+std::vector<absl::StatusOr<Answer>> AskEach(const std::vector<ControlClient>& clients, const Ask& ask) {
+  std::vector<absl::StatusOr<Answer>> answers(clients.size(), absl::UnknownError("not asked"));
+  std::vector<std::jthread> threads;
+  for (std::size_t i = 0; i < clients.size(); ++i) threads.emplace_back([&, i] { answers[i] = ask(clients[i]); });
+  threads.clear();
+  return answers;
+}
+
+}  // namespace lvs::services

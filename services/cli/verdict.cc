@@ -1,0 +1,77 @@
+#include "services/cli/verdict.h"
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+#include <ostream>
+#include <system_error>
+
+#include "services/cli/output.h"
+#include "services/scenario/metrics.h"
+
+namespace lvs::services {
+
+namespace fs = std::filesystem;
+
+fs::path NewRunDirectory(const std::string& name) {
+  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  std::tm utc{};
+  gmtime_r(&now, &utc);
+  char stamp[32];
+  std::strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &utc);
+  const fs::path base = fs::path("runs") / (name + "-" + stamp);
+  fs::path directory = base;
+  std::error_code error;
+  for (int i = 2; fs::exists(directory, error) && i < 1000; ++i) directory = base.string() + "-" + std::to_string(i);
+  return directory;
+}
+
+namespace {
+
+void PrintThresholds(const v1::Summary& summary, std::ostream& out) {
+  Rows rows{{"metric", "when", "limit", "value", "verdict", "requirement"}};
+  for (const v1::ThresholdResult& result : summary.thresholds()) {
+    const Metric* metric = FindMetric(result.metric());
+    rows.push_back({result.metric(), result.when(), result.limit(),
+                    metric == nullptr ? Short(result.value()) : FormatMetric(*metric, result.value()),
+                    result.passed() ? "held" : "BREACHED", result.requirement()});
+  }
+  if (rows.size() > 1) {
+    out << "\n";
+    PrintTable(out, rows);
+  }
+}
+
+}  // namespace
+
+void PrintVerdict(const v1::Summary& summary, const fs::path& directory, std::ostream& out) {
+  PrintThresholds(summary, out);
+  const auto breached = std::count_if(summary.thresholds().begin(), summary.thresholds().end(),
+                                      [](const v1::ThresholdResult& result) { return !result.passed(); });
+  const std::string took = Count(summary.cycles(), "cycle") + " in " + Short(summary.wall_seconds()) + " s";
+  const bool testnet = !summary.nodes().empty();
+  out << "\n";
+  if (!summary.complete()) {
+    out << "INTERRUPTED after " << Count(summary.cycles(), "cycle") << ": the report is partial and proves nothing\n";
+  } else if (breached > 0) {
+    out << "FAILED: " << breached << " of " << Count(static_cast<std::uint64_t>(summary.thresholds_size()), "threshold")
+        << " breached; " << took << "\n";
+  } else if (summary.thresholds().empty()) {
+    out << "DONE: the scenario sets no thresholds; " << took << "\n";
+  } else {
+    out << "PASSED: "
+        << (summary.thresholds_size() == 1 ? "the threshold"
+                                           : "all " + std::to_string(summary.thresholds_size()) + " thresholds")
+        << " held; " << took << "\n";
+  }
+  Rows facts{{"report", (directory / "report.html").string()}};
+  if (!testnet) facts.push_back({"state", summary.state_hash()});
+  if (!summary.passed()) {
+    if (!testnet) facts.push_back({"seed", std::to_string(summary.seed())});
+    facts.push_back({"build", summary.build()});
+    facts.push_back({"replay", summary.replay()});
+  }
+  PrintTable(out, facts, "  ");
+}
+
+}  // namespace lvs::services

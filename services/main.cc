@@ -1,5 +1,0 @@
-#include <iostream>
-
-#include "services/cli.h"
-
-int main(int argc, char** argv) { return lvs::services::Main(argc, argv, std::cout, std::cerr); }

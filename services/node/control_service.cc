@@ -1,0 +1,299 @@
+#include "services/node/control_service.h"
+
+#include <algorithm>
+#include <atomic>
+#include <deque>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_replace.h"
+#include "grpcpp/alarm.h"
+#include "services/base/host_port.h"
+#include "services/net/grpc_status.h"
+
+namespace lvs::services {
+
+namespace {
+
+using std::chrono::milliseconds;
+using Steady = std::chrono::steady_clock;
+
+// The answer of a unary call: a reply that is an error carries itself as the status's detail.
+grpc::Status StatusOf(const v1::ContributeReply& reply) {
+  if (reply.code() == 0) return grpc::Status::OK;
+  v1::StatusDetails details;
+  details.set_code(reply.code());
+  details.set_message(reply.message());
+  details.add_details()->PackFrom(reply);
+  return {static_cast<grpc::StatusCode>(reply.code()), reply.message(), details.SerializeAsString()};
+}
+
+// When the server must have answered, so that the answer is there before the client gives up.
+Steady::time_point DeadlineOf(const grpc::CallbackServerContext& context, const v1::ContributeRequest& request) {
+  constexpr milliseconds kLongest{60'000};
+  constexpr milliseconds kWayBack{20};
+  milliseconds left = kLongest;
+  const auto now = std::chrono::system_clock::now();
+  if (context.deadline() < now + kLongest) {
+    left = std::chrono::duration_cast<milliseconds>(context.deadline() - now) - kWayBack;
+  }
+  if (request.timeout_ms() > 0) left = std::min(left, milliseconds(request.timeout_ms()));
+  return Steady::now() + left;
+}
+
+// Contributions of one client, answered as they are reached.
+class ContributionStream final : public grpc::ServerBidiReactor<v1::ContributeRequest, v1::ContributeReply> {
+ public:
+  ContributionStream(ControlBackend* backend, grpc::CallbackServerContext* context)
+      : backend_(backend), context_(context), link_(context->peer()) {}
+
+  void Begin(std::shared_ptr<ContributionStream> self) {
+    self_ = std::move(self);
+    StartRead(&in_);
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) {
+      const std::lock_guard lock(mu_);
+      read_all_ = true;
+      return FinishIfDone();
+    }
+    {
+      const std::lock_guard lock(mu_);
+      ++waiting_;
+    }
+    backend_->Contribute(in_, link_, DeadlineOf(*context_, in_),
+                         [self = self_](const v1::ContributeReply& reply) { self->Answer(reply); });
+    const std::lock_guard lock(mu_);
+    if (waiting_ + answers_.size() < kStreamWaitingMax) {
+      StartRead(&in_);
+    } else {
+      held_ = true;
+    }
+  }
+
+  void OnWriteDone(bool ok) override {
+    const std::lock_guard lock(mu_);
+    writing_ = false;
+    broken_ = broken_ || !ok;
+    Write();
+    if (held_ && waiting_ + answers_.size() < kStreamWaitingMax / 2) {
+      held_ = false;
+      StartRead(&in_);
+    }
+    FinishIfDone();
+  }
+
+  void OnCancel() override {
+    const std::lock_guard lock(mu_);
+    broken_ = true;
+    if (held_) {  // no read is under way that would fail
+      held_ = false;
+      read_all_ = true;
+    }
+    FinishIfDone();
+  }
+
+  void OnDone() override { self_.reset(); }
+
+ private:
+  void Answer(const v1::ContributeReply& reply) {
+    const std::lock_guard lock(mu_);
+    --waiting_;
+    if (!broken_ && !finished_) answers_.push_back(reply);
+    Write();
+    FinishIfDone();
+  }
+
+  void Write() {
+    if (writing_ || broken_ || finished_ || answers_.empty()) return;
+    out_ = std::move(answers_.front());
+    answers_.pop_front();
+    writing_ = true;
+    // What another one follows waits for it, and both go out together.
+    grpc::WriteOptions options;
+    if (!answers_.empty()) options.set_buffer_hint();
+    StartWrite(&out_, options);
+  }
+
+  void FinishIfDone() {
+    if (finished_ || writing_ || !read_all_) return;
+    if (!broken_ && (waiting_ > 0 || !answers_.empty())) return;
+    finished_ = true;
+    Finish(grpc::Status::OK);
+  }
+
+  ControlBackend* backend_;
+  grpc::CallbackServerContext* context_;
+  const std::string link_;
+  std::shared_ptr<ContributionStream> self_;
+  std::mutex mu_;
+  v1::ContributeRequest in_;
+  v1::ContributeReply out_;
+  std::deque<v1::ContributeReply> answers_;
+  std::size_t waiting_ = 0;
+  bool held_ = false;  // not reading, until answers have gone out
+  bool read_all_ = false;
+  bool writing_ = false;
+  bool broken_ = false;
+  bool finished_ = false;
+};
+
+// The status now, and again every interval.
+class Watcher final : public grpc::ServerWriteReactor<v1::NodeStatus> {
+ public:
+  Watcher(const ControlBackend* backend, std::chrono::milliseconds interval, std::atomic<int>* watchers)
+      : backend_(backend), interval_(interval), watchers_(watchers) {}
+
+  void Begin() {
+    const std::lock_guard lock(mu_);
+    Tell();
+  }
+
+  void OnWriteDone(bool ok) override {
+    const std::lock_guard lock(mu_);
+    if (!ok || cancelled_) return End();
+    alarm_.Set(std::chrono::system_clock::now() + interval_, [this](bool due) {
+      const std::lock_guard inner(mu_);
+      if (!due || cancelled_) return End();
+      Tell();
+    });
+    waiting_ = true;
+  }
+
+  void OnCancel() override {
+    const std::lock_guard lock(mu_);
+    cancelled_ = true;
+    if (waiting_) alarm_.Cancel();
+  }
+
+  void OnDone() override {
+    --*watchers_;
+    delete this;
+  }
+
+ private:
+  void Tell() {
+    waiting_ = false;
+    status_ = backend_->Status();
+    StartWrite(&status_);
+  }
+  void End() { Finish(grpc::Status::OK); }
+
+  const ControlBackend* backend_;
+  const std::chrono::milliseconds interval_;
+  std::atomic<int>* watchers_;
+  std::mutex mu_;
+  grpc::Alarm alarm_;
+  v1::NodeStatus status_;
+  bool waiting_ = false;
+  bool cancelled_ = false;
+};
+
+class ControlService final : public v1::Control::CallbackService {
+ public:
+  explicit ControlService(ControlBackend* backend) : backend_(backend) {}
+
+  grpc::ServerUnaryReactor* GetStatus(grpc::CallbackServerContext* context, const v1::StatusRequest*,
+                                      v1::NodeStatus* reply) override {
+    *reply = backend_->Status();
+    return Answer(context, absl::OkStatus());
+  }
+  grpc::ServerUnaryReactor* ListPeers(grpc::CallbackServerContext* context, const v1::ListPeersRequest*,
+                                      v1::PeerList* reply) override {
+    *reply = backend_->Peers();
+    return Answer(context, absl::OkStatus());
+  }
+  grpc::ServerUnaryReactor* ListShards(grpc::CallbackServerContext* context, const v1::ListShardsRequest*,
+                                       v1::ShardList* reply) override {
+    *reply = backend_->Shards();
+    return Answer(context, absl::OkStatus());
+  }
+
+  grpc::ServerUnaryReactor* Contribute(grpc::CallbackServerContext* context, const v1::ContributeRequest* request,
+                                       v1::ContributeReply* reply) override {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    backend_->Contribute(*request, context->peer(), DeadlineOf(*context, *request),
+                         [reactor, reply](const v1::ContributeReply& reached) {
+                           *reply = reached;
+                           reactor->Finish(StatusOf(reached));
+                         });
+    return reactor;
+  }
+
+  grpc::ServerBidiReactor<v1::ContributeRequest, v1::ContributeReply>* ContributeStream(
+      grpc::CallbackServerContext* context) override {
+    const auto stream = std::make_shared<ContributionStream>(backend_, context);
+    stream->Begin(stream);
+    return stream.get();
+  }
+
+  grpc::ServerWriteReactor<v1::NodeStatus>* Watch(grpc::CallbackServerContext*,
+                                                  const v1::WatchRequest* request) override {
+    const std::uint32_t interval_ms = request->interval_ms() == 0 ? 1000 : request->interval_ms();
+    ++watchers_;
+    auto* watcher = new Watcher(backend_, milliseconds(interval_ms), &watchers_);
+    if (interval_ms < 100 || interval_ms > 60'000) {
+      watcher->Finish({grpc::StatusCode::INVALID_ARGUMENT, "interval_ms lies between 100 and 60000"});
+    } else if (watchers_ > kWatchersMax) {
+      watcher->Finish({grpc::StatusCode::RESOURCE_EXHAUSTED, "too many are watching this node; end another one"});
+    } else {
+      watcher->Begin();
+    }
+    return watcher;
+  }
+
+  grpc::ServerUnaryReactor* Drain(grpc::CallbackServerContext* context, const v1::DrainRequest*,
+                                  v1::DrainReply*) override {
+    const absl::Status status = OnlyFromHere(*context);
+    if (status.ok()) backend_->Drain("asked over the control service");
+    return Answer(context, status);
+  }
+
+  grpc::ServerUnaryReactor* SetFaults(grpc::CallbackServerContext* context, const v1::Faults* request,
+                                      v1::Faults* reply) override {
+    const absl::Status status = backend_->SetFaults(*request);
+    if (status.ok()) *reply = *request;
+    return Answer(context, status);
+  }
+
+  grpc::ServerUnaryReactor* Scatter(grpc::CallbackServerContext* context, const v1::ScatterRequest*,
+                                    v1::ScatterReply*) override {
+    return Answer(context, backend_->Scatter());
+  }
+
+ private:
+  static absl::Status OnlyFromHere(const grpc::CallbackServerContext& context) {
+    if (IsOnThisMachine(context.peer())) return absl::OkStatus();
+    return absl::PermissionDeniedError(
+        "drain is taken only from the node's own machine; run the command there (ssh, docker exec, kubectl exec) with "
+        "--node and a loopback address, or stop the process with SIGTERM to drain it");
+  }
+
+  static grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, const absl::Status& status) {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    reactor->Finish(ToGrpc(status));
+    return reactor;
+  }
+
+  ControlBackend* backend_;
+  std::atomic<int> watchers_{0};
+};
+
+}  // namespace
+
+bool IsOnThisMachine(std::string_view peer) {
+  if (peer.starts_with("unix:") || peer.starts_with("unix-abstract:")) return true;
+  const std::size_t scheme = peer.find(':');
+  if (scheme == std::string_view::npos || (!peer.starts_with("ipv4:") && !peer.starts_with("ipv6:"))) return false;
+  const std::string address = absl::StrReplaceAll(std::string(peer.substr(scheme + 1)), {{"%5B", "["}, {"%5D", "]"}});
+  const absl::StatusOr<HostPort> at = ParseHostPort(address);
+  return at.ok() && IsLoopback(at->host);
+}
+
+std::unique_ptr<v1::Control::CallbackService> MakeControlService(ControlBackend* backend) {
+  return std::make_unique<ControlService>(backend);
+}
+
+}  // namespace lvs::services

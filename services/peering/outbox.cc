@@ -1,0 +1,156 @@
+#include "services/peering/outbox.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "google/protobuf/io/coded_stream.h"
+#include "grpc/slice.h"
+#include "grpcpp/support/slice.h"
+
+namespace lvs::services {
+
+namespace {
+
+using google::protobuf::io::CodedOutputStream;
+using shard::Frame;
+
+// A field of one message within another: its tag, which is one byte here, its length, and that many bytes.
+std::size_t DelimitedSize(std::size_t bytes) { return 1 + CodedOutputStream::VarintSize64(bytes) + bytes; }
+std::uint8_t* BeginDelimited(int field, std::size_t bytes, std::uint8_t* at) {
+  constexpr std::uint32_t kDelimited = 2;
+  at = CodedOutputStream::WriteTagToArray(static_cast<std::uint32_t>(field) << 3 | kDelimited, at);
+  return CodedOutputStream::WriteVarint64ToArray(bytes, at);
+}
+
+// The frame with the rows that `keep` says.
+template <typename Keep>
+Frame WithRows(const Frame& frame, const Keep& keep) {
+  Frame out = frame;
+  shard::ClearRows(&out);
+  for (std::size_t n = 0; n < frame.halo_row.size(); ++n) {
+    if (keep(frame.halo_row[n])) shard::AppendRow(frame, n, &out);
+  }
+  return out;
+}
+
+}  // namespace
+
+void Outbox::SetReceiver(const Receiver& receiver) {
+  const std::lock_guard lock(mu_);
+  receiver_ = receiver;
+}
+
+void Outbox::Offer(const std::shared_ptr<const Frame>& frame) {
+  const std::lock_guard lock(mu_);
+  if (closed_) return;
+  if (frame->shard >= limits_.shards) {
+    ++counts_.dropped;
+    return;
+  }
+  const auto older = frames_.find(frame->shard);
+  const bool replaces = older != frames_.end();
+  const auto newest = replaces ? std::make_shared<const Frame>(shard::Coalesce(*older->second.frame, *frame)) : frame;
+  if (!Fit(frame->shard, newest)) {
+    const auto nothing = [](std::uint32_t) { return false; };
+    auto news = std::make_shared<Frame>(WithRows(*newest, nothing));
+    news->bucket_digest.clear();
+    if (!Fit(frame->shard, std::move(news))) {
+      ++counts_.dropped;
+      return;
+    }
+    ++counts_.shortened;
+  }
+  if (replaces) ++counts_.replaced;
+}
+
+bool Outbox::Fit(std::uint32_t shard, std::shared_ptr<const Frame> frame) {
+  const std::size_t bytes = shard::EncodedSize(*frame);
+  const auto older = frames_.find(shard);
+  const std::size_t others = bytes_ - (older == frames_.end() ? 0 : older->second.bytes);
+  if (others + bytes > limits_.bytes) return false;
+  frames_[shard] = {std::move(frame), bytes};
+  bytes_ = others + bytes;
+  return true;
+}
+
+void Outbox::Say(v1::PeerMessage message) {
+  const std::lock_guard lock(mu_);
+  if (!closed_) messages_[static_cast<std::size_t>(message.kind_case())] = std::move(message);
+}
+
+bool Outbox::Take(grpc::ByteBuffer* message) {
+  const std::lock_guard lock(mu_);
+  if (closed_ || writing_) return false;
+  const auto next = std::find_if(messages_.begin(), messages_.end(), [](const auto& m) { return m.has_value(); });
+  grpc::Slice bytes;
+  if (next != messages_.end()) {
+    bytes = grpc::Slice(std::exchange(*next, std::nullopt)->SerializeAsString());
+  } else if (!frames_.empty()) {
+    bytes = TakeFrames();
+  } else {
+    return false;
+  }
+  counts_.bytes_sent += bytes.size();
+  *message = grpc::ByteBuffer(&bytes, 1);
+  writing_ = true;
+  return true;
+}
+
+grpc::Slice Outbox::TakeFrames() {
+  std::vector<Waiting> taken;
+  std::size_t bytes = 0;
+  do {
+    // Round the shards: after a message that did not take them all, the next begins behind it.
+    auto next = frames_.upper_bound(last_shard_);
+    if (next == frames_.end()) next = frames_.begin();
+    taken.push_back(std::move(next->second));
+    last_shard_ = next->first;
+    frames_.erase(next);
+    bytes += taken.back().bytes;
+    bytes_ -= taken.back().bytes;
+    ++counts_.frames_sent;
+  } while (receiver_.many_frames && !frames_.empty() && bytes < kBatchBytes);
+
+  std::size_t size = 0;
+  for (Waiting& waiting : taken) {
+    const auto known = [this](std::uint32_t row) { return row < receiver_.halo_rows; };
+    const Frame& frame = *waiting.frame;
+    if (!std::all_of(frame.halo_row.begin(), frame.halo_row.end(), known)) {
+      waiting.frame = std::make_shared<const Frame>(WithRows(frame, known));
+      waiting.bytes = shard::EncodedSize(*waiting.frame);
+    }
+    size += DelimitedSize(waiting.bytes);
+  }
+  grpc_slice slice = grpc_slice_malloc(DelimitedSize(size));
+  std::uint8_t* at = BeginDelimited(v1::PeerMessage::kFramesFieldNumber, size, GRPC_SLICE_START_PTR(slice));
+  for (const Waiting& waiting : taken) {
+    at = shard::Encode(*waiting.frame, BeginDelimited(v1::FrameBatch::kFramesFieldNumber, waiting.bytes, at));
+  }
+  return {slice, grpc::Slice::STEAL_REF};
+}
+
+void Outbox::Written() {
+  const std::lock_guard lock(mu_);
+  writing_ = false;
+}
+
+void Outbox::Close() {
+  const std::lock_guard lock(mu_);
+  closed_ = true;
+  for (auto& message : messages_) message.reset();
+  frames_.clear();
+  bytes_ = 0;
+}
+
+std::size_t Outbox::bytes() const {
+  const std::lock_guard lock(mu_);
+  return bytes_;
+}
+
+Outbox::Counts Outbox::counts() const {
+  const std::lock_guard lock(mu_);
+  return counts_;
+}
+
+}  // namespace lvs::services

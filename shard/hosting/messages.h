@@ -1,0 +1,187 @@
+// What the actors of a server node say to each other, as plain data. interfaces.h says who takes what.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "lvs/v1/report.pb.h"
+#include "lvs/v1/scenario.pb.h"
+#include "shard/frame.h"
+#include "shard/state_shard.h"
+#include "vaultguard/recovery.h"
+
+namespace lvs::hosting {
+
+// Messages never leave the process: a payload travels as a pointer to something that nobody changes any more. Those
+// that are large name their kColumns, whose memory is used again (recycled.h).
+template <class T>
+using Payload = std::shared_ptr<const T>;
+
+// What happens to one row of a shard, at a cycle boundary.
+struct RowCommand {
+  enum class Kind : std::uint8_t { kJoin, kLeave, kLowPowerOn, kLowPowerOff, kAttackOn, kAttackOff };
+  Kind kind = Kind::kJoin;
+  std::uint32_t row = 0;
+  v1::Attack attack = v1::ATTACK_UNSPECIFIED;  // kAttackOn
+};
+
+// A contribution with this opening cycle opens its session where it arrives, unless the ledger there knows it.
+inline constexpr std::uint64_t kOpensNow = ~std::uint64_t{0};
+
+// A client's cumulative amount, on its way to be accepted.
+struct Contribution {
+  std::uint64_t id = 0;  // of the attempt, for the answer
+  std::uint32_t shard = 0;
+  std::uint32_t needed_nodes = 1;  // server nodes that must hold it before it is acknowledged
+  shard::LedgerEntry entry;
+  std::uint64_t expires_cycle = ~std::uint64_t{0};  // from here on nobody waits for more server nodes
+};
+
+struct Answer {
+  std::uint64_t id = 0;
+  bool accepted = false;    // else refused
+  bool final = true;        // else it still waits for more server nodes
+  std::uint32_t nodes = 0;  // server nodes that hold it, this one included
+  std::optional<vaultguard::Refusal> refused{};
+};
+
+struct ShardTick {
+  std::uint64_t cycle = 0;
+  double loss = 0;  // of a message within the region
+  std::vector<RowCommand> rows;
+  std::vector<Contribution> contributions;
+  vaultguard::RecoveryAction recovery = vaultguard::RecoveryAction::kNone;
+  bool restart = false;                               // the server node has just started, empty
+  Payload<std::vector<shard::LedgerEntry>> restored;  // but for what its cache held; may be null
+  bool measure = false;
+  bool scatter = false;  // the free coordinates of all replicas, for test networks
+  std::uint32_t snapshot_dots = 0;
+
+  static constexpr auto kColumns = std::tuple(&ShardTick::rows, &ShardTick::contributions);
+};
+
+struct ShardReport {
+  std::uint32_t shard = 0;
+  std::uint64_t cycle = 0;
+  shard::CycleCounts counts;
+  shard::Measure measure;
+  bool measured = false;
+  bool synced = false;  // has what its peers announced, or has no peer that answers
+  shard::SlotAmounts total_uvu{};
+  std::int64_t effective_uvu = 0;  // mean state of the live replicas, all slots together
+  std::uint64_t state_hash = 0;    // with a measure of the last cycle
+  std::size_t resident_bytes = 0;
+  std::vector<Answer> answers;
+  std::vector<shard::LedgerEntry> changes;  // entries that changed this cycle, where they are asked for
+  std::uint64_t ledger_digest = 0;
+  std::uint64_t sessions = 0;
+  bool handed_over = false;  // most of the peers that are there have merged all of the ledger
+  std::vector<v1::Dot> dots;
+  std::uint64_t drains_on_links = 0;  // anomalies raised on peer links
+  std::uint64_t entropy_on_links = 0;
+  shard::StageTimes stage_ns{};  // of this cycle, where it is profiled
+};
+
+struct Anomaly {
+  std::uint32_t shard = 0;
+  std::string kind;
+};
+
+// One server node's cycle, as its VaultGuard monitor saw it.
+struct Verdict {
+  std::uint64_t cycle = 0;
+  std::vector<Payload<ShardReport>> shards;  // by shard
+  std::vector<Anomaly> anomalies;
+  std::vector<std::pair<std::uint32_t, vaultguard::RecoveryAction>> orders;  // shard, action; carried out next cycle
+
+  static constexpr auto kColumns = std::tuple(&Verdict::shards, &Verdict::anomalies, &Verdict::orders);
+};
+
+struct LinkQuality {
+  double latency_ms = 0;
+  double jitter_ms = 0;
+  double loss = 0;
+  double duplicate = 0;
+  double reorder = 0;
+};
+
+struct LinkFlush {
+  std::uint64_t cycle = 0;
+  bool severed = false;  // a partition, or the other side is down
+  double extra_loss = 0;
+  double corrupt = 0;  // share of frames that a nonsense one follows
+};
+
+struct LinkReport {
+  std::uint32_t to = 0;
+  std::uint64_t frames = 0;
+  std::uint64_t lost = 0;
+  std::uint64_t bytes = 0;
+  double latency_ms_sum = 0;
+  double latency_ms_max = 0;
+  std::uint64_t delivered = 0;
+};
+
+struct OutgoingFrame {
+  Payload<shard::Frame> frame;
+};
+
+// A server node came or went at the far end of a link; until then, and in between, nothing is said there.
+struct LinkChange {
+  std::uint32_t link = 0;
+  bool up = false;
+};
+
+struct IncomingFrame {
+  std::uint32_t from = 0;  // server node
+  std::uint64_t due_cycle = 0;
+  Payload<shard::Frame> frame;
+};
+
+// What the emulator asks of one server node for one cycle.
+struct NodeTick {
+  std::uint64_t cycle = 0;
+  bool alive = true;  // false: the region is out, nothing runs
+  double loss = 0;
+  double churn_share = 0;  // of the micro-nodes, this cycle
+  std::uint32_t leave = 0;
+  std::uint32_t join = 0;
+  struct AttackOrder {
+    v1::Attack attack = v1::ATTACK_UNSPECIFIED;
+    double share = 0;  // of the micro-nodes; or
+    std::uint32_t count = 0;
+  };
+  std::vector<AttackOrder> attacks_begin;
+  bool attacks_end = false;                 // one of them is over; those that are not are in attacks_active
+  std::vector<AttackOrder> attacks_active;  // what a server node that starts again must know
+  double low_power_level = 0;               // likewise the share of micro-nodes in low power
+  double low_power = -1;                    // >= 0: the share of micro-nodes in low power from now on
+  std::vector<Contribution> contributions;
+  std::vector<LinkFlush> links;  // by server node; the own entry is unused; empty: nothing is wrong with any
+  std::vector<Payload<std::vector<shard::LedgerEntry>>> restored;  // by shard, with the first tick; or empty
+  bool measure = false;
+  bool scatter = false;  // the free coordinates of all replicas, for test networks
+  std::uint32_t snapshot_dots = 0;
+};
+
+struct NodeReport {
+  std::uint32_t node = 0;
+  std::uint64_t cycle = 0;
+  Payload<Verdict> verdict;  // empty while the node is out
+  std::vector<LinkReport> links;
+  std::uint64_t alive = 0;  // micro-nodes
+  std::uint64_t adversaries = 0;
+  std::uint64_t replicas = 0;
+  std::uint64_t online = 0;  // events of this cycle
+  std::uint64_t offline = 0;
+  std::uint64_t repaired = 0;  // replicas created for shards under r_min
+
+  static constexpr auto kColumns = std::tuple(&NodeReport::links);
+};
+
+}  // namespace lvs::hosting
