@@ -28,14 +28,20 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lvs::hosting::LinkChange)
 
 namespace lvs::actors {
 
+using hosting::Anomaly;
+using hosting::Answer;
+using hosting::Contribution;
 using hosting::IncomingFrame;
+using hosting::kOpensNow;
 using hosting::LinkChange;
 using hosting::LinkFlush;
+using hosting::LinkQuality;
 using hosting::LinkReport;
 using hosting::NodeReport;
 using hosting::NodeTick;
 using hosting::OutgoingFrame;
 using hosting::Payload;
+using hosting::RowCommand;
 using hosting::ShardReport;
 using hosting::ShardTick;
 using hosting::Verdict;

@@ -9,6 +9,9 @@
 
 namespace lvs::actors {
 
+using hosting::ShardCommands;
+using hosting::Swarm;
+
 namespace {
 
 using shard::Draw;

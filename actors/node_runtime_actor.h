@@ -21,6 +21,6 @@ struct NodeRuntimeConfig {
 };
 
 // `swarm` is populated, and the runtime's alone from here on. The runtime waits for its NodeParts before anything else.
-NodeRuntimeActor SpawnNodeRuntime(caf::actor_system& system, NodeRuntimeConfig config, Swarm swarm);
+NodeRuntimeActor SpawnNodeRuntime(caf::actor_system& system, NodeRuntimeConfig config, hosting::Swarm swarm);
 
 }  // namespace lvs::actors

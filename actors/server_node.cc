@@ -13,6 +13,9 @@
 
 namespace lvs::actors {
 
+using hosting::Swarm;
+using hosting::SwarmConfig;
+
 namespace {
 
 // The shard actors count server nodes, of which this one is the first; link n leads to node n + 1.

@@ -25,7 +25,7 @@ class FrameSink {
  public:
   virtual ~FrameSink() = default;
   // Takes a frame to send. Never blocks; on an actor's thread.
-  virtual void Offer(const Payload<shard::Frame>& frame) = 0;
+  virtual void Offer(const hosting::Payload<shard::Frame>& frame) = 0;
   // The cycle's frames are all there.
   virtual void Flush() = 0;
 };
@@ -44,14 +44,14 @@ struct ServerNodeConfig {
 
 class ServerNode {
  public:
-  using OnReport = std::function<void(const Payload<NodeReport>&)>;
+  using OnReport = std::function<void(const hosting::Payload<hosting::NodeReport>&)>;
 
   // Link n is sinks[n].
   ServerNode(const ServerNodeConfig& config, std::vector<std::shared_ptr<FrameSink>> sinks, OnReport on_report);
   ~ServerNode();
 
-  void Tick(NodeTick tick);
-  void Deliver(std::uint32_t link, Payload<shard::Frame> frame);
+  void Tick(hosting::NodeTick tick);
+  void Deliver(std::uint32_t link, hosting::Payload<shard::Frame> frame);
   void SetLink(std::uint32_t link, bool up);
   // Ends all actors and waits for them; no report follows. Idempotent.
   void Stop();

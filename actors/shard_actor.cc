@@ -21,6 +21,8 @@ namespace lvs::actors {
 
 namespace {
 
+using hosting::AdversaryRow;
+using hosting::Attack;
 using shard::Draw;
 using shard::Frame;
 using shard::Stage;

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "services/scenario/scenario.h"
+
 namespace lvs::services {
 
 namespace {
