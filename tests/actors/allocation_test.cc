@@ -18,6 +18,10 @@
 namespace lvs::actors {
 namespace {
 
+using hosting::NodeReport;
+using hosting::NodeTick;
+using hosting::Payload;
+
 // Two whole server nodes, and a link each way that loses nothing.
 class Pair {
  public:
