@@ -30,7 +30,9 @@ void AddRows(const float* x, const double* weight, const double* target, std::si
       const auto away = hn::Mul(hn::Sub(value, pivots), counts);
       distance = hn::Add(distance, away);
       squares = hn::Add(squares, hn::Mul(away, away));
-      worst = hn::Max(worst, hn::Mul(hn::Abs(hn::Sub(value, hn::LoadU(d, target + row))), counts));
+      // No float maximum: under the plain rule a state may be NaN, and targets differ in what the maximum is then.
+      const auto off = hn::Mul(hn::Abs(hn::Sub(value, hn::LoadU(d, target + row))), counts);
+      worst = hn::IfThenElse(hn::Gt(off, worst), off, worst);
     }
     hn::Store(distance, d, sums->distance.data() + part);
     hn::Store(squares, d, sums->squares.data() + part);

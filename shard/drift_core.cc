@@ -481,8 +481,10 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
     VF own[W];
     const auto self = [&](std::size_t lane) { return col.said + (row + lane) * words; };
     Hear(f, self, own);
-    VF moved_value = zero;
-    VF moved_free = zero;
+    // Moves are compared as integers, where NaN is the largest. Float maxima of NaN differ between targets, and an
+    // adversary that turns honest may have said NaN last: such a replica counts as moved, and says its state at once.
+    VI moved_value = zero_i;
+    VI moved_free = zero_i;
     VF next[kBuffer];
     for (int c = 0; c < dims; ++c) {
       VF correction;
@@ -508,7 +510,8 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
       }
       next[c] = hn::IfThenElse(active_f, state, v[c]);
       hn::Store(next[c], f, col.state + c * col.stride + row);
-      (c < k ? moved_value : moved_free) = hn::Max(c < k ? moved_value : moved_free, hn::Abs(hn::Sub(next[c], own[c])));
+      VI& moved = c < k ? moved_value : moved_free;
+      moved = hn::Max(moved, hn::And(hn::BitCast(i, hn::Sub(next[c], own[c])), size_bits));
     }
     hn::Store(hn::IfThenElse(active_f, tau_value, tau_value_before), f, col.bound_value + row);
     hn::Store(hn::IfThenElse(active_f, tau_free, tau_free_before), f, col.bound_free + row);
@@ -527,7 +530,8 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
     const VF q = hn::Set(f, p.publish_factor);
     const VF news_value = hn::Max(hn::Mul(q, tau_value), hn::Set(f, vaultguard::kMinNewsVu));
     const VF news_free = hn::Max(hn::Mul(q, tau_free), hn::Set(f, vaultguard::kMinNewsFree));
-    const auto changed = hn::RebindMask(i, hn::Or(hn::Gt(moved_value, news_value), hn::Gt(moved_free, news_free)));
+    const auto changed =
+        hn::Or(hn::Gt(moved_value, hn::BitCast(i, news_value)), hn::Gt(moved_free, hn::BitCast(i, news_free)));
     const auto silent = hn::Not(hn::Lt(own_age, hn::Set(i, vaultguard::kHeartbeatCycles)));
     const auto first_word = hn::TestBit(flags, hn::Set(i, kFresh));
     const auto says = hn::And(active, hn::Or(hn::Or(changed, silent), first_word));

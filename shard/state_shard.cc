@@ -487,13 +487,16 @@ void StateShard::MeasurePlain(Measure* measure) const {
 }
 
 std::uint64_t StateShard::StateHash() const {
+  constexpr std::uint32_t kNanBits = 0x7fc00000u;
   std::uint64_t hash = Mix(ledger_.digest() ^ config_.shard);
   for (std::size_t row = columns_.first_local; row < columns_.end; ++row) {
     if (!columns_.Alive(row)) continue;
     hash = Mix(hash ^ (row << 8 | columns_.flags[row]));
-    for (int c = 0; c < dims_; ++c)
-      hash =
-          Mix(hash ^ std::bit_cast<std::uint32_t>(columns_.state[static_cast<std::size_t>(c) * columns_.stride + row]));
+    for (int c = 0; c < dims_; ++c) {
+      const float state = columns_.state[static_cast<std::size_t>(c) * columns_.stride + row];
+      // Processors differ in the sign of the NaN that they make of infinity minus infinity (plain rule).
+      hash = Mix(hash ^ (std::isnan(state) ? kNanBits : std::bit_cast<std::uint32_t>(state)));
+    }
     hash = Mix(hash ^ std::bit_cast<std::uint32_t>(columns_.bound_value[row]) ^
                (std::uint64_t{std::bit_cast<std::uint32_t>(columns_.bound_free[row])} << 32));
   }

@@ -184,11 +184,9 @@ void Publish(const Case& c, Generator* g, std::uint64_t cycle, std::size_t row, 
                                  -9e11f,
                                  1e-40f,
                                  std::numeric_limits<float>::quiet_NaN()};
-  // Whether a replica whose own last word was NaN has moved since is nobody's promise.
-  const std::uint32_t kinds = row < m->col().first_local ? 8 : 7;
   for (int i = 0; i < c.shape.dimensions(); ++i) {
     m->HeardState(row, i) = g->Around(i < c.shape.value_slots ? c.value_scale : c.free_scale);
-    if (g->Chance(c.nonsense / 4)) m->HeardState(row, i) = kNonsense[g->Below(kinds)];
+    if (g->Chance(c.nonsense / 4)) m->HeardState(row, i) = kNonsense[g->Below(std::size(kNonsense))];
   }
   const auto weight = static_cast<std::uint8_t>(g->Chance(0.3) ? g->Below(256) : 255);
   const std::uint64_t ages[] = {1, 2, 59, 60, 130, 131, 65'535};
@@ -357,7 +355,7 @@ TEST_F(DriftCore, Spec7_1KernelIsTheReferenceOnEveryTarget) {
   constexpr int kCycles = 14;
   std::vector<std::vector<std::uint32_t>> bits(kCases);
   const std::vector<std::string> targets = SimdTargets();
-  ASSERT_FALSE(targets.empty());
+  ASSERT_GE(targets.size(), 2u) << "one target is equal to itself: nothing was compared";
   for (const std::string& target : targets) {
     ASSERT_TRUE(SelectSimdTarget(target).ok());
     ASSERT_EQ(SimdTargetInUse(), target);

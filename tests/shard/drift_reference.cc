@@ -212,13 +212,13 @@ ReferenceSaid ReferenceCycle(const Shape& shape, const DriftParameters& p, const
   for (std::size_t which = 0; which < vaultguard::kClamps; ++which) counts->clamped[which] += clamped[which] ? 1 : 0;
 
   // 7. Publish.
-  float moved[2] = {0, 0};
+  bool change = false;
   for (std::size_t c = 0; c < dims; ++c) {
-    float& of_group = moved[c < k ? 0 : 1];
-    of_group = std::max(of_group, std::abs(v[c] - said.v[c]));
+    const float within = c < k ? std::max(p.publish_factor * tau_value, kLeastVu)
+                               : std::max(p.publish_factor * tau_free, kLeastCoordinate);
+    // NaN is within nothing: a state that was said as no number has moved.
+    if (!(std::abs(v[c] - said.v[c]) <= within)) change = true;
   }
-  const bool change = moved[0] > std::max(p.publish_factor * tau_value, kLeastVu) ||
-                      moved[1] > std::max(p.publish_factor * tau_free, kLeastCoordinate);
   const bool fresh = (replica->flags & kFresh) != 0;
   if (!change && !fresh && Age(said.meta, input.cycle) < 60) return said;
   said.v = v;
