@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # Sourced by run.sh, test.sh and bench/compare.sh: what they need from Debian, and how they build. The one place for it.
 #
-#   install_packages        installs what is missing; asks nothing and touches no package list where nothing is
-#   build PRESET TARGET...  configures build/PRESET where that is needed, then builds
+#   install_packages [PACKAGE...]  installs what is missing of `packages` and of these; asks nothing, and leaves the
+#                                  package lists alone where nothing is missing
+#   build PRESET TARGET...         configures build/PRESET where that is needed, then builds
 #
 # Both stop the script with exit code 1 and one message where they cannot do it.
 
@@ -17,6 +18,9 @@ packages=(
   libcli11-dev libyaml-cpp-dev nlohmann-json3-dev
   libgtest-dev libgmock-dev libbenchmark-dev python3-grpcio openssl nftables iproute2
 )
+
+# What only CI's checks of the sources need (deploy/test.sh --full).
+check_packages=(clang clang-format)
 
 # A command that every build and test step is run with; empty: none.
 run_with=()
@@ -45,7 +49,7 @@ install_packages() {
   if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
     fail "this is no Debian; install what these packages hold and build by hand (README.md): ${packages[*]}"
   fi
-  for package in "${packages[@]}"; do
+  for package in "${packages[@]}" "$@"; do
     installed "$package" || missing+=("$package")
   done
   [[ ${#missing[@]} -gt 0 ]] || return 0

@@ -10,7 +10,8 @@ Usage: deploy/test.sh [--full] [--asan] [--tsan]
 Installs the Debian packages that are missing (as root or with sudo), builds everything and runs:
 
   (nothing)  the fast tests: all but those labelled full; at most three minutes
-  --full     every test; then the fast ones under --asan, then --tsan. This is what CI runs
+  --full     every test; then the fast ones under --asan, then --tsan. This is what CI runs. Installs clang and
+             clang-format too, for the checks of locks and of the format, which are skipped without them
   --asan     the fast tests, with the address and undefined-behaviour sanitizers
   --tsan     the tests labelled thread, built with the thread sanitizer
 
@@ -19,9 +20,13 @@ USAGE
 }
 
 stages=()
+extra_packages=()
 for argument in "$@"; do
   case $argument in
-    --full) stages+=(full asan tsan) ;;
+    --full)
+      stages+=(full asan tsan)
+      extra_packages=("${check_packages[@]}")
+      ;;
     --asan | --tsan) stages+=("${argument#--}") ;;
     -h | --help)
       usage
@@ -100,7 +105,7 @@ run_stage() {
   esac
 }
 
-install_packages
+install_packages "${extra_packages[@]}"
 for stage in "${stages[@]}"; do
   say "== $stage tests"
   SECONDS=0

@@ -58,7 +58,7 @@ class RepetitionCountTest {
 
  private:
   std::uint32_t cutoff_;
-  std::uint32_t run_ = 0;  // 0: no sample yet
+  std::uint32_t run_ = 0;    // 0: no sample yet
   std::uint32_t value_ = 0;  // a byte
 };
 
