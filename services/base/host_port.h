@@ -1,9 +1,11 @@
-// Addresses as configurations, peers and tools write them: host:port, with an IPv6 address in brackets.
+// Addresses as configurations, peers and tools write them: host:port, with an IPv6 address in brackets. This is the only
+// parser of addresses; whoever reads one from text calls it.
 //
 //   absl::StatusOr<HostPort> at = ParseHostPort("[2001:db8::7]:7400");   // {"2001:db8::7", 7400}
 //   FormatHostPort(*at);                                                 // "[2001:db8::7]:7400"
 //
-// Purely textual: nothing here asks DNS. Stateless: any thread.
+// Errors are INVALID_ARGUMENT, quote the text (at most 256 characters of it) and say what to write instead. Purely
+// textual: nothing here asks DNS. Stateless: any thread.
 #pragma once
 
 #include <cstdint>
@@ -20,11 +22,18 @@ struct HostPort {
   bool operator==(const HostPort&) const = default;
 };
 
-// Port 0 is accepted; whether it means something is for the caller to say. INVALID_ARGUMENT says what to write instead.
+// To listen on: port 0, which lets the system choose one, and wildcards are accepted.
 absl::StatusOr<HostPort> ParseHostPort(std::string_view text);
+
+// To connect to: refuses port 0 and wildcards too.
+absl::StatusOr<HostPort> ParseTarget(std::string_view text);
 
 // What ParseHostPort reads back.
 std::string FormatHostPort(const HostPort& at);
+
+// Whether the host is an IPv4 or IPv6 address; otherwise the resolver must look it up.
+bool IsIpv4(std::string_view host);
+bool IsIpv6(std::string_view host);
 
 // 127.0.0.0/8, ::1 and their IPv4-mapped forms, and the name localhost. Any other name counts as not loopback.
 bool IsLoopback(std::string_view host);

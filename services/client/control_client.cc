@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "services/base/host_port.h"
 #include "services/base/yaml_proto.h"
 
 namespace lvs::services {
@@ -76,12 +77,7 @@ bool IsTransport(const grpc::Status& status) {
 }  // namespace
 
 absl::StatusOr<ControlClient> ControlClient::Open(const ControlTarget& target) {
-  const std::size_t colon = target.address.rfind(':');
-  if (colon == std::string::npos || colon == 0 || colon + 1 == target.address.size() ||
-      target.address.find_first_not_of("0123456789", colon + 1) != std::string::npos) {
-    return absl::InvalidArgumentError(target.address + " is not an address; write host:port, such as " +
-                                      kControlAddressDefault);
-  }
+  if (const auto at = ParseHostPort(target.address); !at.ok()) return at.status();
   SilenceGrpc();
   const auto credentials = CredentialsFor(target);
   if (!credentials.ok()) return credentials.status();
@@ -114,7 +110,7 @@ absl::Status ControlClient::Explain(const grpc::Status& status) const {
           code, "nobody listens at " + at + "; start the node, or name its control_listen address with --node");
     }
     if (Has(message, "DNS resolution failed")) {
-      return absl::Status(code, "no such host: " + at.substr(0, at.rfind(':')));
+      return absl::Status(code, "no such host: " + ParseHostPort(at)->host);
     }
     if (tls && HasAny(message, {"WRONG_VERSION_NUMBER", "wrong version number"})) {
       return absl::Status(code, at + " speaks no TLS; leave out --ca");

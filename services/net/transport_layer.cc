@@ -47,9 +47,6 @@ constexpr double kPingSeconds = 1;
 constexpr double kAbortSeconds = 2;
 constexpr std::size_t kMaxDelayed = 65'536;
 
-// 2026-01-01T00:00:00Z, where cycles begin.
-constexpr std::chrono::system_clock::time_point kEpoch{std::chrono::seconds{1'767'225'600}};
-
 double Seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 std::uint64_t Micros() {
@@ -756,7 +753,8 @@ class TransportLayer::Impl final : public v1::Peering::WithRawCallbackMethod_Con
     std::unique_lock lock(mu_);
     while (!stopped_) {
       lock.unlock();
-      const v1::PeerExchange found = LookUpNames(options_.boot);
+      v1::PeerExchange found;
+      for (std::string& address : LookUpNames(options_.boot)) found.add_peers()->set_address(std::move(address));
       lock.lock();
       if (stopped_) return;
       if (found.peers_size() > 0) membership_->Heard(Membership::kLocal, found, Seconds());
@@ -810,15 +808,5 @@ RefusalCounts TransportLayer::refused() const { return impl_->refused(); }
 std::uint32_t TransportLayer::connected() const { return impl_->connected(); }
 std::uint32_t TransportLayer::ahead() const { return impl_->ahead(); }
 bool TransportLayer::draining() const { return impl_->draining(); }
-
-std::uint64_t CycleNow(std::uint64_t period_us) {
-  const auto since = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now() - kEpoch);
-  return since.count() <= 0 ? 0 : static_cast<std::uint64_t>(since.count()) / period_us;
-}
-
-std::chrono::system_clock::time_point CycleStart(std::uint64_t cycle, std::uint64_t period_us) {
-  return kEpoch + std::chrono::duration_cast<std::chrono::system_clock::duration>(
-                      std::chrono::microseconds(static_cast<std::int64_t>(cycle * period_us)));
-}
 
 }  // namespace lvs::services

@@ -26,7 +26,6 @@
 // All functions are safe from any thread.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -110,9 +109,5 @@ class TransportLayer {
   class Impl;
   std::shared_ptr<Impl> impl_;
 };
-
-// Cycles since 2026-01-01T00:00:00Z, the same on every node whose clock is right.
-std::uint64_t CycleNow(std::uint64_t period_us);
-std::chrono::system_clock::time_point CycleStart(std::uint64_t cycle, std::uint64_t period_us);
 
 }  // namespace lvs::services

@@ -19,9 +19,11 @@
 #include "actors/server_node.h"
 #include "grpcpp/ext/health_check_service_server_builder_option.h"
 #include "services/base/build.h"
+#include "services/base/cycle_clock.h"
+#include "services/base/host_port.h"
 #include "services/base/log.h"
-#include "services/base/rate_limit.h"
 #include "services/base/resident_memory.h"
+#include "services/base/token_bucket.h"
 #include "services/net/credentials.h"
 #include "services/net/transport_layer.h"
 #include "services/node/journal.h"
@@ -130,9 +132,9 @@ class LiveNode final : public Node {
   explicit LiveNode(const v1::NodeConfig& config)
       : config_(config),
         period_(config.period_us()),
-        limit_link_(config.limits().contributions_per_second_link(), config.limits().contributions_per_second_link()),
-        limit_session_(config.limits().contributions_per_second_session(),
-                       config.limits().contributions_per_second_session()),
+        limit_link_({config.limits().contributions_per_second_link(), config.limits().contributions_per_second_link()}),
+        limit_session_(
+            {config.limits().contributions_per_second_session(), config.limits().contributions_per_second_session()}),
         views_(config.state().shards()) {}
 
   ~LiveNode() override { End(); }
@@ -204,8 +206,10 @@ class LiveNode final : public Node {
     SetServing(false);
 
     address_ = AdvertisedAddress(config_, static_cast<std::uint16_t>(peer_port));
-    const std::string& control_listen = config_.control_listen();
-    control_address_ = absl::StrCat(control_listen.substr(0, control_listen.rfind(':') + 1), control_port);
+    absl::StatusOr<HostPort> control_at = ParseHostPort(config_.control_listen());
+    if (!control_at.ok()) return control_at.status();
+    control_at->port = static_cast<std::uint16_t>(control_port);
+    control_address_ = FormatHostPort(*control_at);
     auto operations = OperationsEndpoint::Start(
         config_.health_listen(), [this] { return Status(); }, [this] { return Peers(); });
     if (!operations.ok()) {
@@ -882,8 +886,8 @@ class LiveNode final : public Node {
   std::string drain_reason_;
   Steady::time_point drain_began_;
   // Contributions.
-  RateLimit limit_link_;
-  RateLimit limit_session_;
+  TokenBuckets limit_link_;
+  TokenBuckets limit_session_;
   std::uint64_t last_id_ = 0;
   std::unordered_map<std::uint64_t, Pending> pending_;
   std::multimap<Steady::time_point, std::uint64_t> deadlines_;

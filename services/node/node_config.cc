@@ -98,11 +98,8 @@ class Checker {
 
   // An address that somebody connects to.
   void Target(const std::string& text, std::string_view path) {
-    const HostPort at = Address(text, path);
-    Require(at.port != 0, path, text + " has port 0, which nobody can connect to; write 1 to 65535");
-    Require(
-        !IsWildcard(at.host), path,
-        text + " stands for every address of a machine, and nobody can connect to that; write one address or a name");
+    const absl::StatusOr<HostPort> at = ParseTarget(text);
+    Require(at.ok(), path, std::string(at.status().message()));
   }
 
   void CheckAddresses() {

@@ -1,10 +1,8 @@
 #include "services/node/operations.h"
 
-#include <arpa/inet.h>
 #include <civetweb.h>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <exception>
 #include <map>
@@ -17,6 +15,7 @@
 #include "absl/status/status.h"
 #include "prometheus/metric_type.h"
 #include "prometheus/text_serializer.h"
+#include "services/base/host_port.h"
 
 namespace lvs::services {
 namespace {
@@ -185,20 +184,14 @@ Answer Readiness(const v1::NodeStatus& status) {
   return answer;
 }
 
-// host and port, as civetweb takes them: it would also read lists, redirections and TLS from what stands there, and
-// Debian's knows no IPv6.
+// The address as civetweb takes it. Its own parser would also read lists, redirections and TLS from the text, and
+// Debian's build of it has no IPv6.
 std::optional<std::pair<std::string, int>> SplitListen(const std::string& listen) {
-  const std::size_t colon = listen.rfind(':');
-  if (colon == std::string::npos) return std::nullopt;
-  std::string host = listen.substr(0, colon);
-  if (host == "localhost") host = "127.0.0.1";
-  in_addr ignored{};
-  if (inet_pton(AF_INET, host.c_str(), &ignored) != 1) return std::nullopt;
-  int port = -1;
-  const char* end = listen.data() + listen.size();
-  const auto [parsed, error] = std::from_chars(listen.data() + colon + 1, end, port);
-  if (error != std::errc() || parsed != end || port < 0 || port > 65535) return std::nullopt;
-  return std::pair(host, port);
+  const absl::StatusOr<HostPort> at = ParseHostPort(listen);
+  if (!at.ok()) return std::nullopt;
+  const std::string host = at->host == "localhost" ? "127.0.0.1" : at->host;
+  if (!IsIpv4(host)) return std::nullopt;
+  return std::pair(host, at->port);
 }
 
 }  // namespace

@@ -1,9 +1,10 @@
 #include "services/peering/membership.h"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "services/base/host_port.h"
 #include "shard/random.h"
 
 namespace lvs::services {
@@ -15,25 +16,6 @@ constexpr std::size_t kErrorMax = 256;
 constexpr std::size_t kSelfMax = 32;
 constexpr std::uint32_t kHearsayFailuresMax = 3;
 constexpr double kForgetEverySeconds = 1;
-
-bool IsHostCharacter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
-}
-
-bool IsIpv6Character(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == ':' || c == '.'; }
-
-bool IsHost(std::string_view host) {
-  if (host.starts_with('[')) {
-    if (host.size() < 4 || !host.ends_with(']')) return false;
-    const std::string_view inside = host.substr(1, host.size() - 2);
-    // All zeros is the wildcard.
-    return std::all_of(inside.begin(), inside.end(), IsIpv6Character) && inside.find(':') != std::string_view::npos &&
-           inside.find_first_not_of("0:.") != std::string_view::npos;
-  }
-  return !host.empty() && host.front() != '.' && host.front() != '-' &&
-         std::all_of(host.begin(), host.end(), IsHostCharacter) &&
-         host.find_first_not_of("0.") != std::string_view::npos;
-}
 
 // A region is only for people; what is not plain text is left out.
 std::string PlainRegion(std::string_view region) {
@@ -51,27 +33,11 @@ std::string CanonicalOrEmpty(std::string_view address) {
 }  // namespace
 
 absl::StatusOr<std::string> CanonicalAddress(std::string_view address) {
-  const auto refuse = [&](std::string_view why) {
-    return absl::InvalidArgumentError("\"" + std::string(address.substr(0, kAddressMax)) +
-                                      "\" is no address: " + std::string(why));
-  };
-  if (address.size() > kAddressMax) return refuse("longer than 256 characters");
-  const std::size_t colon = address.rfind(':');
-  if (colon == std::string_view::npos) return refuse("write host:port");
-  std::string canonical(address);
-  for (char& c : canonical) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  if (!IsHost(std::string_view(canonical).substr(0, colon))) {
-    return refuse("the host must be a name, an IPv4 address or an IPv6 address in brackets, and no wildcard");
-  }
-  const std::string_view port = address.substr(colon + 1);
-  int number = 0;
-  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
-  if (error != std::errc() || end != port.data() + port.size() || port.front() == '0' || number < 1 || number > 65535) {
-    return refuse("the port must be 1..65535");
-  }
-  return canonical;
+  if (address.size() > kAddressMax) return absl::InvalidArgumentError("an address of more than 256 characters");
+  absl::StatusOr<HostPort> at = ParseTarget(address);
+  if (!at.ok()) return at.status();
+  absl::AsciiStrToLower(&at->host);
+  return FormatHostPort(*at);
 }
 
 Membership::Membership(MembershipOptions options) : options_(std::move(options)) {

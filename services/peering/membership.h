@@ -52,8 +52,8 @@
 
 namespace lvs::services {
 
-// host:port in the one form that is compared: lower case, at most 256 characters, port 1..65535, the host a name, an
-// IPv4 address or an IPv6 address in brackets, and no wildcard. INVALID_ARGUMENT otherwise.
+// The one form in which addresses are compared: what ParseTarget accepts (services/base/host_port.h), in lower case and
+// at most 256 characters long. INVALID_ARGUMENT otherwise.
 absl::StatusOr<std::string> CanonicalAddress(std::string_view address);
 
 struct MembershipOptions {

@@ -35,6 +35,9 @@ TEST(HostPort, RefusalsSayTheMend) {
            {"node1", "write host:port, for example node1:7400"},
            {":7400", "write 127.0.0.1:7400 for this machine only, or 0.0.0.0:7400"},
            {"http://node1:80", "is a URL"},
+           {"7400", "write 127.0.0.1:7400 for this machine only, or 0.0.0.0:7400"},
+           {"::1:7401", "write an IPv6 address in brackets"},
+           {"node1:07400", "port of 0 to 65535"},
            {"::1", "in brackets"},
            {"::1:7400", "in brackets"},
            {"fe80::1:2:7400", "in brackets"},
@@ -60,6 +63,37 @@ TEST(HostPort, RefusalsSayTheMend) {
     ASSERT_FALSE(at.ok()) << text;
     EXPECT_EQ(at.status().code(), absl::StatusCode::kInvalidArgument);
     EXPECT_THAT(std::string(at.status().message()), HasSubstr(mend)) << text;
+  }
+}
+
+TEST(HostPort, TargetsCanBeConnectedTo) {
+  EXPECT_EQ(ParseTarget("[::1]:7400")->host, "::1");
+  EXPECT_EQ(ParseTarget("node1:1")->port, 1);
+  for (const auto& [text, mend] :
+       std::vector<std::pair<std::string, std::string>>{{"node1:0", "write 1 to 65535"},
+                                                        {"0.0.0.0:7400", "write one address or a name"},
+                                                        {"[::]:7400", "write one address or a name"},
+                                                        {"::1:7401", "write an IPv6 address in brackets"}}) {
+    const auto at = ParseTarget(text);
+    ASSERT_FALSE(at.ok()) << text;
+    EXPECT_EQ(at.status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(at.status().message()), HasSubstr(mend)) << text;
+  }
+}
+
+TEST(HostPort, QuotesAtMost256CharactersOfNonsense) {
+  for (const std::string& nonsense : {std::string(1 << 20, 'x'), std::string(1 << 20, ':'), std::string(1 << 20, '7'),
+                                      "[" + std::string(1 << 20, '1')}) {
+    EXPECT_LT(ParseHostPort(nonsense).status().message().size(), 1000u);
+  }
+}
+
+TEST(HostPort, KnowsAddressesFromNames) {
+  EXPECT_TRUE(IsIpv4("10.0.0.7"));
+  EXPECT_TRUE(IsIpv6("2001:db8::7"));
+  for (const char* host : {"node1", "localhost", "10.0.0", "", "[::1]"}) {
+    EXPECT_FALSE(IsIpv4(host)) << host;
+    EXPECT_FALSE(IsIpv6(host)) << host;
   }
 }
 

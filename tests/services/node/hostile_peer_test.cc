@@ -27,6 +27,7 @@
 
 #include "grpcpp/impl/codegen/proto_utils.h"
 #include "lvs/v1/peer.grpc.pb.h"
+#include "services/base/cycle_clock.h"
 #include "services/base/log.h"
 #include "services/client/contribution.h"
 #include "services/net/transport_layer.h"

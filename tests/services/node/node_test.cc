@@ -14,9 +14,9 @@
 #include <set>
 #include <thread>
 
+#include "services/base/cycle_clock.h"
 #include "services/base/host_port.h"
 #include "services/base/log.h"
-#include "services/base/rate_limit.h"
 #include "services/client/control_client.h"
 #include "services/net/transport_layer.h"
 #include "services/node/node_config.h"
@@ -396,17 +396,6 @@ TEST(NodeCommand, LogLevelsAreNamed) {
   const Outcome outcome = Lvs({"node", "--validate", "--log-level", "loud"});
   EXPECT_EQ(outcome.exit_code, kExitUsage);
   EXPECT_THAT(outcome.err, HasSubstr("--log-level"));
-}
-
-TEST(RateLimitTest, Spec8_3_LimitsEachKeyAndSaysHowLongToWait) {
-  RateLimit limit(10, 5);
-  for (int n = 0; n < 5; ++n) EXPECT_EQ(limit.Take(1, 0), 0);
-  EXPECT_NEAR(limit.Take(1, 0), 0.1, 1e-9);
-  EXPECT_EQ(limit.Take(2, 0), 0);
-  EXPECT_EQ(limit.Take(1, 0.11), 0);
-  EXPECT_GT(limit.Take(1, 0.11), 0);
-  for (int n = 0; n < 5; ++n) EXPECT_EQ(limit.Take(1, 100), 0) << "no more than the burst is saved up";
-  EXPECT_GT(limit.Take(1, 100), 0);
 }
 
 }  // namespace
