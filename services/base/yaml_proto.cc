@@ -4,15 +4,9 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
 #include <charconv>
 #include <cmath>
-#include <cstdio>
-#include <cstring>
-#include <fstream>
 #include <limits>
-#include <numeric>
 #include <optional>
 #include <set>
 #include <sstream>
@@ -615,31 +609,6 @@ absl::Status YamlOrigin::Error(std::string_view path, std::string_view message) 
   return absl::InvalidArgumentError(text + std::string(message));
 }
 
-absl::StatusOr<std::string> ReadTextFile(const std::filesystem::path& file) {
-  std::error_code error;
-  const std::filesystem::file_status status = std::filesystem::status(file, error);
-  const std::string name = file.string();
-  if (status.type() == std::filesystem::file_type::not_found) return absl::NotFoundError(name + ": no such file");
-  if (status.type() == std::filesystem::file_type::directory) {
-    return absl::FailedPreconditionError(name + ": is a directory; name a file in it");
-  }
-  std::ifstream in(file, std::ios::binary);
-  if (!in) {
-    const int reason = errno;
-    const std::string text = name + ": cannot be read (" + std::strerror(reason) + ")";
-    return reason == ENOENT ? absl::NotFoundError(text) : absl::PermissionDeniedError(text);
-  }
-  std::string text(kYamlBytesMax + 1, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (in.bad()) return absl::PermissionDeniedError(name + ": cannot be read");
-  text.resize(static_cast<std::size_t>(in.gcount()));
-  if (text.size() > kYamlBytesMax) {
-    return absl::FailedPreconditionError(name + ": is larger than " + std::to_string(kYamlBytesMax) +
-                                         " bytes; this is not a file for people");
-  }
-  return text;
-}
-
 absl::StatusOr<YamlOrigin> ParseYaml(std::string_view text, std::string_view name, Message* message) {
   if (const int line = FirstLineNotUtf8(text)) {
     return absl::InvalidArgumentError(AtLine(name, line) + "is not UTF-8 text; save the file as UTF-8");
@@ -687,23 +656,6 @@ absl::StatusOr<double> ParseShare(std::string_view text) {
   return quantity->value;
 }
 
-std::string FormatDurationUs(std::int64_t duration_us) {
-  struct Step {
-    double us;
-    const char* suffix;
-  };
-  static constexpr std::array<Step, 5> steps{{{3600e6, "h"}, {60e6, "m"}, {1e6, "s"}, {1e3, "ms"}, {1, "us"}}};
-  const auto amount = static_cast<double>(duration_us);
-  for (const Step& step : steps) {
-    // Hours and minutes only where they are whole: "90s" reads better than "1.5m".
-    if (amount < step.us || (step.us > 1e6 && std::fmod(amount, step.us) != 0)) continue;
-    std::array<char, 32> text{};
-    std::snprintf(text.data(), text.size(), "%.6g%s", amount / step.us, step.suffix);
-    return text.data();
-  }
-  return "0s";
-}
-
 std::string EnumWord(const EnumValueDescriptor& value) {
   std::string word = value.name();
   std::transform(word.begin(), word.end(), word.begin(),
@@ -734,35 +686,6 @@ std::string DescribeYaml(const Descriptor& type) {
   std::ostringstream out;
   Describe(type, 0, SchemaComments(), out);
   return out.str();
-}
-
-std::string Nearest(std::string_view word, const std::vector<std::string>& candidates) {
-  std::string best;
-  std::size_t best_distance = std::max<std::size_t>(2, word.size() / 3) + 1;
-  for (const std::string& candidate : candidates) {
-    std::vector<std::size_t> row(candidate.size() + 1);
-    std::iota(row.begin(), row.end(), std::size_t{0});
-    for (std::size_t i = 0; i < word.size(); ++i) {
-      std::size_t diagonal = std::exchange(row[0], i + 1);
-      for (std::size_t k = 0; k < candidate.size(); ++k) {
-        const std::size_t replaced = diagonal + (word[i] == candidate[k] ? 0 : 1);
-        diagonal = row[k + 1];
-        row[k + 1] = std::min({replaced, row[k] + 1, diagonal + 1});
-      }
-    }
-    // A word of three letters is not a misspelling of any other three.
-    if (row.back() < best_distance && row.back() < std::max(word.size(), candidate.size())) {
-      best_distance = row.back();
-      best = candidate;
-    }
-  }
-  return best;
-}
-
-std::string JoinWords(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
-  return text;
 }
 
 }  // namespace lvs::services

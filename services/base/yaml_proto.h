@@ -26,10 +26,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "google/protobuf/message.h"
+#include "services/base/files.h"
+#include "services/base/text.h"
 
 namespace lvs::services {
 
-inline constexpr std::size_t kYamlBytesMax = 1 << 20;
+inline constexpr std::size_t kYamlBytesMax = kTextFileBytesMax;
 
 // ---- Where things stand in the file --------------------------------------------------------------------------------
 
@@ -53,9 +55,6 @@ struct YamlOrigin {
 
 // ---- Reading -------------------------------------------------------------------------------------------------------
 
-// The text of a file of at most kYamlBytesMax bytes.
-absl::StatusOr<std::string> ReadTextFile(const std::filesystem::path& file);
-
 // Fills `message` from the text; `name` is what errors call it. The text must be one YAML document, in UTF-8.
 absl::StatusOr<YamlOrigin> ParseYaml(std::string_view text, std::string_view name, google::protobuf::Message* message);
 
@@ -71,9 +70,6 @@ absl::StatusOr<std::int64_t> ParseDurationUs(std::string_view text);
 absl::StatusOr<std::int64_t> ParseValueUvu(std::string_view text);
 absl::StatusOr<double> ParseShare(std::string_view text);
 
-// 1500000 -> "1.5s", in the largest unit that keeps it short.
-std::string FormatDurationUs(std::int64_t duration_us);
-
 // A_LITTLE_IS_ENOUGH -> "a-little-is-enough".
 std::string EnumWord(const google::protobuf::EnumValueDescriptor& value);
 
@@ -87,11 +83,5 @@ std::vector<std::string> YamlKeys(const google::protobuf::Descriptor& type);
 // The format as a person reads it: for each key the comment of the schema, what it takes, and whether it is required;
 // indented by nesting. Comments are known for the schemas that CMakeLists.txt embeds. For `lvs scenario explain`.
 std::string DescribeYaml(const google::protobuf::Descriptor& type);
-
-// The candidate that a reader would take for a misspelling of `word`; empty if none is near.
-std::string Nearest(std::string_view word, const std::vector<std::string>& candidates);
-
-// {"eu", "us"} -> "eu, us".
-std::string JoinWords(const std::vector<std::string>& words);
 
 }  // namespace lvs::services

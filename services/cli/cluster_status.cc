@@ -6,6 +6,7 @@
 #include <ostream>
 #include <set>
 
+#include "absl/strings/str_format.h"
 #include "services/cli/node_options.h"
 #include "services/report/report.h"
 
@@ -73,9 +74,9 @@ void PrintStatus(const ClusterStatus& cluster, std::ostream& out) {
     rows.push_back({node.control_address, status.address(), status.region(), StateText(status),
                     status.problems().empty() ? "ok" : "UNHEALTHY",
                     std::to_string(status.peers_connected()) + " of " + std::to_string(status.peers_known()),
-                    Grouped(status.cycle()), Grouped(status.micro_nodes()), LedgerText(status.ledger()),
-                    DigestText(status.ledger().digest()), Short(status.drift().relative_spread(), "%.1e"),
-                    Grouped(status.ledger().accepted()), Megabytes(status.resident_bytes())});
+                    FormatGrouped(status.cycle()), FormatGrouped(status.micro_nodes()), LedgerText(status.ledger()),
+                    DigestText(status.ledger().digest()), absl::StrFormat("%.1e", status.drift().relative_spread()),
+                    FormatGrouped(status.ledger().accepted()), FormatMegabytes(status.resident_bytes())});
   }
   const bool named = std::any_of(cluster.nodes.begin(), cluster.nodes.end(),
                                  [](const ClusterStatus::Node& node) { return !node.name.empty(); });

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_format.h"
 #include "services/cli/cli.h"
 #include "services/cli/commands.h"
 #include "services/cli/output.h"
@@ -27,11 +28,11 @@ std::vector<Figure> CompareFigures(const v1::Summary& a, const v1::Summary& b) {
   const auto add = [&](const std::string& name, double va, double vb, const auto& format) {
     figures.push_back({name, format(va), format(vb), va, vb});
   };
-  const auto seconds = [](double value) { return Short(value, "%.4g") + "s"; };
+  const auto seconds = [](double value) { return FormatNumber(value, 4) + "s"; };
   add("micro_nodes", static_cast<double>(a.micro_nodes()), static_cast<double>(b.micro_nodes()),
-      [](double value) { return Short(value, "%.0f"); });
+      [](double value) { return absl::StrFormat("%.0f", value); });
   add("cycles", static_cast<double>(a.cycles()), static_cast<double>(b.cycles()),
-      [](double value) { return Short(value, "%.0f"); });
+      [](double value) { return absl::StrFormat("%.0f", value); });
   add("virtual_seconds", a.virtual_seconds(), b.virtual_seconds(), seconds);
   add("wall_seconds", a.wall_seconds(), b.wall_seconds(), seconds);
   add("startup_seconds", a.startup_seconds(), b.startup_seconds(), seconds);
@@ -47,8 +48,8 @@ std::vector<Figure> CompareFigures(const v1::Summary& a, const v1::Summary& b) {
       };
       add(std::string("load.") + name, first(a), first(b), format);
     };
-    const auto count = [](double value) { return Short(value, "%.6g"); };
-    const auto ms = [](double value) { return std::isnan(value) ? "-" : Short(value, "%.4g") + "ms"; };
+    const auto count = [](double value) { return FormatNumber(value, 6); };
+    const auto ms = [](double value) { return std::isnan(value) ? "-" : FormatNumber(value, 4) + "ms"; };
     of_load(
         "rate", [](const v1::LoadFigures& load) { return load.rate(); }, count);
     of_load(
@@ -73,13 +74,13 @@ std::vector<Figure> CompareFigures(const v1::Summary& a, const v1::Summary& b) {
 std::string RatioText(const Figure& figure) {
   if (figure.a == figure.b) return "=";
   if (!(figure.a > 0) || !(figure.b >= 0)) return "-";
-  return Short(figure.b / figure.a) + "x";
+  return FormatNumber(figure.b / figure.a) + "x";
 }
 
 // A testnet has no seed.
 std::string NameOf(const v1::Summary& summary) {
   return summary.nodes().empty() ? summary.scenario() + ", seed " + std::to_string(summary.seed())
-                                 : summary.scenario() + " of " + Count(summary.server_nodes(), "node");
+                                 : summary.scenario() + " of " + FormatCount(summary.server_nodes(), "node");
 }
 
 // What a reader must know before comparing figures.
@@ -93,7 +94,7 @@ std::vector<std::string> CompareNotes(const v1::Summary& a, const v1::Summary& b
   same_run &= !differs("scenarios", a.scenario(), b.scenario());
   same_run &= !differs("seeds", std::to_string(a.seed()), std::to_string(b.seed()));
   same_run &= !differs("rules", a.rule(), b.rule());
-  same_run &= !differs("lengths", Count(a.cycles(), "cycle"), Count(b.cycles(), "cycle"));
+  same_run &= !differs("lengths", FormatCount(a.cycles(), "cycle"), FormatCount(b.cycles(), "cycle"));
   const bool same_build = !differs("builds", a.build(), b.build());
   differs("threads", std::to_string(a.threads()), std::to_string(b.threads()));
   differs("SIMD targets", a.simd_target(), b.simd_target());

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/strings/str_format.h"
 #include "services/base/yaml_proto.h"
 #include "services/cli/cli.h"
 #include "services/cli/cluster_status.h"
@@ -49,8 +50,9 @@ Rows PeerRows(const std::string& node, const v1::PeerList& list) {
   for (const v1::Peer& peer : list.peers()) {
     rows.push_back({node, peer.address().empty() ? "(not dialable)" : peer.address(), peer.region(),
                     peer.dialled() ? "out" : "in", Ago(peer.connected_s()), Ago(peer.heard_s()),
-                    Short(peer.rtt_ms()) + "ms", Grouped(peer.frames_sent()), Grouped(peer.frames_received()),
-                    Megabytes(peer.bytes_sent()), Megabytes(peer.bytes_received()), peer.build()});
+                    FormatNumber(peer.rtt_ms()) + "ms", FormatGrouped(peer.frames_sent()),
+                    FormatGrouped(peer.frames_received()), FormatMegabytes(peer.bytes_sent()),
+                    FormatMegabytes(peer.bytes_received()), peer.build()});
   }
   return rows;
 }
@@ -95,7 +97,7 @@ int ShowPeers(const NodeOptions& options, std::ostream& out, std::ostream& err) 
   const auto make_rows = [&notes](const std::string& node, const v1::PeerList& list) {
     for (const v1::KnownAddress& known : list.known()) {
       if (known.failures() == 0 || node.empty()) continue;
-      notes.push_back(node + " cannot reach " + known.address() + " (" + Count(known.failures(), "failure") +
+      notes.push_back(node + " cannot reach " + known.address() + " (" + FormatCount(known.failures(), "failure") +
                       (known.last_error().empty() ? "" : ": " + known.last_error()) + ")");
     }
     return PeerRows(node, list);
@@ -120,9 +122,10 @@ int ShowShards(const NodeOptions& options, std::ostream& out, std::ostream& err)
       for (const std::uint64_t total : shard.total_uvu()) {
         totals += (totals.empty() ? "" : " ") + ValueText(static_cast<std::int64_t>(total));
       }
-      rows.push_back({node, std::to_string(shard.shard()), Grouped(shard.replicas()), totals, Grouped(shard.sessions()),
-                      DigestText(shard.digest()), ValueText(static_cast<std::int64_t>(shard.behind_uvu())),
-                      Short(shard.worst_value_vu()) + "VU", shard.synced() ? "yes" : "NO"});
+      rows.push_back({node, std::to_string(shard.shard()), FormatGrouped(shard.replicas()), totals,
+                      FormatGrouped(shard.sessions()), DigestText(shard.digest()),
+                      ValueText(static_cast<std::int64_t>(shard.behind_uvu())),
+                      FormatNumber(shard.worst_value_vu()) + "VU", shard.synced() ? "yes" : "NO"});
     }
     return rows;
   };
@@ -144,7 +147,7 @@ std::string ReachedText(const v1::ContributeReply& reached) {
   if (!reached.held()) return "nothing";
   std::string text = "held in memory";
   if (reached.disk()) text += ", on disk";
-  if (reached.nodes() > 0) text += ", by " + Count(reached.nodes(), "server node");
+  if (reached.nodes() > 0) text += ", by " + FormatCount(reached.nodes(), "server node");
   return text;
 }
 
@@ -227,11 +230,11 @@ std::string WatchLine(const v1::NodeStatus& node, std::uint64_t contributions_be
   const double rate = seconds > 0 && accepted >= contributions_before
                           ? static_cast<double>(accepted - contributions_before) / seconds
                           : 0;
-  std::string line = StateText(node) + "  " + Count(node.peers_connected(), "peer") + "  cycle " +
-                     Grouped(node.cycle()) + "  " + Count(node.micro_nodes(), "micro-node") + "  ledger " +
+  std::string line = StateText(node) + "  " + FormatCount(node.peers_connected(), "peer") + "  cycle " +
+                     FormatGrouped(node.cycle()) + "  " + FormatCount(node.micro_nodes(), "micro-node") + "  ledger " +
                      LedgerText(node.ledger()) + " " + DigestText(node.ledger().digest()) + "  spread " +
-                     Short(node.drift().relative_spread(), "%.1e") + "  " + Short(rate) + " contributions/s  " +
-                     Megabytes(node.resident_bytes());
+                     absl::StrFormat("%.1e", node.drift().relative_spread()) + "  " + FormatNumber(rate) +
+                     " contributions/s  " + FormatMegabytes(node.resident_bytes());
   for (const std::string& problem : node.problems()) line += "  PROBLEM: " + problem;
   return line;
 }

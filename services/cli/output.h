@@ -1,5 +1,9 @@
-// What the commands print with: numbers for people, tables, errors with their exit code, and whether a terminal looks
-// on. Free of shared state: any thread.
+// What the commands print with: tables, errors with their exit code, and whether a terminal looks on. Numbers and words
+// are formatted by services/base/text.h.
+//
+//   PrintTable(std::cout, {{"node", "state"}, {"127.0.0.1:7401", "SERVING"}});
+//
+// Free of shared state: any thread.
 #pragma once
 
 #include <cstddef>
@@ -10,20 +14,14 @@
 
 #include "absl/status/status.h"
 #include "nlohmann/json.hpp"
+#include "services/base/text.h"
 
 namespace lvs::services {
 
 using Json = nlohmann::ordered_json;
 
-// ---- Text ----------------------------------------------------------------------------------------------------------
-
-std::string Short(double number, const char* format = "%.3g");
-std::string Grouped(std::uint64_t number);                        // 1234567 -> "1,234,567"
-std::string Count(std::uint64_t number, const std::string& one);  // 2, "node" -> "2 nodes"
-std::string Megabytes(std::uint64_t bytes);                       // 1500000 -> "1.5 MB"
-std::string PercentText(double share);                            // 0.05 -> "5%"
-std::string ValueText(std::int64_t uvu);                          // 2500000 -> "2.5VU"
-std::string ShellWord(const std::string& word);                   // quoted where a shell would split it
+// An amount of value: 2500000 -> "2.5VU".
+std::string ValueText(std::int64_t uvu);
 
 // ---- Tables and errors ---------------------------------------------------------------------------------------------
 

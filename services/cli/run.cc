@@ -8,6 +8,7 @@
 #include <ostream>
 #include <string>
 
+#include "absl/strings/str_format.h"
 #include "services/base/build.h"
 #include "services/cli/cli.h"
 #include "services/cli/commands.h"
@@ -67,10 +68,10 @@ class ProgressPrinter {
  private:
   static std::string AsLine(const Progress& progress, double run_s) {
     const double done = run_s > 0 ? 100 * progress.virtual_s / run_s : 100;
-    std::string line = Short(done, "%3.0f") + "%  " + Short(progress.virtual_s, "%.1f") + "s of " +
-                       Short(run_s, "%.6g") + "s in " + Short(progress.wall_s, "%.1f") + "s  " +
-                       Grouped(progress.alive) + " alive  " + Short(progress.cycles_per_second) + " cycles/s  spread " +
-                       Short(progress.relative_spread, "%.1e") + "  " + Grouped(progress.anomalies) + " anomalies";
+    std::string line =
+        absl::StrFormat("%3.0f%%  %.1fs of %.6gs in %.1fs  %s alive  %.3g cycles/s  spread %.1e  %s anomalies", done,
+                        progress.virtual_s, run_s, progress.wall_s, FormatGrouped(progress.alive),
+                        progress.cycles_per_second, progress.relative_spread, FormatGrouped(progress.anomalies));
     if (!progress.active_faults.empty()) line += "  " + progress.active_faults;
     return line;
   }
@@ -122,13 +123,15 @@ void PrintBudget(const v1::Scenario& scenario, const fs::path& directory, bool a
     return;
   }
   const std::string period = FormatDurationUs(scenario.cycle().period_us());
-  to << scenario.name() << ": " << Count(micro_nodes, "micro-node") << " in "
-     << Count(static_cast<std::uint64_t>(scenario.population().regions_size()), "region") << ", "
-     << Count(scenario.cycle().count(), "cycle") << " of " << period << " (" << FormatDurationUs(RunLengthUs(scenario))
-     << "), seed " << scenario.seed() << (scenario.rule() == v1::PLAIN ? ", rule plain" : "") << "\n"
-     << "needs about " << Megabytes(budget.resident_bytes) << ": " << Count(budget.replicas, "replica") << " of "
-     << Count(scenario.state().shards(), "shard") << "; " << Count(budget.shard_actors, "shard actor") << ", "
-     << Count(budget.link_actors, "link actor") << "; " << Grouped(budget.replica_cycles) << " replica-cycles of work\n"
+  to << scenario.name() << ": " << FormatCount(micro_nodes, "micro-node") << " in "
+     << FormatCount(static_cast<std::uint64_t>(scenario.population().regions_size()), "region") << ", "
+     << FormatCount(scenario.cycle().count(), "cycle") << " of " << period << " ("
+     << FormatDurationUs(RunLengthUs(scenario)) << "), seed " << scenario.seed()
+     << (scenario.rule() == v1::PLAIN ? ", rule plain" : "") << "\n"
+     << "needs about " << FormatMegabytes(budget.resident_bytes) << ": " << FormatCount(budget.replicas, "replica")
+     << " of " << FormatCount(scenario.state().shards(), "shard") << "; "
+     << FormatCount(budget.shard_actors, "shard actor") << ", " << FormatCount(budget.link_actors, "link actor") << "; "
+     << FormatGrouped(budget.replica_cycles) << " replica-cycles of work\n"
      << "report in " << directory.string() << "\n"
      << std::flush;
 }
@@ -155,12 +158,13 @@ void PrintProfile(const v1::Summary& summary, std::ostream& out) {
   const double replica_cycles = summary.replica_cycles_per_second() * summary.wall_seconds();
   Rows rows{{"stage", "seconds", "share", "ns a replica cycle"}};
   for (const v1::StageTime& stage : stages) {
-    rows.push_back({stage.stage(), Short(stage.seconds(), "%.3f"), Short(100 * stage.share(), "%.1f") + "%",
-                    Short(stage.seconds() * 1e9 / std::max(replica_cycles, 1.0))});
+    rows.push_back({stage.stage(), absl::StrFormat("%.3f", stage.seconds()),
+                    absl::StrFormat("%.1f%%", 100 * stage.share()),
+                    FormatNumber(stage.seconds() * 1e9 / std::max(replica_cycles, 1.0))});
   }
   out << "\n"
-      << Count(summary.threads(), "thread") << " for " << Short(summary.wall_seconds()) << " s; started in "
-      << Short(summary.startup_seconds()) << " s\n";
+      << FormatCount(summary.threads(), "thread") << " for " << FormatNumber(summary.wall_seconds())
+      << " s; started in " << FormatNumber(summary.startup_seconds()) << " s\n";
   PrintTable(out, rows, "  ");
 }
 

@@ -36,7 +36,7 @@ int ListScenarios(const std::string& format, std::ostream& out, std::ostream& er
       continue;
     }
     const v1::Scenario& scenario = loaded->scenario;
-    rows.push_back({file.stem().string(), Grouped(scenario.population().micro_nodes()),
+    rows.push_back({file.stem().string(), FormatGrouped(scenario.population().micro_nodes()),
                     std::to_string(scenario.population().regions_size()), FormatDurationUs(RunLengthUs(scenario)),
                     scenario.about()});
     list.push_back({{"name", file.stem().string()},
@@ -66,9 +66,9 @@ int ValidateScenarios(const std::vector<std::string>& files, std::ostream& out, 
     }
     const v1::Scenario& scenario = loaded->scenario;
     out << loaded->file.string() << ": ok: " << scenario.name() << ", "
-        << Count(scenario.population().micro_nodes(), "micro-node") << ", "
-        << Count(static_cast<std::uint64_t>(scenario.events_size()), "event") << ", "
-        << Count(static_cast<std::uint64_t>(scenario.thresholds_size()), "threshold") << "\n";
+        << FormatCount(scenario.population().micro_nodes(), "micro-node") << ", "
+        << FormatCount(static_cast<std::uint64_t>(scenario.events_size()), "event") << ", "
+        << FormatCount(static_cast<std::uint64_t>(scenario.thresholds_size()), "threshold") << "\n";
   }
   return exit_code;
 }
@@ -107,9 +107,9 @@ template <typename Link>
 std::string LinkText(const Link& link) {
   std::string text = FormatDurationUs(link.latency_us());
   if (link.jitter_us() > 0) text += " +- " + FormatDurationUs(link.jitter_us());
-  if (link.loss() > 0) text += ", loss " + PercentText(link.loss());
-  if (link.duplicate() > 0) text += ", duplicates " + PercentText(link.duplicate());
-  if (link.reorder() > 0) text += ", reordered " + PercentText(link.reorder());
+  if (link.loss() > 0) text += ", loss " + FormatPercent(link.loss());
+  if (link.duplicate() > 0) text += ", duplicates " + FormatPercent(link.duplicate());
+  if (link.reorder() > 0) text += ", reordered " + FormatPercent(link.reorder());
   return text;
 }
 
@@ -132,22 +132,23 @@ void ExplainScenario(const LoadedScenario& loaded, std::ostream& out) {
   };
   std::string regions;
   std::vector<std::string> names;
-  for (const auto& [name, share] : scenario.population().regions()) names.push_back(name + " " + PercentText(share));
+  for (const auto& [name, share] : scenario.population().regions()) names.push_back(name + " " + FormatPercent(share));
   std::sort(names.begin(), names.end());
-  add("network", Count(scenario.population().micro_nodes(), "micro-node") + ", each with " +
-                     std::to_string(scenario.population().shards_per_node()) + " of " + Count(state.shards(), "shard") +
-                     "; regions: " + JoinWords(names));
-  add("state", Count(state.value_slots(), "value slot") + " and " + Count(state.free_coordinates(), "free coordinate") +
-                   " a shard; " + ValueText(state.opening_balance_uvu()) +
-                   " a slot to begin with, replicas off by up to " + ValueText(state.value_spread_uvu()) +
-                   "; at least " + Count(state.replicas_min(), "replica") + " a shard");
-  add("run", Count(scenario.cycle().count(), "cycle") + " of " + FormatDurationUs(scenario.cycle().period_us()) +
+  add("network", FormatCount(scenario.population().micro_nodes(), "micro-node") + ", each with " +
+                     std::to_string(scenario.population().shards_per_node()) + " of " +
+                     FormatCount(state.shards(), "shard") + "; regions: " + JoinWords(names));
+  add("state", FormatCount(state.value_slots(), "value slot") + " and " +
+                   FormatCount(state.free_coordinates(), "free coordinate") + " a shard; " +
+                   ValueText(state.opening_balance_uvu()) + " a slot to begin with, replicas off by up to " +
+                   ValueText(state.value_spread_uvu()) + "; at least " + FormatCount(state.replicas_min(), "replica") +
+                   " a shard");
+  add("run", FormatCount(scenario.cycle().count(), "cycle") + " of " + FormatDurationUs(scenario.cycle().period_us()) +
                  " = " + FormatDurationUs(RunLengthUs(scenario)) + "; seed " + std::to_string(scenario.seed()) +
                  "; rule " + EnumWord(*v1::Rule_descriptor()->FindValueByNumber(scenario.rule())));
   const v1::Drift& drift = scenario.drift();
-  add("drift", std::to_string(drift.peers()) + " peers, alpha " + Short(drift.alpha(), "%g") + ", beta " +
-                   Short(drift.beta(), "%g") + ", ledger weight " + Short(drift.ledger_weight(), "%g") +
-                   ", bound factor " + Short(drift.bound_factor(), "%g") + ", " + PercentText(drift.shuffle()) +
+  add("drift", std::to_string(drift.peers()) + " peers, alpha " + FormatNumber(drift.alpha(), 6) + ", beta " +
+                   FormatNumber(drift.beta(), 6) + ", ledger weight " + FormatNumber(drift.ledger_weight(), 6) +
+                   ", bound factor " + FormatNumber(drift.bound_factor(), 6) + ", " + FormatPercent(drift.shuffle()) +
                    " of the links shuffled a cycle");
   add("links", "within a region: " + LinkText(scenario.links().within()));
   for (const v1::RegionLink& row : scenario.links().between()) {
@@ -155,11 +156,11 @@ void ExplainScenario(const LoadedScenario& loaded, std::ostream& out) {
   }
   const v1::Workload& workload = scenario.workload();
   if (workload.contributions_per_second() > 0) {
-    add("workload", Short(workload.contributions_per_second(), "%g") + " contributions a second of " +
+    add("workload", FormatNumber(workload.contributions_per_second(), 6) + " contributions a second of " +
                         ValueText(workload.amount().min_uvu()) + " to " + ValueText(workload.amount().max_uvu()) +
-                        " by " + Count(workload.sessions(), "client") + ", until " +
+                        " by " + FormatCount(workload.sessions(), "client") + ", until " +
                         FormatDurationUs(RunLengthUs(scenario) - scenario.cycle().settle_us()) + "; accepted once " +
-                        Count(workload.acknowledge_nodes(), "server node") +
+                        FormatCount(workload.acknowledge_nodes(), "server node") +
                         (workload.acknowledge_nodes() == 1 ? " holds it" : " hold it"));
   } else {
     add("workload", "none");

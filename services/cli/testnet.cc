@@ -18,6 +18,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_format.h"
 #include "services/base/build.h"
 #include "services/base/yaml_proto.h"
 #include "services/cli/cli.h"
@@ -144,7 +145,7 @@ Laggard FindLaggard(const Testnet& net, const ClusterStatus& cluster, std::size_
     if (!status.ok()) return {node, "does not answer: " + std::string(status.status().message())};
     if (status->state() != v1::SERVING) return {node, "is still " + StateText(*status)};
     if (status->peers_connected() < peers_wanted) {
-      return {node, "has only " + Count(status->peers_connected(), "peer")};
+      return {node, "has only " + FormatCount(status->peers_connected(), "peer")};
     }
   }
   return {};
@@ -276,7 +277,7 @@ int Up(const TestnetArguments& arguments, std::ostream& out, std::ostream& err) 
   Print(cluster, arguments.format, out);
   if (arguments.format != "json") {
     out << "\n"
-        << Count(plan.nodes, "node") << " in " << net->directory().string()
+        << FormatCount(plan.nodes, "node") << " in " << net->directory().string()
         << (plan.namespaces ? ", each in a network namespace of its own" : "")
         << "; go on with `lvs testnet status`, `load`, `kill`, `partition`, and end with `lvs testnet down`\n";
   }
@@ -366,12 +367,12 @@ int Down(const TestnetArguments& arguments, std::ostream& out, std::ostream& err
   const absl::StatusOr<std::size_t> killed = net->StopAll(kEndDeadline);
   if (!killed.ok()) return Fail(err, killed.status());
   if (absl::Status removed = net->RemoveNamespaces(); !removed.ok()) return Fail(err, removed);
-  PrintDone(
-      arguments, {{"killed", *killed}},
-      "the testnet is down" +
-          (*killed == 0 ? std::string() : "; " + Count(*killed, "node") + " did not end in time and had to be killed") +
-          "; logs are in " + net->directory().string(),
-      out);
+  PrintDone(arguments, {{"killed", *killed}},
+            "the testnet is down" +
+                (*killed == 0 ? std::string()
+                              : "; " + FormatCount(*killed, "node") + " did not end in time and had to be killed") +
+                "; logs are in " + net->directory().string(),
+            out);
   return kExitPassed;
 }
 
@@ -431,9 +432,10 @@ int Scatter(const TestnetArguments& arguments, std::ostream& out, std::ostream& 
     ++scattered;
   }
   if (scattered == 0) return Fail(err, absl::FailedPreconditionError("no node of the testnet runs"));
-  PrintDone(arguments, {{"scattered", scattered}},
-            "scattered the replicas of " + Count(scattered, "node") + "; `lvs testnet report` shows how they agree",
-            out);
+  PrintDone(
+      arguments, {{"scattered", scattered}},
+      "scattered the replicas of " + FormatCount(scattered, "node") + "; `lvs testnet report` shows how they agree",
+      out);
   return kExitPassed;
 }
 
@@ -465,17 +467,17 @@ absl::Status FillLoad(const TestnetArguments& arguments, const std::vector<Contr
   return absl::OkStatus();
 }
 
-std::string Milliseconds(std::int64_t us) { return Short(static_cast<double>(us) / 1e3, "%.4g") + "ms"; }
+std::string Milliseconds(std::int64_t us) { return FormatNumber(static_cast<double>(us) / 1e3, 4) + "ms"; }
 
 void PrintLoad(const LoadReport& report, const LoadOptions& options, std::ostream& out) {
-  Rows rows{{"offered", Grouped(report.offered),
-             Short(static_cast<double>(report.offered) / std::max(report.seconds, 1e-9), "%.4g") + "/s over " +
-                 Short(report.seconds) + "s, wanted " + Short(options.rate, "%.6g") + "/s"},
-            {"acknowledged", Grouped(report.acknowledged), ""}};
-  for (const auto& [code, count] : report.failed) rows.push_back({"failed", Grouped(count), code});
-  rows.push_back(
-      {"not sent", Grouped(report.not_sent), "due while " + Grouped(options.in_flight_max) + " were under way"});
-  for (const auto& [code, count] : report.repeated) rows.push_back({"repeated", Grouped(count), code});
+  Rows rows{{"offered", FormatGrouped(report.offered),
+             FormatNumber(static_cast<double>(report.offered) / std::max(report.seconds, 1e-9), 4) + "/s over " +
+                 FormatNumber(report.seconds) + "s, wanted " + FormatNumber(options.rate, 6) + "/s"},
+            {"acknowledged", FormatGrouped(report.acknowledged), ""}};
+  for (const auto& [code, count] : report.failed) rows.push_back({"failed", FormatGrouped(count), code});
+  rows.push_back({"not sent", FormatGrouped(report.not_sent),
+                  "due while " + FormatGrouped(options.in_flight_max) + " were under way"});
+  for (const auto& [code, count] : report.repeated) rows.push_back({"repeated", FormatGrouped(count), code});
   PrintTable(out, rows);
   const LatencyHistogram& latency = report.latency;
   out << "\nlatency, from the time that each was due\n";
@@ -516,12 +518,12 @@ std::string AboutTestnet(const std::vector<TestnetNode>& nodes) {
     }
   }
   std::string text =
-      Count(nodes.size(), "server node") + " in " + JoinWords(regions) + ": real processes on this machine, ";
+      FormatCount(nodes.size(), "server node") + " in " + JoinWords(regions) + ": real processes on this machine, ";
   const bool namespaces = ReadTestnetState(nodes.front().folder.parent_path()).has_network();
   text += namespaces ? "each in a network namespace of its own." : "over loopback.";
   const v1::Faults faults = ReadFaults(nodes.front());
   if (faults.loss() > 0) {
-    text += " Every link loses " + PercentText(faults.loss()) + " of the " + (namespaces ? "packets." : "frames.");
+    text += " Every link loses " + FormatPercent(faults.loss()) + " of the " + (namespaces ? "packets." : "frames.");
   }
   if (faults.delay_ms() > 0) text += " Every frame is " + std::to_string(faults.delay_ms()) + "ms late.";
   return text;
@@ -637,10 +639,10 @@ int Report(const TestnetArguments& arguments, std::ostream& out, std::ostream& e
     next += std::chrono::seconds(1);
     const v1::Sample now = reporter.recorder().Now();
     if (terminal) {
-      err << "\r\x1b[K" << Short(now.seconds(), "%.0f") << "s of " << FormatDurationUs(run->count() * 1'000) << "  "
-          << now.nodes_serving() << " of " << Count(nodes->size(), "node") << " serving  "
-          << Count(now.ledgers(), "ledger") << "  spread "
-          << Short(std::max(now.value_spread_relative(), now.free_spread_relative()), "%.1e") << "  behind "
+      err << "\r\x1b[K" << absl::StrFormat("%.0f", now.seconds()) << "s of " << FormatDurationUs(run->count() * 1'000)
+          << "  " << now.nodes_serving() << " of " << FormatCount(nodes->size(), "node") << " serving  "
+          << FormatCount(now.ledgers(), "ledger") << "  spread "
+          << absl::StrFormat("%.1e", std::max(now.value_spread_relative(), now.free_spread_relative())) << "  behind "
           << ValueText(static_cast<std::int64_t>(now.behind_uvu())) << std::flush;
     } else {
       err << Json{{"event", "progress"},
@@ -681,7 +683,7 @@ int RunLoadCommand(const TestnetArguments& arguments, std::ostream& out, std::os
   if (reported) {
     if (absl::Status status = reporter.Start(options.run); !status.ok()) return Fail(err, status);
     Linger(kBeforeLoad);
-    reporter.recorder().BeginLoad("load " + Short(options.rate, "%.6g") + "/s");
+    reporter.recorder().BeginLoad("load " + FormatNumber(options.rate, 6) + "/s");
   }
   const bool terminal = IsTerminal(err);
   LatencyHistogram earlier;
@@ -693,8 +695,8 @@ int RunLoadCommand(const TestnetArguments& arguments, std::ostream& out, std::os
                                      static_cast<double>(lately.Quantile(0.99)) / 1e3);
     }
     if (terminal) {
-      err << "\r\x1b[K" << Short(now.seconds, "%.0f") << "s  " << Grouped(now.offered) << " offered  "
-          << Grouped(now.acknowledged) << " acknowledged  " << Grouped(now.Failed()) << " failed  p99 "
+      err << "\r\x1b[K" << absl::StrFormat("%.0f", now.seconds) << "s  " << FormatGrouped(now.offered) << " offered  "
+          << FormatGrouped(now.acknowledged) << " acknowledged  " << FormatGrouped(now.Failed()) << " failed  p99 "
           << Milliseconds(now.latency.Quantile(0.99)) << std::flush;
     } else {
       Json line = LoadAsJson(now, options);
@@ -791,7 +793,7 @@ int Verify(const TestnetArguments& arguments, std::ostream& out, std::ostream& e
   } else {
     PrintTable(out, verdict.rows);
     out << "\n"
-        << (verdict.broken > 0 ? "BROKEN: " + Count(verdict.broken, "total") + " out of bounds"
+        << (verdict.broken > 0 ? "BROKEN: " + FormatCount(verdict.broken, "total") + " out of bounds"
             : verdict.unreachable.empty()
                 ? "HELD: every node has all that was acknowledged, and nothing that was never sent"
                 : "UNKNOWN: the nodes that answer hold, but not all answer")

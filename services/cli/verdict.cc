@@ -33,7 +33,7 @@ void PrintThresholds(const v1::Summary& summary, std::ostream& out) {
   for (const v1::ThresholdResult& result : summary.thresholds()) {
     const Metric* metric = FindMetric(result.metric());
     rows.push_back({result.metric(), result.when(), result.limit(),
-                    metric == nullptr ? Short(result.value()) : FormatMetric(*metric, result.value()),
+                    metric == nullptr ? FormatNumber(result.value()) : FormatMetric(*metric, result.value()),
                     result.passed() ? "held" : "BREACHED", result.requirement()});
   }
   if (rows.size() > 1) {
@@ -48,14 +48,17 @@ void PrintVerdict(const v1::Summary& summary, const fs::path& directory, std::os
   PrintThresholds(summary, out);
   const auto breached = std::count_if(summary.thresholds().begin(), summary.thresholds().end(),
                                       [](const v1::ThresholdResult& result) { return !result.passed(); });
-  const std::string took = Count(summary.cycles(), "cycle") + " in " + Short(summary.wall_seconds()) + " s";
+  const std::string took =
+      FormatCount(summary.cycles(), "cycle") + " in " + FormatNumber(summary.wall_seconds()) + " s";
   const bool testnet = !summary.nodes().empty();
   out << "\n";
   if (!summary.complete()) {
-    out << "INTERRUPTED after " << Count(summary.cycles(), "cycle") << ": the report is partial and proves nothing\n";
+    out << "INTERRUPTED after " << FormatCount(summary.cycles(), "cycle")
+        << ": the report is partial and proves nothing\n";
   } else if (breached > 0) {
-    out << "FAILED: " << breached << " of " << Count(static_cast<std::uint64_t>(summary.thresholds_size()), "threshold")
-        << " breached; " << took << "\n";
+    out << "FAILED: " << breached << " of "
+        << FormatCount(static_cast<std::uint64_t>(summary.thresholds_size()), "threshold") << " breached; " << took
+        << "\n";
   } else if (summary.thresholds().empty()) {
     out << "DONE: the scenario sets no thresholds; " << took << "\n";
   } else {

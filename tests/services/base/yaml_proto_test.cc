@@ -137,16 +137,6 @@ TEST(YamlProto, DurationsThatAreRefused) {
   }
 }
 
-TEST(YamlProto, DurationsAreWrittenShort) {
-  EXPECT_EQ(FormatDurationUs(100'000), "100ms");
-  EXPECT_EQ(FormatDurationUs(1'500'000), "1.5s");
-  EXPECT_EQ(FormatDurationUs(90'000'000), "90s");
-  EXPECT_EQ(FormatDurationUs(120'000'000), "2m");
-  EXPECT_EQ(FormatDurationUs(3'600'000'000), "1h");
-  EXPECT_EQ(FormatDurationUs(250), "250us");
-  EXPECT_EQ(FormatDurationUs(0), "0s");
-}
-
 TEST(YamlProto, SharesAndValuesAreExact) {
   const v1::Scenario scenario = Read(std::string(kHead) + R"(
 links: {within: {loss: 1%, duplicate: 0%, reorder: 100%}}
@@ -319,14 +309,6 @@ TEST(YamlProto, UnreadableFiles) {
     EXPECT_EQ(ReadYaml(folder / "secret.yaml", &scenario).status().code(), absl::StatusCode::kPermissionDenied);
   }
   std::filesystem::remove_all(folder);
-}
-
-TEST(YamlProto, NearestWords) {
-  const std::vector<std::string> words{"latency", "jitter", "loss"};
-  EXPECT_EQ(Nearest("latancy", words), "latency");
-  EXPECT_EQ(Nearest("los", words), "loss");
-  EXPECT_EQ(Nearest("bandwidth", words), "");
-  EXPECT_EQ(Nearest("", words), "");
 }
 
 }  // namespace
