@@ -4,164 +4,25 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
-#include <cmath>
 #include <limits>
-#include <optional>
-#include <set>
 #include <sstream>
 #include <utility>
 
 #include "google/protobuf/descriptor.h"
-#include "google/protobuf/descriptor.pb.h"
-#include "lvs/v1/units.pb.h"
 
 namespace lvs::services {
-
-std::string_view FileSchemas();  // cmake/EmbedBytes.cmake: a FileDescriptorSet with comments
-
 namespace {
 
 using google::protobuf::Descriptor;
 using google::protobuf::EnumDescriptor;
-using google::protobuf::EnumValueDescriptor;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::OneofDescriptor;
 using google::protobuf::Reflection;
 
-// Whole numbers with a unit stay exact in a double and two of them can be added without overflow: 285 years of
-// microseconds, nine billion VU.
-constexpr double kScaledMax = 9007199254740992.0;
-
-// ---- Units ---------------------------------------------------------------------------------------------------------
-
-struct Suffix {
-  std::string_view text;
-  double factor;  // stored value = written number * factor
-  Dimension dimension = Dimension::kNone;
-};
-
-struct UnitRule {
-  std::vector<Suffix> suffixes;
-  std::string_view examples;  // "write 100ms, 2s, 5m or 1h"
-  std::string_view word;      // "a duration"
-  double max;                 // of the stored value
-  std::string_view range;     // shown when max is passed
-};
-
-const UnitRule& RuleOf(v1::Unit unit) {
-  static const UnitRule duration{{{"us", 1}, {"ms", 1e3}, {"s", 1e6}, {"m", 60e6}, {"h", 3600e6}},
-                                 "100ms, 2s, 5m or 1h",
-                                 "a duration",
-                                 kScaledMax,
-                                 "at most 2500000h"};
-  static const UnitRule share{{{"%", 0.01}}, "1% or 0.5%", "a share", 1.0, "between 0% and 100%"};
-  static const UnitRule share_rate{{{"%/s", 0.01}}, "2%/s", "a share a second", 1.0, "between 0%/s and 100%/s"};
-  static const UnitRule value{
-      {{"VU", 1e6}, {"uVU", 1}}, "0.1VU or 250uVU", "a value", kScaledMax, "at most 9000000000VU"};
-  static const UnitRule value_rate{
-      {{"VU/s", 1e6}, {"uVU/s", 1}}, "100VU/s", "a value a second", kScaledMax, "at most 9000000000VU/s"};
-  static const UnitRule of_metric{{{"", 1},
-                                   {"h", 3600, Dimension::kTime},
-                                   {"m", 60, Dimension::kTime},
-                                   {"s", 1, Dimension::kTime},
-                                   {"ms", 1e-3, Dimension::kTime},
-                                   {"us", 1e-6, Dimension::kTime},
-                                   {"B", 1, Dimension::kBytes},
-                                   {"KB", 1e3, Dimension::kBytes},
-                                   {"MB", 1e6, Dimension::kBytes},
-                                   {"GB", 1e9, Dimension::kBytes},
-                                   {"%", 0.01, Dimension::kShare},
-                                   {"VU", 1e6, Dimension::kValue},
-                                   {"uVU", 1, Dimension::kValue}},
-                                  "5s, 50KB, 1%, 2VU or a plain number such as 1e-6",
-                                  "a limit",
-                                  std::numeric_limits<double>::max(),
-                                  "a finite number"};
-  static const UnitRule none{
-      {{"", 1}}, "a plain number", "a number", std::numeric_limits<double>::max(), "a finite number"};
-  switch (unit) {
-    case v1::UNIT_DURATION_US: return duration;
-    case v1::UNIT_SHARE: return share;
-    case v1::UNIT_SHARE_PER_SECOND: return share_rate;
-    case v1::UNIT_VALUE_UVU: return value;
-    case v1::UNIT_VALUE_UVU_PER_SECOND: return value_rate;
-    case v1::UNIT_OF_METRIC: return of_metric;
-    default: return none;
-  }
-}
-
-std::string Quoted(std::string_view text) {
-  std::string shown(text.substr(0, 60));
-  if (text.size() > 60) shown += "...";
-  return "\"" + shown + "\"";
-}
-
 absl::Status Invalid(const std::string& message) { return absl::InvalidArgumentError(message); }
-
-// The number at the start of `text` and whatever follows it.
-absl::StatusOr<std::pair<double, std::string_view>> SplitNumber(std::string_view text, const UnitRule& rule) {
-  const std::string mend = "; write " + std::string(rule.examples);
-  if (text.empty()) return Invalid("has no value" + mend);
-  std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
-  const std::size_t sign = lower.find_first_not_of("+-");
-  const std::string_view unsigned_part = sign == std::string::npos ? "" : std::string_view(lower).substr(sign);
-  if (unsigned_part.starts_with(".inf") || unsigned_part.starts_with("inf") || unsigned_part.starts_with(".nan") ||
-      unsigned_part.starts_with("nan")) {
-    return Invalid(std::string(text) + " is not a finite number" + mend);
-  }
-  double number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error == std::errc::result_out_of_range) return Invalid(std::string(text) + " is out of range" + mend);
-  if (error != std::errc()) return Invalid(Quoted(text) + " is not " + std::string(rule.word) + mend);
-  std::string_view rest(end, text.data() + text.size() - end);
-  if (rest.starts_with(' ')) rest.remove_prefix(1);
-  return std::pair(number, rest);
-}
-
-struct Quantity {
-  double value;
-  Dimension dimension;
-};
-
-// A number and its unit, in the stored unit and within the unit's range. Callers that store whole numbers round.
-absl::StatusOr<Quantity> ParseQuantity(std::string_view text, v1::Unit unit) {
-  const UnitRule& rule = RuleOf(unit);
-  const std::string mend = "; write " + std::string(rule.examples);
-  const auto split = SplitNumber(text, rule);
-  if (!split.ok()) return split.status();
-  const auto [number, suffix] = *split;
-  const auto found = std::find_if(rule.suffixes.begin(), rule.suffixes.end(),
-                                  [rest = suffix](const Suffix& known) { return known.text == rest; });
-  if (found == rule.suffixes.end()) {
-    if (suffix.empty()) return Invalid(std::string(text) + " has no unit" + mend);
-    if (unit == v1::UNIT_NONE) return Invalid(std::string(text) + " takes no unit; write a plain number");
-    return Invalid(std::string(text) + ": " + Quoted(suffix) + " is not a unit of " + std::string(rule.word) + mend);
-  }
-  // Dividing by 100 is exact where multiplying by 0.01 is not: 35% must be 0.35.
-  const double value = found->factor == 0.01 ? number / 100 : number * found->factor;
-  const bool signed_allowed = unit == v1::UNIT_NONE || unit == v1::UNIT_OF_METRIC;
-  if (std::signbit(number) && number != 0 && !signed_allowed) {
-    return Invalid(std::string(text) + " is negative; " + std::string(rule.word) + " is " +
-                   (rule.max == 1.0 ? std::string(rule.range) : "0 or more"));
-  }
-  if (value > rule.max) return Invalid(std::string(text) + " is out of range; it must be " + std::string(rule.range));
-  return Quantity{value, found->dimension};
-}
-
-// As ParseQuantity, for fields that store a whole number of the small unit.
-absl::StatusOr<std::int64_t> ParseWholeQuantity(std::string_view text, v1::Unit unit) {
-  const absl::StatusOr<Quantity> quantity = ParseQuantity(text, unit);
-  if (!quantity.ok()) return quantity.status();
-  const double rounded = std::round(quantity->value);
-  if (std::abs(quantity->value - rounded) > 1e-9 * std::max(1.0, rounded)) {
-    const std::string_view small = unit == v1::UNIT_DURATION_US ? "1us" : "1uVU";
-    return Invalid(std::string(text) + " is finer than " + std::string(small) + ", the smallest step; round it");
-  }
-  return static_cast<std::int64_t>(rounded);
-}
 
 template <typename Integer>
 absl::StatusOr<Integer> ParseWhole(std::string_view text) {
@@ -180,52 +41,6 @@ absl::StatusOr<Integer> ParseWhole(std::string_view text) {
                                 std::isalpha(static_cast<unsigned char>(text.back()));
   if (number_with_unit) return Invalid(Quoted(text) + " is not a whole number; it takes no unit");
   return Invalid(Quoted(text) + " is not a whole number; write one such as 16");
-}
-
-// ---- Schema --------------------------------------------------------------------------------------------------------
-
-const v1::Yaml& OptionsOf(const FieldDescriptor& field) { return field.options().GetExtension(v1::yaml); }
-
-bool IsPlainList(const Descriptor& type) { return type.field_count() == 1 && type.field(0)->is_repeated(); }
-
-const FieldDescriptor* FindField(const Descriptor& type, std::string_view key) {
-  for (int i = 0; i < type.field_count(); ++i) {
-    if (YamlKey(*type.field(i)) == key) return type.field(i);
-  }
-  return nullptr;
-}
-
-std::vector<std::string> OneofKeys(const OneofDescriptor& oneof) {
-  std::vector<std::string> keys;
-  for (int i = 0; i < oneof.field_count(); ++i) keys.push_back(YamlKey(*oneof.field(i)));
-  return keys;
-}
-
-// What the entries of a list are.
-std::string Several(const FieldDescriptor& field) {
-  if (field.cpp_type() == FieldDescriptor::CPPTYPE_STRING) return "words";
-  if (field.cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) return "numbers";
-  const Descriptor& type = *field.message_type();
-  return IsPlainList(type) ? "lists of " + Several(*type.field(0)) : "entries";
-}
-
-// What a key takes, for messages and for DescribeYaml.
-std::string Takes(const FieldDescriptor& field, v1::Unit unit) {
-  if (unit != v1::UNIT_NONE) {
-    const UnitRule& rule = RuleOf(unit);
-    return std::string(rule.word) + ": " + std::string(rule.examples);
-  }
-  switch (field.cpp_type()) {
-    case FieldDescriptor::CPPTYPE_ENUM: return "one of " + JoinWords(EnumWords(*field.enum_type()));
-    case FieldDescriptor::CPPTYPE_BOOL: return "true or false";
-    case FieldDescriptor::CPPTYPE_STRING: return "a word";
-    case FieldDescriptor::CPPTYPE_DOUBLE:
-    case FieldDescriptor::CPPTYPE_FLOAT: return "a number";
-    case FieldDescriptor::CPPTYPE_MESSAGE:
-      if (IsPlainList(*field.message_type())) return "a list of " + Several(*field.message_type()->field(0));
-      return "a group of keys: " + JoinWords(YamlKeys(*field.message_type()));
-    default: return "a whole number";
-  }
 }
 
 // ---- The reader ----------------------------------------------------------------------------------------------------
@@ -513,83 +328,6 @@ int LineBehindDocument(const std::string& text) {
 
 std::string AtLine(std::string_view name, int line) { return std::string(name) + ":" + std::to_string(line) + ": "; }
 
-// The comments of the schema, which the descriptors that are compiled in do not keep.
-class SchemaComments {
- public:
-  SchemaComments() {
-    google::protobuf::FileDescriptorSet schemas;
-    const std::string_view bytes = FileSchemas();
-    if (!schemas.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
-    for (const auto& file : schemas.file()) pool_.BuildFile(file);
-  }
-
-  // The comment above the field, by line; where it has none, the one above its message.
-  std::vector<std::string> Of(const FieldDescriptor& field) const {
-    const FieldDescriptor* known = pool_.FindFieldByName(field.full_name());
-    if (known == nullptr) return {};
-    google::protobuf::SourceLocation location;
-    if (known->GetSourceLocation(&location) && !location.leading_comments.empty()) {
-      return Lines(location.leading_comments);
-    }
-    const Descriptor* type = known->is_map() ? nullptr : known->message_type();
-    return type != nullptr && type->GetSourceLocation(&location) ? Lines(location.leading_comments)
-                                                                 : std::vector<std::string>();
-  }
-
-  // The comment above a word of an enum.
-  std::vector<std::string> Of(const EnumValueDescriptor& value) const {
-    const EnumValueDescriptor* known = pool_.FindEnumValueByName(value.full_name());
-    google::protobuf::SourceLocation location;
-    return known != nullptr && known->GetSourceLocation(&location) ? Lines(location.leading_comments)
-                                                                   : std::vector<std::string>();
-  }
-
- private:
-  static std::vector<std::string> Lines(const std::string& comment) {
-    std::vector<std::string> lines;
-    std::istringstream in(comment);
-    for (std::string line; std::getline(in, line);) {
-      lines.push_back(line.starts_with(' ') ? line.substr(1) : line);
-    }
-    return lines;
-  }
-
-  google::protobuf::DescriptorPool pool_;
-};
-
-void Describe(const Descriptor& type, int depth, const SchemaComments& comments, std::ostringstream& out) {
-  constexpr std::size_t kColumn = 32;
-  for (int i = 0; i < type.field_count(); ++i) {
-    const FieldDescriptor& field = *type.field(i);
-    const std::string indent(2 * static_cast<std::size_t>(depth), ' ');
-    const bool group = field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE && !field.is_map() &&
-                       !(field.is_repeated() && IsPlainList(*field.message_type()));
-    std::string what;
-    if (field.is_map()) {
-      what = "names, each with " + Takes(*field.message_type()->map_value(), OptionsOf(field).unit());
-    } else if (group) {
-      what = field.is_repeated() ? "a list; each entry has:" : "";
-    } else if (field.is_repeated()) {
-      what = "a list of " + Several(field);
-    } else {
-      what = Takes(field, OptionsOf(field).unit());
-    }
-    if (OptionsOf(field).required()) what = what.empty() ? "(required)" : what + " (required)";
-    for (const std::string& line : comments.Of(field)) out << indent << "# " << line << "\n";
-    for (int k = 0; field.enum_type() != nullptr && k < field.enum_type()->value_count(); ++k) {
-      std::string word = EnumWord(*field.enum_type()->value(k)) + ": ";
-      for (const std::string& line : comments.Of(*field.enum_type()->value(k))) {
-        out << indent << "#   " << std::exchange(word, "") << line << "\n";
-      }
-    }
-    std::string head = indent + YamlKey(field) + ":";
-    if (!what.empty()) head.resize(std::max(head.size() + 1, kColumn), ' ');
-    out << head << what << "\n";
-    if (group) Describe(*field.message_type(), depth + 1, comments, out);
-    if (depth == 0 && i + 1 < type.field_count()) out << "\n";
-  }
-}
-
 }  // namespace
 
 int YamlOrigin::Line(std::string_view path) const {
@@ -640,52 +378,6 @@ absl::StatusOr<YamlOrigin> ReadYaml(const std::filesystem::path& file, Message* 
   const absl::StatusOr<std::string> text = ReadTextFile(file);
   if (!text.ok()) return text.status();
   return ParseYaml(*text, file.string(), message);
-}
-
-absl::StatusOr<std::int64_t> ParseDurationUs(std::string_view text) {
-  return ParseWholeQuantity(text, v1::UNIT_DURATION_US);
-}
-
-absl::StatusOr<std::int64_t> ParseValueUvu(std::string_view text) {
-  return ParseWholeQuantity(text, v1::UNIT_VALUE_UVU);
-}
-
-absl::StatusOr<double> ParseShare(std::string_view text) {
-  const absl::StatusOr<Quantity> quantity = ParseQuantity(text, v1::UNIT_SHARE);
-  if (!quantity.ok()) return quantity.status();
-  return quantity->value;
-}
-
-std::string EnumWord(const EnumValueDescriptor& value) {
-  std::string word = value.name();
-  std::transform(word.begin(), word.end(), word.begin(),
-                 [](unsigned char c) { return c == '_' ? '-' : static_cast<char>(std::tolower(c)); });
-  return word;
-}
-
-std::vector<std::string> EnumWords(const EnumDescriptor& type) {
-  std::vector<std::string> words;
-  for (int i = 0; i < type.value_count(); ++i) {
-    if (!type.value(i)->name().ends_with("_UNSPECIFIED")) words.push_back(EnumWord(*type.value(i)));
-  }
-  return words;
-}
-
-std::string YamlKey(const FieldDescriptor& field) {
-  const std::string& key = OptionsOf(field).key();
-  return key.empty() ? field.name() : key;
-}
-
-std::vector<std::string> YamlKeys(const Descriptor& type) {
-  std::vector<std::string> keys;
-  for (int i = 0; i < type.field_count(); ++i) keys.push_back(YamlKey(*type.field(i)));
-  return keys;
-}
-
-std::string DescribeYaml(const Descriptor& type) {
-  std::ostringstream out;
-  Describe(type, 0, SchemaComments(), out);
-  return out.str();
 }
 
 }  // namespace lvs::services

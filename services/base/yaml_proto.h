@@ -28,16 +28,14 @@
 #include "google/protobuf/message.h"
 #include "services/base/files.h"
 #include "services/base/text.h"
+#include "services/base/yaml_schema.h"
+#include "services/base/yaml_units.h"
 
 namespace lvs::services {
 
 inline constexpr std::size_t kYamlBytesMax = kTextFileBytesMax;
 
 // ---- Where things stand in the file --------------------------------------------------------------------------------
-
-// What was written behind the number of a UNIT_OF_METRIC field. The number itself is stored in the base unit: seconds,
-// bytes, a fraction, micro-VU. Whoever knows the metric checks that the two fit.
-enum class Dimension { kNone, kTime, kBytes, kShare, kValue };
 
 // Maps a path ("events[2].partition.groups[0]", "population.regions.eu", in the words of the file) to its line.
 struct YamlOrigin {
@@ -60,28 +58,5 @@ absl::StatusOr<YamlOrigin> ParseYaml(std::string_view text, std::string_view nam
 
 // ReadTextFile, then ParseYaml.
 absl::StatusOr<YamlOrigin> ReadYaml(const std::filesystem::path& file, google::protobuf::Message* message);
-
-// ---- Words and numbers as a file writes them ------------------------------------------------------------------------
-
-// "100ms", "1.5s", "2m", "1h" -> whole microseconds, 0 .. 2^53. INVALID_ARGUMENT says what to write instead.
-absl::StatusOr<std::int64_t> ParseDurationUs(std::string_view text);
-
-// "0.1VU", "250uVU" -> whole micro-VU, 0 .. 2^53. "1%" -> 0.01, 0 .. 1. Errors as above.
-absl::StatusOr<std::int64_t> ParseValueUvu(std::string_view text);
-absl::StatusOr<double> ParseShare(std::string_view text);
-
-// A_LITTLE_IS_ENOUGH -> "a-little-is-enough".
-std::string EnumWord(const google::protobuf::EnumValueDescriptor& value);
-
-// The words that a file may use for this enum (those that end in _UNSPECIFIED are not for files).
-std::vector<std::string> EnumWords(const google::protobuf::EnumDescriptor& type);
-
-// The key of a field in a file, and the keys that may stand in a message.
-std::string YamlKey(const google::protobuf::FieldDescriptor& field);
-std::vector<std::string> YamlKeys(const google::protobuf::Descriptor& type);
-
-// The format as a person reads it: for each key the comment of the schema, what it takes, and whether it is required;
-// indented by nesting. Comments are known for the schemas that CMakeLists.txt embeds. For `lvs scenario explain`.
-std::string DescribeYaml(const google::protobuf::Descriptor& type);
 
 }  // namespace lvs::services

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "services/base/yaml_describe.h"
 #include "services/cli/cli.h"
 #include "services/cli/commands.h"
 #include "services/cli/output.h"

@@ -29,8 +29,8 @@
 #include "services/cli/verdict.h"
 #include "services/client/control_client.h"
 #include "services/client/load.h"
+#include "services/cluster/recorder.h"
 #include "services/cluster/testnet_network.h"
-#include "services/cluster/testnet_report.h"
 #include "services/node/node_config.h"
 #include "services/report/report.h"
 

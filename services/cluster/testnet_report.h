@@ -1,63 +1,51 @@
-// What `lvs run` reports of a scenario, of a testnet: its nodes are asked again and again, and what they say becomes
-// the same run directory (services/report/report.h).
+// Looks at the nodes of a testnet as the report that `lvs run` writes for a scenario (services/report/report.h).
 //
-//   TestnetRecorder recorder(nodes, {});                        // asks from now on, on threads of its own
-//   ...                                                         // load, kill, partition, heal
-//   v1::RunReport report = recorder.Finish(seconds(10), true);  // waits until what was held by any node is held by all
-//   WriteRunDirectory(report, "runs/testnet-report");
+//   TestnetReport report(nodes);
+//   report.Add(0.1, looks);                    // again and again; services/cluster/recorder.h does
+//   report.Mark();
+//   WriteRunDirectory(report.Finish(true), "runs/testnet-report");
 //
-// The truth of a run is what its clients were told. Here it is what any node holds: who acknowledged it holds it, and
-// ledgers only grow. That a node knows more than it should is for `lvs testnet verify` to say.
+// Figures are those of services/scenario/measurement.h. The truth of a run is what its clients were told. Here the truth
+// is what any node holds: who acknowledged a contribution holds it, and ledgers only grow. Whether a node knows more than
+// it should is for `lvs testnet verify` to say.
+//
+// Not thread-safe. No clock: `seconds` is the caller's, from the start of the recording.
 #pragma once
 
-#include <atomic>
-#include <chrono>
-#include <condition_variable>
+#include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <mutex>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
-#include <thread>
+#include <utility>
 #include <vector>
 
 #include "lvs/v1/control.pb.h"
 #include "lvs/v1/report.pb.h"
 #include "services/cluster/testnet.h"
+#include "services/cluster/testnet_events.h"
+#include "services/scenario/measurement.h"
 
 namespace lvs::services {
 
-// ---- What was seen, as a report ------------------------------------------------------------------------------------
-
-// One look at one node.
-struct NodeLook {
-  bool runs = false;   // its process
-  bool ran = false;    // some time before
-  bool ended = false;  // where it does not run: it drained, and was not killed
-  // Unset where it did not answer.
-  std::optional<v1::NodeStatus> status{};
-  std::optional<v1::ShardList> shards{};
-  std::optional<v1::PeerList> peers{};  // the newest, which may be older than the status
-  v1::Faults faults{};                  // that it is told to have
-};
-
-// Turns looks into figures. No threads, no clocks: `seconds` is the caller's, from the start of the recording.
-class TestnetMeasurement {
+class TestnetReport {
  public:
-  explicit TestnetMeasurement(const std::vector<TestnetNode>& nodes);
-  ~TestnetMeasurement();
+  explicit TestnetReport(const std::vector<TestnetNode>& nodes);
+  TestnetReport(const TestnetReport&) = delete;
+  TestnetReport& operator=(const TestnetReport&) = delete;
 
   // A row of the time series. `looks`: one a node, by number. Times must not fall.
-  void Add(double seconds, const std::vector<NodeLook>& looks);
+  void Add(double seconds, const std::vector<TestnetLook>& looks);
 
   // A load began, or ended; it becomes a band of the charts, and its figures part of the summary.
-  void BeginLoad(double seconds, const std::string& label);
+  void BeginLoad(double seconds, const std::string& label) { events_.BeginLoad(seconds, label); }
   void EndLoad(double seconds, const v1::LoadFigures& figures);
   // Latencies of the rows from here on, until the load ends.
-  void SetLatency(double p50_ms, double p99_ms);
+  void SetLatency(double p50_ms, double p99_ms) { latency_ms_ = {p50_ms, p99_ms}; }
 
   // From here on, what is missing is counted against what is held by now.
-  void Mark();
+  void Mark() { measurement_.Mark(); }
   // Nothing of that is missing, each node that runs serves, and replicas agree.
   bool Settled() const;
 
@@ -68,54 +56,40 @@ class TestnetMeasurement {
   v1::RunReport Finish(bool complete);
 
  private:
-  class State;
-  std::unique_ptr<State> state_;
-};
+  struct NodeState {
+    v1::NodeFigures figures;
+    std::optional<v1::NodeStatus> last;  // the newest that was seen
+    v1::NodeStatus sum;                  // of what the node counted during the recording
+    double up_s = 0;
+    bool runs = false, answers = false;
+  };
 
-// ---- The recording -------------------------------------------------------------------------------------------------
+  // The steps of Add.
+  Look LookOf(double seconds, const std::vector<TestnetLook>& looks, v1::NodeStatus* row);
+  v1::NodeStatus Count(std::size_t i, double seconds, const v1::NodeStatus& now);
+  void Grow(const std::vector<TestnetLook>& looks);
+  std::vector<LinkLook> LinksOf(std::size_t from, const std::vector<TestnetLook>& looks);
+  void AddNodeSeries(const std::vector<TestnetLook>& looks, v1::Sample* sample);
+  // What a node's replicas say of a dimension, and of the worth of the network.
+  double Place(const v1::Shard& shard, std::size_t dimension) const;
+  // The steps of Finish.
+  void FillSummary(v1::Summary* summary);
+  void FillNode(NodeState* node, v1::Summary* summary);
+  void Judge();
 
-struct TestnetRecording {
-  // Between looks; 0: the longest period of the nodes, or longer where the recording would have more than kSamplesMax.
-  std::chrono::milliseconds interval{0};
-  // About how long it will be.
-  std::chrono::milliseconds expected{10'000};
-};
-
-class TestnetRecorder {
- public:
-  static constexpr std::size_t kSamplesMax = 20'000;
-
-  // Nodes need not run yet. One thread, and one a node.
-  TestnetRecorder(std::vector<TestnetNode> nodes, const TestnetRecording& recording);
-  ~TestnetRecorder();
-  TestnetRecorder(const TestnetRecorder&) = delete;
-  TestnetRecorder& operator=(const TestnetRecorder&) = delete;
-
-  // Any thread.
-  void BeginLoad(const std::string& label);
-  void EndLoad(const v1::LoadFigures& figures);
-  void SetLatency(double p50_ms, double p99_ms);
-  v1::Sample Now() const;
-
-  // Goes on until all is settled, `settle` is over or `stop` is set; then the report. Call it once.
-  v1::RunReport Finish(std::chrono::milliseconds settle, bool complete, const std::atomic<bool>* stop = nullptr);
-
- private:
-  void Ask(std::size_t i);
-  void Sample();
-  double Seconds() const;
-  // Waits for look `n`, or a share of the interval later; false once the recording is over.
-  bool WaitForLook(std::uint64_t n, double later);
-
-  const std::vector<TestnetNode> nodes_;
-  std::chrono::milliseconds interval_;
-  std::chrono::steady_clock::time_point start_;
-  mutable std::mutex mu_;
-  std::condition_variable changed_;
-  bool stop_ = false;
-  std::vector<NodeLook> looks_;
-  TestnetMeasurement measurement_;
-  std::vector<std::thread> threads_;
+  const std::vector<TestnetNode> config_;
+  std::vector<NodeState> nodes_;
+  Measurement measurement_;
+  TestnetEvents events_;
+  v1::RunReport report_;
+  MeasurementShape shape_;
+  std::vector<shard::SlotAmounts> accepted_uvu_;  // by shard: the most that any node ever held
+  std::map<std::pair<std::size_t, std::size_t>, std::uint64_t> frames_seen_;
+  std::optional<std::pair<double, double>> latency_ms_;
+  double last_s_ = 0;
+  std::uint64_t first_cycle_ = 0, last_cycle_ = 0;
+  std::uint64_t micro_nodes_max_ = 0, contributions_ = 0, scattered_ = 0;
+  std::uint32_t running_ = 0, serving_ = 0;
 };
 
 }  // namespace lvs::services

@@ -18,6 +18,7 @@
 #include "actors/vaultguard_monitor_actor.h"
 #include "services/base/resident_memory.h"
 #include "services/scenario/measurement.h"
+#include "services/scenario/run_look.h"
 #include "services/scenario/timeline.h"
 #include "services/scenario/workload.h"
 #include "shard/drift_core.h"
@@ -403,7 +404,7 @@ class Emulation {
         for (std::size_t n = 0; cycle_ > 0 && n < shard::kStages; ++n) stage_ns_[n] += shard->stage_ns[n];
       }
     }
-    measurement_.Add(cycle_, reports_, workload_.accepted_uvu(), timeline_.EndingAt(cycle_), &report_);
+    measurement_.Add(LookAt(cycle_, reports_, workload_.accepted_uvu(), timeline_.EndingAt(cycle_)), &report_);
     if (Dots() > 0) AddSnapshot();
     std::fill(reports_.begin(), reports_.end(), nullptr);
     if (cycle_ % 64 == 0) resident_ = std::max(resident_, ResidentBytes());

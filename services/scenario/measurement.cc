@@ -2,32 +2,20 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
+#include <limits>
 
+#include "services/base/text.h"
 #include "shard/random.h"
 
 namespace lvs::services {
 
 namespace {
 
-using hosting::Anomaly;
-using hosting::LinkReport;
-using hosting::NodeReport;
-using hosting::Payload;
-using hosting::ShardReport;
-
 constexpr double kPpm = 1e-6;
-// States agree again when their spread is back under this share of the start's.
-constexpr double kRecoveredSpread = 1e-3;
 
 double Vu(double uvu) { return uvu / static_cast<double>(vaultguard::kMicroPerVu); }
 
-void AddCounts(const shard::CycleCounts& from, shard::CycleCounts* to) {
-  to->step += from.step;
-  to->sent += from.sent;
-  to->redundancy_syncs += from.redundancy_syncs;
-  to->fallback_links += from.fallback_links;
-}
+double Ratio(double part, double whole) { return whole > 0 ? part / whole : 0; }
 
 double Median(std::vector<double> values) {
   if (values.empty()) return 0;
@@ -36,235 +24,302 @@ double Median(std::vector<double> values) {
   return *middle;
 }
 
-double Ratio(double part, double whole) { return whole > 0 ? part / whole : 0; }
+std::uint64_t Sum(const std::map<std::string, std::uint64_t>& counts) {
+  std::uint64_t sum = 0;
+  for (const auto& [name, n] : counts) sum += n;
+  return sum;
+}
+
+void AddTo(const std::map<std::string, std::uint64_t>& from, std::map<std::string, std::uint64_t>* to) {
+  for (const auto& [name, n] : from) (*to)[name] += n;
+}
+
+MeasurementConfig ConfigOf(const v1::Scenario& scenario) {
+  MeasurementConfig config;
+  config.shape.shards = scenario.state().shards();
+  config.shape.value_slots = scenario.state().value_slots();
+  config.shape.dimensions = scenario.state().value_slots() + scenario.state().free_coordinates();
+  config.shape.period_s = static_cast<double>(scenario.cycle().period_us()) * 1e-6;
+  config.coordinate_range = scenario.state().coordinate_range();
+  config.tick_s = config.shape.period_s;
+  return config;
+}
 
 }  // namespace
 
-Measurement::Measurement(const v1::Scenario& scenario, std::vector<std::string> regions)
-    : shards_(scenario.state().shards()),
-      slots_(scenario.state().value_slots()),
-      dims_(slots_ + scenario.state().free_coordinates()),
-      period_s_(static_cast<double>(scenario.cycle().period_us()) * 1e-6),
-      coordinate_range_(scenario.state().coordinate_range()),
-      regions_(std::move(regions)),
-      mean_at_start_(shards_) {}
-
-double Measurement::Seconds(std::uint64_t cycle) const { return static_cast<double>(cycle) * period_s_; }
-
-std::uint64_t Measurement::anomalies() const {
-  std::uint64_t total = 0;
-  for (const auto& [kind, n] : anomalies_) total += n;
-  return total;
+void Counted::Add(const Counted& other) {
+  micro_node_cycles += other.micro_node_cycles;
+  replica_cycles += other.replica_cycles;
+  joined += other.joined;
+  left += other.left;
+  repaired += other.repaired;
+  fallback_links += other.fallback_links;
+  redundancy_syncs += other.redundancy_syncs;
+  recoveries += other.recoveries;
+  heard += other.heard;
+  trust_255 += other.trust_255;
+  messages += other.messages;
+  exposed += other.exposed;
+  lost += other.lost;
+  sent += other.sent;
+  AddTo(other.refused, &refused);
+  AddTo(other.clamped, &clamped);
+  AddTo(other.anomalies, &anomalies);
 }
 
-void Measurement::Tally(const std::vector<Payload<NodeReport>>& nodes) {
+double Measurement::ShardState::Place(std::size_t dimension, std::size_t value_slots) const {
+  const shard::Moments& m = moments[dimension];
+  if (m.count == 0) return 0;
+  return (dimension < value_slots ? Vu(total_weighted_uvu[dimension] / m.count) : 0) + m.mean;
+}
+
+Measurement::Measurement(const MeasurementConfig& config, std::vector<std::string> names)
+    : config_(config),
+      names_(std::move(names)),
+      spread_at_start_(config.spread_at_start.value_or(MeasurementConfig::Spread())) {
+  Reshape(config.shape);
+  if (config.gaps) value_spread_ = free_spread_ = variance_ = effective_error_ = Unknown();
+}
+
+Measurement::Measurement(const v1::Scenario& scenario, std::vector<std::string> names)
+    : Measurement(ConfigOf(scenario), std::move(names)) {
+  // Every rule is listed, be it with 0.
+  for (std::size_t n = 0; n < vaultguard::kClamps; ++n) {
+    total_.clamped[std::string(vaultguard::Name(static_cast<vaultguard::Clamp>(n)))] = 0;
+  }
+}
+
+void Measurement::Reshape(const MeasurementShape& shape) {
+  config_.shape = shape;
+  states_.resize(shape.shards);
+  accepted_uvu_.resize(shape.shards);
+  mean_at_start_.resize(shape.shards);
+}
+
+double Measurement::Unknown() const { return config_.gaps ? std::numeric_limits<double>::quiet_NaN() : 0; }
+
+double Measurement::relative_spread() const {
+  // std::max loses a NaN.
+  return std::isnan(value_spread_) ? value_spread_ : std::max(value_spread_, free_spread_);
+}
+
+std::uint64_t Measurement::anomalies() const { return Sum(total_.anomalies); }
+std::uint64_t Measurement::refused() const { return Sum(total_.refused); }
+
+double Measurement::ScaleVu(std::size_t shard) const {
+  const shard::SlotAmounts& accepted = accepted_uvu_[shard];
+  const auto end = accepted.begin() + static_cast<std::ptrdiff_t>(config_.shape.value_slots);
+  const std::int64_t least = accepted.begin() == end ? 0 : *std::min_element(accepted.begin(), end);
+  return std::max(1.0, Vu(static_cast<double>(least)));
+}
+
+std::uint64_t Measurement::Behind(const std::vector<shard::SlotAmounts>& wanted_uvu) const {
+  std::uint64_t behind = 0;
+  for (std::size_t s = 0; s < wanted_uvu.size(); ++s) {
+    for (std::size_t slot = 0; slot < config_.shape.value_slots; ++slot) {
+      behind += static_cast<std::uint64_t>(std::max<std::int64_t>(0, wanted_uvu[s][slot] - states_[s].held_uvu[slot]));
+    }
+  }
+  return behind;
+}
+
+// ---- A look --------------------------------------------------------------------------------------------------------
+
+void Measurement::Add(const Look& look, v1::RunReport* report) {
+  Count(look);
+  for (const EndedEvent& event : look.ended) waiting_.push_back({event, look.accepted_uvu});
+  if (!look.measured) return;
+  Gather(look);
+  MeasureLedger();
+  MeasureSpread(look.cycle);
+  MeasureBias();
+  NoteConvergence(look.cycle);
+  HashStates(look);
+  NoteRecoveries(look);
+  AddRow(look, report);
+}
+
+void Measurement::Count(const Look& look) {
+  at_ = look.at;
+  cycle_ = look.cycle;
   alive_ = replicas_ = 0;
-  for (const Payload<NodeReport>& node : nodes) {
-    alive_ += node->alive;
-    replicas_ += node->replicas;
-    online_ += node->online;
-    offline_ += node->offline;
-    repaired_ += node->repaired;
-    row_.online += node->online;
-    row_.offline += node->offline;
-    for (const LinkReport& link : node->links) {
-      LinkReport& sum = links_[{node->node, link.to}];
+  for (std::uint32_t n = 0; n < look.nodes.size(); ++n) {
+    const NodeLook& node = look.nodes[n];
+    alive_ += node.alive;
+    replicas_ += node.replicas;
+    total_.Add(node.counted);
+    row_.Add(node.counted);
+    for (const LinkLook& link : node.links) {
+      LinkLook& sum = links_[{n, link.to}];
       sum.frames += link.frames;
       sum.lost += link.lost;
-      sum.bytes += link.bytes;
-      sum.delivered += link.delivered;
+      sum.timed += link.timed;
       sum.latency_ms_sum += link.latency_ms_sum;
       sum.latency_ms_max = std::max(sum.latency_ms_max, link.latency_ms_max);
-      frames_ += link.frames;
-      frames_lost_ += link.lost;
-      row_.frames += link.frames;
-      row_.frames_lost += link.lost;
-      row_.counts.sent.frames += link.bytes;
-      counts_.sent.frames += link.bytes;
     }
-    if (!node->verdict) continue;
-    for (const Payload<ShardReport>& shard : node->verdict->shards) {
-      AddCounts(shard->counts, &counts_);
-      AddCounts(shard->counts, &row_.counts);
-      refused_ += shard->counts.step.refused;
-      row_.refused += shard->counts.step.refused.Total();
-      replica_cycles_ += shard->counts.step.updated;
-    }
-    for (const Anomaly& anomaly : node->verdict->anomalies) ++anomalies_[anomaly.kind];
-    row_.anomalies += node->verdict->anomalies.size();
-    recoveries_ += node->verdict->orders.size();
   }
-  micro_node_cycles_ += alive_;
-  row_.node_cycles += alive_;
 }
 
-std::vector<Measurement::ShardState> Measurement::Gather(const std::vector<Payload<NodeReport>>& nodes,
-                                                         const std::vector<shard::SlotAmounts>& accepted) const {
-  std::vector<ShardState> states(shards_);
-  for (const Payload<NodeReport>& node : nodes) {
-    if (!node->verdict) continue;
-    for (const Payload<ShardReport>& report : node->verdict->shards) {
-      if (report->measure.replicas == 0) continue;
-      ShardState& state = states[report->shard];
+void Measurement::Gather(const Look& look) {
+  states_.assign(config_.shape.shards, ShardState());
+  accepted_uvu_ = look.accepted_uvu;
+  for (const NodeLook& node : look.nodes) {
+    for (std::size_t s = 0; s < std::min(node.shards.size(), states_.size()); ++s) {
+      const ShardLook& shard = node.shards[s];
+      if (shard.measure.replicas == 0) continue;
+      ShardState& state = states_[s];
       double apart_vu = 0;
-      for (std::size_t slot = 0; slot < slots_; ++slot) {
-        const std::int64_t held = report->total_uvu[slot] - report->measure.behind_uvu[slot];
+      for (std::size_t slot = 0; slot < config_.shape.value_slots; ++slot) {
+        const std::int64_t total = shard.total_uvu[slot];
+        const std::int64_t held = total - shard.measure.behind_uvu[slot];
         state.held_uvu[slot] = state.any ? std::min(state.held_uvu[slot], held) : held;
-        apart_vu = std::max(apart_vu,
-                            std::abs(Vu(static_cast<double>(report->total_uvu[slot] - accepted[report->shard][slot]))));
-        const shard::Moments& m = report->measure.moments[slot];
-        state.total_weighted[slot] += static_cast<double>(report->total_uvu[slot]) * m.count;
-        state.most_uvu[slot] = std::max(state.most_uvu[slot], report->total_uvu[slot]);
+        state.most_uvu[slot] = std::max(state.most_uvu[slot], total);
+        state.total_weighted_uvu[slot] += static_cast<double>(total) * shard.measure.moments[slot].count;
+        apart_vu = std::max(apart_vu, std::abs(Vu(static_cast<double>(total - accepted_uvu_[s][slot]))));
       }
       state.any = true;
-      state.worst_value_vu = std::max(state.worst_value_vu, report->measure.worst_value_vu + apart_vu);
-      for (std::size_t c = 0; c < dims_; ++c) state.moments[c].Merge(report->measure.moments[c]);
+      state.worst_value_vu = std::max(state.worst_value_vu, shard.measure.worst_value_vu + apart_vu);
+      for (std::size_t c = 0; c < config_.shape.dimensions; ++c) state.moments[c].Merge(shard.measure.moments[c]);
     }
   }
-  return states;
+  known_ = std::any_of(states_.begin(), states_.end(), [](const ShardState& state) { return state.any; });
 }
 
-void Measurement::Add(std::uint64_t cycle, const std::vector<Payload<NodeReport>>& nodes,
-                      const std::vector<shard::SlotAmounts>& accepted, const std::vector<Timeline::Ended>& ended,
-                      v1::RunReport* report) {
-  if (cycle > 0) Tally(nodes);
-  last_cycle_ = cycle;
-  for (const Timeline::Ended& event : ended) waiting_.push_back({event.kind, event.cycle, accepted});
-  // Where every server node is out, nobody is left to measure: nothing is held.
-  const bool nobody =
-      std::all_of(nodes.begin(), nodes.end(), [](const Payload<NodeReport>& node) { return !node->verdict; });
-  const bool measured = nobody || std::any_of(nodes.begin(), nodes.end(), [](const Payload<NodeReport>& node) {
-                          return node->verdict && !node->verdict->shards.empty() && node->verdict->shards[0]->measured;
-                        });
-  if (!measured) return;
+// What is held of what was accepted, and how far values are from it.
+void Measurement::MeasureLedger() {
+  effective_error_ = effective_vu_ = 0;
+  excess_uvu_ = held_total_uvu_ = accepted_total_uvu_ = 0;
+  for (std::size_t s = 0; s < states_.size(); ++s) {
+    const ShardState& state = states_[s];
+    for (std::size_t slot = 0; slot < config_.shape.value_slots; ++slot) {
+      const std::int64_t truth = accepted_uvu_[s][slot];
+      accepted_total_uvu_ += static_cast<std::uint64_t>(truth);
+      held_total_uvu_ += static_cast<std::uint64_t>(std::max<std::int64_t>(state.held_uvu[slot], 0));
+      excess_uvu_ += static_cast<std::uint64_t>(std::max<std::int64_t>(state.most_uvu[slot] - truth, 0));
+      effective_vu_ += state.Place(slot, config_.shape.value_slots);
+    }
+    if (state.any) effective_error_ = std::max(effective_error_, state.worst_value_vu / ScaleVu(s));
+  }
+  if (!known_ && config_.gaps) effective_error_ = effective_vu_ = Unknown();
+}
 
-  const std::vector<ShardState> states = Gather(nodes, accepted);
+void Measurement::MeasureSpread(std::uint64_t cycle) {
   double value_variance = 0;
   double free_variance = 0;
   double groups = 0;
-  double effective_vu = 0;
-  bias_ = effective_error_ = 0;
-  missing_uvu_ = excess_uvu_ = held_uvu_ = accepted_uvu_ = 0;
-  state_hash_ = 0;
-  for (std::size_t s = 0; s < shards_; ++s) {
-    const ShardState& state = states[s];
-    std::int64_t least = 0;
-    for (std::size_t slot = 0; slot < slots_; ++slot) {
-      const std::int64_t truth = accepted[s][slot];
-      accepted_uvu_ += static_cast<std::uint64_t>(truth);
-      const std::int64_t held = state.any ? state.held_uvu[slot] : 0;
-      held_uvu_ += static_cast<std::uint64_t>(std::max<std::int64_t>(held, 0));
-      missing_uvu_ += static_cast<std::uint64_t>(std::max<std::int64_t>(truth - held, 0));
-      excess_uvu_ += static_cast<std::uint64_t>(std::max<std::int64_t>(state.most_uvu[slot] - truth, 0));
-      least = slot == 0 ? truth : std::min(least, truth);
-      if (state.moments[slot].count > 0) {
-        effective_vu += Vu(state.total_weighted[slot] / state.moments[slot].count) + state.moments[slot].mean;
-      }
-    }
+  for (const ShardState& state : states_) {
     if (!state.any) continue;
     ++groups;
-    effective_error_ = std::max(effective_error_, state.worst_value_vu / std::max(1.0, Vu(static_cast<double>(least))));
-    for (std::size_t c = 0; c < dims_; ++c) {
+    for (std::size_t c = 0; c < config_.shape.dimensions; ++c) {
       const shard::Moments& m = state.moments[c];
-      if (m.count == 0) continue;
-      (c < slots_ ? value_variance : free_variance) += m.m2 / m.count;
-      if (cycle == 0) mean_at_start_[s][c] = m.mean;
-      if (c >= slots_ && coordinate_range_ > 0) {
-        bias_ = std::max(bias_, std::abs(m.mean - mean_at_start_[s][c]) / coordinate_range_);
-      }
+      if (m.count > 0) (c < config_.shape.value_slots ? value_variance : free_variance) += m.m2 / m.count;
     }
   }
-  const auto free_dims = static_cast<double>(dims_ - slots_);
-  variance_ = Ratio(value_variance, groups * static_cast<double>(slots_));
-  const double value_rms = std::sqrt(variance_);
-  const double free_rms = std::sqrt(Ratio(free_variance, groups * free_dims));
-  if (cycle == 0) {
-    value_rms_at_start_ = value_rms;
-    free_rms_at_start_ = free_rms;
-  }
-  value_spread_ = Ratio(value_rms, value_rms_at_start_);
-  free_spread_ = Ratio(free_rms, free_rms_at_start_);
-  if (relative_spread() < kPpm && drift_cycles_to_1ppm_ < 0 && cycle > 0) {
-    drift_cycles_to_1ppm_ = static_cast<std::int64_t>(cycle);
-    reduction_per_cycle_ = std::pow(std::max(relative_spread(), 1e-12), -1.0 / static_cast<double>(cycle));
-  }
-  if (effective_error_ < kPpm && ledger_cycles_to_1ppm_ < 0 && cycle > 0)
-    ledger_cycles_to_1ppm_ = static_cast<std::int64_t>(cycle);
+  const auto slots = static_cast<double>(config_.shape.value_slots);
+  const auto free_dimensions = static_cast<double>(config_.shape.dimensions - config_.shape.value_slots);
+  variance_ = Ratio(value_variance, groups * slots);
+  const MeasurementConfig::Spread now{std::sqrt(variance_), std::sqrt(Ratio(free_variance, groups * free_dimensions))};
+  if (cycle == 0 && !config_.spread_at_start) spread_at_start_ = now;
+  value_spread_ = Ratio(now.value_vu, spread_at_start_.value_vu);
+  free_spread_ = Ratio(now.free, spread_at_start_.free);
+  if (!known_ && config_.gaps) variance_ = value_spread_ = free_spread_ = Unknown();
+}
 
-  bool everywhere = true;
-  for (const Payload<NodeReport>& node : nodes) {
-    everywhere = everywhere && node->verdict;
-    if (!node->verdict) continue;
-    for (const Payload<ShardReport>& shard : node->verdict->shards)
-      state_hash_ = shard::Mix(state_hash_ ^ shard->state_hash);
-  }
-  std::erase_if(waiting_, [&](const Waiting& event) {
-    if (!everywhere || relative_spread() > kRecoveredSpread) return false;
-    for (std::size_t s = 0; s < shards_; ++s) {
-      for (std::size_t slot = 0; slot < slots_; ++slot) {
-        if (states[s].held_uvu[slot] < event.accepted[s][slot]) return false;
-      }
+void Measurement::MeasureBias() {
+  bias_ = 0;
+  for (std::size_t s = 0; s < states_.size(); ++s) {
+    for (std::size_t c = config_.shape.value_slots; c < config_.shape.dimensions; ++c) {
+      const shard::Moments& m = states_[s].moments[c];
+      if (m.count == 0 || config_.coordinate_range <= 0) continue;
+      std::optional<double>& start = mean_at_start_[s][c];
+      if (!start) start = m.mean;
+      bias_ = std::max(bias_, std::abs(m.mean - *start) / config_.coordinate_range);
     }
-    v1::RecoveryTime time;
-    time.set_after(event.kind);
-    time.set_ended_at_seconds(Seconds(event.cycle));
-    time.set_seconds(Seconds(cycle - event.cycle));
-    recovered_.push_back(time);
+  }
+}
+
+void Measurement::NoteConvergence(std::uint64_t cycle) {
+  const bool start = cycle == 0 && !config_.spread_at_start;
+  if (start || (!known_ && config_.gaps)) return;
+  if (relative_spread() < kPpm && drift_cycles_to_1ppm_ < 0) {
+    drift_cycles_to_1ppm_ = static_cast<std::int64_t>(cycle);
+    if (!config_.spread_at_start) {
+      reduction_per_cycle_ = std::pow(std::max(relative_spread(), 1e-12), -1.0 / static_cast<double>(cycle));
+    }
+  }
+  if (effective_error_ < kPpm && ledger_cycles_to_1ppm_ < 0) ledger_cycles_to_1ppm_ = static_cast<std::int64_t>(cycle);
+}
+
+void Measurement::HashStates(const Look& look) {
+  if (state_hash_) state_hash_ = 0;
+  for (const NodeLook& node : look.nodes) {
+    for (const ShardLook& shard : node.shards) {
+      if (shard.state_hash) state_hash_ = shard::Mix(state_hash_.value_or(0) ^ *shard.state_hash);
+    }
+  }
+}
+
+void Measurement::NoteRecoveries(const Look& look) {
+  const bool everywhere = std::all_of(look.nodes.begin(), look.nodes.end(),
+                                      [](const NodeLook& node) { return node.serving || !node.awaited; });
+  if (!everywhere || !(relative_spread() <= kRecoveredSpread)) return;  // nor in a gap
+  std::erase_if(waiting_, [&](const Waiting& waiting) {
+    if (Behind(waiting.accepted_uvu) > 0) return false;
+    recovered_.emplace_back(waiting.event, look.at - waiting.event.at);
     return true;
   });
+}
 
+void Measurement::AddRow(const Look& look, v1::RunReport* report) {
   v1::Sample* sample = report->add_samples();
-  const double minutes = Ratio(static_cast<double>(row_.node_cycles) * period_s_, 60.0);
-  sample->set_cycle(cycle);
-  sample->set_seconds(Seconds(cycle));
-  sample->set_alive(cycle == 0 ? [&] { std::uint64_t n = 0; for (const auto& node : nodes) n += node->alive; return n; }() : alive_);
-  sample->set_online_events(row_.online);
-  sample->set_offline_events(row_.offline);
+  const double minutes = Ratio(static_cast<double>(row_.micro_node_cycles) * config_.shape.period_s, 60.0);
+  sample->set_cycle(look.cycle);
+  sample->set_seconds(Seconds(look.at));
+  sample->set_alive(alive_);
+  sample->set_online_events(row_.joined);
+  sample->set_offline_events(row_.left);
   sample->set_value_spread_relative(value_spread_);
   sample->set_free_spread_relative(free_spread_);
   sample->set_drift_vector_variance(variance_);
   sample->set_honest_bias_relative(bias_);
   sample->set_effective_error_relative(effective_error_);
-  sample->set_accepted_uvu(accepted_uvu_);
-  sample->set_held_uvu(held_uvu_);
-  sample->set_effective_uvu(effective_vu * static_cast<double>(vaultguard::kMicroPerVu));
-  sample->set_behind_uvu(missing_uvu_);
-  const auto lost = static_cast<double>(row_.counts.step.lost + row_.frames_lost);
-  sample->set_loss_ratio(
-      Ratio(lost, static_cast<double>(row_.counts.step.heard + row_.counts.step.lost + row_.frames)));
-  sample->set_bytes_per_node_minute(Ratio(static_cast<double>(row_.counts.sent.Total()), minutes));
-  if (cycle > 0) rates_.push_back(sample->bytes_per_node_minute());
-  sample->set_messages(row_.counts.step.heard + row_.counts.step.lost + row_.frames);
-  sample->set_refused(row_.refused);
-  sample->set_anomalies(row_.anomalies);
-  sample->set_mean_trust(
-      Ratio(static_cast<double>(row_.counts.step.trust), 255.0 * static_cast<double>(row_.counts.step.heard)));
+  sample->set_accepted_uvu(accepted_total_uvu_);
+  sample->set_held_uvu(held_total_uvu_);
+  sample->set_effective_uvu(effective_vu_ * static_cast<double>(vaultguard::kMicroPerVu));
+  sample->set_behind_uvu(Behind(accepted_uvu_));
+  sample->set_loss_ratio(Ratio(static_cast<double>(row_.lost), static_cast<double>(row_.exposed)));
+  sample->set_bytes_per_node_minute(RatioOrUnknown(static_cast<double>(row_.sent.Total()), minutes));
+  if (minutes > 0) rates_.push_back(sample->bytes_per_node_minute());
+  sample->set_messages(row_.messages);
+  sample->set_refused(Sum(row_.refused));
+  sample->set_anomalies(Sum(row_.anomalies));
+  sample->set_mean_trust(RatioOrUnknown(static_cast<double>(row_.trust_255), 255.0 * static_cast<double>(row_.heard)));
   row_ = {};
 }
 
+// ---- The end -------------------------------------------------------------------------------------------------------
+
 void Measurement::Finish(v1::Summary* summary) const {
-  summary->set_cycles(last_cycle_);
-  summary->set_virtual_seconds(Seconds(last_cycle_));
+  summary->set_cycles(cycle_);
+  summary->set_virtual_seconds(Seconds(at_));
   summary->set_micro_nodes_alive(alive_);
   summary->set_replicas(replicas_);
-  char hash[17];
-  std::snprintf(hash, sizeof hash, "%016llx", static_cast<unsigned long long>(state_hash_));
-  summary->set_state_hash(hash);
+  if (state_hash_) summary->set_state_hash(FormatHex(*state_hash_));
 
   v1::SwarmFigures* swarm = summary->mutable_swarm();
-  swarm->set_joined(online_);
-  swarm->set_left(offline_);
-  swarm->set_repaired(repaired_);
-  swarm->set_fallback_links(counts_.fallback_links);
+  swarm->set_joined(total_.joined);
+  swarm->set_left(total_.left);
+  swarm->set_repaired(total_.repaired);
+  swarm->set_fallback_links(total_.fallback_links);
 
   v1::LedgerFigures* ledger = summary->mutable_ledger();
-  ledger->set_accepted_uvu(accepted_uvu_);
-  ledger->set_missing_uvu(missing_uvu_);
+  ledger->set_accepted_uvu(accepted_total_uvu_);
+  ledger->set_missing_uvu(missing_uvu());
   ledger->set_excess_uvu(excess_uvu_);
-  ledger->set_held_uvu(held_uvu_);
+  ledger->set_held_uvu(held_total_uvu_);
   ledger->set_effective_error_relative(effective_error_);
   ledger->set_cycles_to_1ppm(ledger_cycles_to_1ppm_);
-  ledger->set_redundancy_syncs(counts_.redundancy_syncs);
+  ledger->set_redundancy_syncs(total_.redundancy_syncs);
 
   v1::DriftFigures* drift = summary->mutable_drift();
   drift->set_relative_spread(relative_spread());
@@ -273,47 +328,46 @@ void Measurement::Finish(v1::Summary* summary) const {
   drift->set_cycles_to_1ppm(drift_cycles_to_1ppm_);
   drift->set_vector_variance(variance_);
 
-  v1::BandwidthFigures* bandwidth = summary->mutable_bandwidth();
-  const double minutes = static_cast<double>(micro_node_cycles_) * period_s_ / 60.0;
-  const auto per_minute = [minutes](std::uint64_t bytes) { return Ratio(static_cast<double>(bytes), minutes); };
-  bandwidth->set_bytes_per_node_minute(Median(rates_));
-  bandwidth->set_average_bytes_per_node_minute(per_minute(counts_.sent.Total()));
-  bandwidth->set_state_diff(per_minute(counts_.sent.state_diff));
-  bandwidth->set_entropy(per_minute(counts_.sent.entropy));
-  bandwidth->set_ledger(per_minute(counts_.sent.ledger));
-  bandwidth->set_beacon(per_minute(counts_.sent.beacon));
-  bandwidth->set_frames(per_minute(counts_.sent.frames));
-  bandwidth->set_loss_ratio(Ratio(static_cast<double>(counts_.step.lost + frames_lost_),
-                                  static_cast<double>(counts_.step.heard + counts_.step.lost + frames_)));
-
-  v1::VaultGuardFigures* guard = summary->mutable_vaultguard();
-  for (std::size_t n = 0; n < vaultguard::kRefusals; ++n) {
-    const auto why = static_cast<vaultguard::Refusal>(n);
-    if (refused_.Of(why) > 0) (*guard->mutable_refused())[std::string(vaultguard::Name(why))] = refused_.Of(why);
-  }
-  for (std::size_t n = 0; n < vaultguard::kClamps; ++n) {
-    (*guard->mutable_clamped())[std::string(vaultguard::Name(static_cast<vaultguard::Clamp>(n)))] =
-        counts_.step.clamped[n];
-  }
-  for (const auto& [kind, n] : anomalies_) (*guard->mutable_anomalies())[kind] = n;
-  guard->set_recoveries(recoveries_);
-
-  for (const v1::RecoveryTime& time : recovered_) *summary->add_recoveries() = time;
-  for (const Waiting& event : waiting_) {
-    v1::RecoveryTime* time = summary->add_recoveries();
-    time->set_after(event.kind);
-    time->set_ended_at_seconds(Seconds(event.cycle));
-    time->set_seconds(-1);
-  }
+  FillBandwidth(summary->mutable_bandwidth());
+  FillVaultGuard(summary->mutable_vaultguard());
+  for (const auto& [event, ticks] : recovered_) AddRecovery(event, Seconds(ticks), summary);
+  for (const Waiting& waiting : waiting_) AddRecovery(waiting.event, -1, summary);
   for (const auto& [ends, link] : links_) {
     v1::LinkLatency* latency = summary->add_latency();
-    latency->set_from(regions_[ends.first]);
-    latency->set_to(regions_[ends.second]);
-    latency->set_mean_ms(Ratio(link.latency_ms_sum, static_cast<double>(link.delivered)));
+    latency->set_from(names_[ends.first]);
+    latency->set_to(names_[ends.second]);
+    latency->set_mean_ms(Ratio(link.latency_ms_sum, static_cast<double>(link.timed)));
     latency->set_max_ms(link.latency_ms_max);
     latency->set_frames(link.frames);
     latency->set_lost(link.lost);
   }
+}
+
+void Measurement::FillBandwidth(v1::BandwidthFigures* bandwidth) const {
+  const double minutes = static_cast<double>(total_.micro_node_cycles) * config_.shape.period_s / 60.0;
+  const auto per_minute = [minutes](std::uint64_t bytes) { return Ratio(static_cast<double>(bytes), minutes); };
+  bandwidth->set_bytes_per_node_minute(Median(rates_));
+  bandwidth->set_average_bytes_per_node_minute(per_minute(total_.sent.Total()));
+  bandwidth->set_state_diff(per_minute(total_.sent.state_diff));
+  bandwidth->set_entropy(per_minute(total_.sent.entropy));
+  bandwidth->set_ledger(per_minute(total_.sent.ledger));
+  bandwidth->set_beacon(per_minute(total_.sent.beacon));
+  bandwidth->set_frames(per_minute(total_.sent.frames));
+  bandwidth->set_loss_ratio(Ratio(static_cast<double>(total_.lost), static_cast<double>(total_.exposed)));
+}
+
+void Measurement::FillVaultGuard(v1::VaultGuardFigures* guard) const {
+  for (const auto& [reason, n] : total_.refused) (*guard->mutable_refused())[reason] = n;
+  for (const auto& [rule, n] : total_.clamped) (*guard->mutable_clamped())[rule] = n;
+  for (const auto& [kind, n] : total_.anomalies) (*guard->mutable_anomalies())[kind] = n;
+  guard->set_recoveries(total_.recoveries);
+}
+
+void Measurement::AddRecovery(const EndedEvent& event, double seconds, v1::Summary* summary) const {
+  v1::RecoveryTime* time = summary->add_recoveries();
+  time->set_after(event.kind);
+  time->set_ended_at_seconds(Seconds(event.at));
+  time->set_seconds(seconds);
 }
 
 }  // namespace lvs::services

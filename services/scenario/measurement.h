@@ -1,105 +1,165 @@
-// What a run measures: the server nodes' reports of a cycle become a row of the time series, and all of them the
-// summary (TEST-6: aggregates only). Measured against the truth of the workload, which no replica sees.
+// What a run measures, in the emulator and on real nodes alike: looks at its server nodes become rows of the time series,
+// and all of them the summary (TEST-6: aggregates only).
+//
+//   Measurement measurement(scenario, {"eu", "us"});
+//   for (...) measurement.Add(look, &report);               // services/scenario/look.h
+//   measurement.Finish(report.mutable_summary());
+//
+// Figures are taken against the truth that each look brings, which no replica sees. Not thread-safe; no clock.
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "services/scenario/timeline.h"
-#include "shard/hosting/messages.h"
+#include "lvs/v1/report.pb.h"
+#include "lvs/v1/scenario.pb.h"
+#include "services/scenario/look.h"
 
 namespace lvs::services {
 
+// States agree again when their spread is back under this share of the start's.
+inline constexpr double kRecoveredSpread = 1e-3;
+
+struct MeasurementShape {
+  std::size_t shards = 0;
+  std::size_t value_slots = 0;
+  std::size_t dimensions = 0;  // value slots, then free coordinates
+  double period_s = 0;         // of a cycle
+};
+
+struct MeasurementConfig {
+  MeasurementShape shape{};
+  double coordinate_range = 0;
+  double tick_s = 0;  // of Look::at
+  // Root mean square distances of replicas from their shard's mean at the start, for a network that was not seen to
+  // start. Unset: those of cycle 0.
+  struct Spread {
+    double value_vu = 0;
+    double free = 0;
+  };
+  std::optional<Spread> spread_at_start{};
+  // A figure that no node answered for is NaN, a gap in the charts. False where every node is always seen, and nobody
+  // to measure means nothing held.
+  bool gaps = false;
+};
+
 class Measurement {
  public:
-  Measurement(const v1::Scenario& scenario, std::vector<std::string> regions);
+  // What one shard is on all server nodes together.
+  struct ShardState {
+    std::array<shard::Moments, vaultguard::kMaxDimensions> moments{};
+    double worst_value_vu = 0;
+    shard::SlotAmounts held_uvu{};  // the least that any live replica holds
+    std::array<double, vaultguard::kMaxValueSlots> total_weighted_uvu{};
+    shard::SlotAmounts most_uvu{};  // the most that any server node holds
+    bool any = false;               // somebody has replicas
 
-  // The reports of one cycle, by server node. `accepted` is the truth by shard and slot after it.
-  void Add(std::uint64_t cycle, const std::vector<hosting::Payload<hosting::NodeReport>>& nodes,
-           const std::vector<shard::SlotAmounts>& accepted, const std::vector<Timeline::Ended>& ended,
-           v1::RunReport* report);
+    // Where the mean replica is in one dimension: VU, ledger and drift together, or a free coordinate.
+    double Place(std::size_t dimension, std::size_t value_slots) const;
+  };
+
+  // `names` of the server nodes, for their links.
+  Measurement(const MeasurementConfig& config, std::vector<std::string> names);
+  // For a run of a complete scenario: a tick is a cycle, and cycle 0 is the start.
+  Measurement(const v1::Scenario& scenario, std::vector<std::string> names);
+
+  // For a network whose shape shows only as its nodes answer. Nothing may shrink.
+  void Reshape(const MeasurementShape& shape);
+
+  // Counts the look, and adds a row to the time series of `report` where it was measured. `nodes` and `accepted_uvu` of
+  // the look have an element for each node and shard.
+  void Add(const Look& look, v1::RunReport* report);
+
+  // From here on, what is missing is counted against what was accepted by the newest measured look.
+  void Mark() { mark_ = accepted_uvu_; }
 
   // Fills in what the whole run amounts to.
   void Finish(v1::Summary* summary) const;
 
-  double relative_spread() const { return std::max(value_spread_, free_spread_); }
+  // Of the newest measured look; NaN in a gap.
+  double relative_spread() const;
+  bool known() const { return known_; }  // somebody told of replicas
+  std::uint64_t missing_uvu() const { return Behind(mark_ ? *mark_ : accepted_uvu_); }
+  const std::vector<ShardState>& shards() const { return states_; }
+  // What errors of a shard's values are relative to: its smallest accepted total, and at least 1 VU.
+  double ScaleVu(std::size_t shard) const;
+
+  // Of the whole run.
+  const Counted& total() const { return total_; }
   std::uint64_t anomalies() const;
-  std::uint64_t refused() const { return refused_.Total(); }
-  std::uint64_t replica_cycles() const { return replica_cycles_; }
-  std::uint64_t micro_node_cycles() const { return micro_node_cycles_; }
+  std::uint64_t refused() const;
+  std::uint64_t replica_cycles() const { return total_.replica_cycles; }
+  std::uint64_t micro_node_cycles() const { return total_.micro_node_cycles; }
 
  private:
-  struct ShardState {  // of one shard, all server nodes together
-    std::array<shard::Moments, vaultguard::kMaxDimensions> moments{};
-    double worst_value_vu = 0;
-    shard::SlotAmounts held_uvu{};  // the least that any live replica holds
-    std::array<double, vaultguard::kMaxValueSlots> total_weighted{};
-    shard::SlotAmounts most_uvu{};  // the most that any server node holds
-    bool any = false;
-  };
   struct Waiting {  // an event that ended, until the network has recovered from it
-    std::string kind;
-    std::uint64_t cycle = 0;
-    std::vector<shard::SlotAmounts> accepted;
+    EndedEvent event;
+    std::vector<shard::SlotAmounts> accepted_uvu;
   };
 
-  void Tally(const std::vector<hosting::Payload<hosting::NodeReport>>& nodes);
-  std::vector<ShardState> Gather(const std::vector<hosting::Payload<hosting::NodeReport>>& nodes,
-                                 const std::vector<shard::SlotAmounts>& accepted) const;
-  double Seconds(std::uint64_t cycle) const;
+  double Seconds(std::uint64_t ticks) const { return static_cast<double>(ticks) * config_.tick_s; }
+  double Unknown() const;
+  double RatioOrUnknown(double part, double whole) const { return whole > 0 ? part / whole : Unknown(); }
+  std::uint64_t Behind(const std::vector<shard::SlotAmounts>& wanted_uvu) const;
 
-  std::size_t shards_;
-  std::size_t slots_;
-  std::size_t dims_;
-  double period_s_;
-  double coordinate_range_;
-  std::vector<std::string> regions_;
+  // The steps of Add.
+  void Count(const Look& look);
+  void Gather(const Look& look);
+  void MeasureLedger();
+  void MeasureSpread(std::uint64_t cycle);
+  void MeasureBias();
+  void NoteConvergence(std::uint64_t cycle);
+  void HashStates(const Look& look);
+  void NoteRecoveries(const Look& look);
+  void AddRow(const Look& look, v1::RunReport* report);
+  // The steps of Finish.
+  void FillBandwidth(v1::BandwidthFigures* bandwidth) const;
+  void FillVaultGuard(v1::VaultGuardFigures* guard) const;
+  void AddRecovery(const EndedEvent& event, double seconds, v1::Summary* summary) const;
 
-  // At cycle 0.
-  double value_rms_at_start_ = 0;
-  double free_rms_at_start_ = 0;
-  std::vector<std::array<double, vaultguard::kMaxDimensions>> mean_at_start_;
+  MeasurementConfig config_;
+  std::vector<std::string> names_;
 
-  // Now.
+  // At the start.
+  MeasurementConfig::Spread spread_at_start_;
+  std::vector<std::array<std::optional<double>, vaultguard::kMaxDimensions>> mean_at_start_;  // by shard
+
+  // Now: of the newest look, and from states_ on of the newest measured one.
+  std::uint64_t at_ = 0;
+  std::uint64_t cycle_ = 0;
+  std::uint64_t alive_ = 0;
+  std::uint64_t replicas_ = 0;
+  std::vector<ShardState> states_;
+  std::vector<shard::SlotAmounts> accepted_uvu_;
+  bool known_ = false;  // somebody told of replicas
   double value_spread_ = 1;
   double free_spread_ = 1;
   double variance_ = 0;
   double bias_ = 0;
   double effective_error_ = 0;
-  std::uint64_t missing_uvu_ = 0;
+  double effective_vu_ = 0;
   std::uint64_t excess_uvu_ = 0;
-  std::uint64_t held_uvu_ = 0;
-  std::uint64_t accepted_uvu_ = 0;
-  std::uint64_t alive_ = 0;
-  std::uint64_t replicas_ = 0;
-  std::uint64_t state_hash_ = 0;
+  std::uint64_t held_total_uvu_ = 0;
+  std::uint64_t accepted_total_uvu_ = 0;
+  std::optional<std::uint64_t> state_hash_;
 
   // Over the run.
-  shard::CycleCounts counts_;
-  vaultguard::RefusalCounts refused_;
-  std::map<std::string, std::uint64_t> anomalies_;
-  std::uint64_t recoveries_ = 0;
-  std::uint64_t online_ = 0, offline_ = 0, repaired_ = 0;
-  std::uint64_t replica_cycles_ = 0;
-  std::uint64_t micro_node_cycles_ = 0;
-  std::uint64_t frames_ = 0, frames_lost_ = 0;
-  std::vector<double> rates_;  // bytes a node and minute, by row of the time series
+  Counted total_;
+  Counted row_;                // since the newest row
+  std::vector<double> rates_;  // bytes a micro-node and minute, by row
   std::int64_t drift_cycles_to_1ppm_ = -1;
   std::int64_t ledger_cycles_to_1ppm_ = -1;
   double reduction_per_cycle_ = 0;
-  std::uint64_t last_cycle_ = 0;
+  std::optional<std::vector<shard::SlotAmounts>> mark_;
   std::vector<Waiting> waiting_;
-  std::vector<v1::RecoveryTime> recovered_;
-  std::map<std::pair<std::uint32_t, std::uint32_t>, hosting::LinkReport> links_;
-
-  // Since the last row of the time series.
-  struct Row {
-    shard::CycleCounts counts;
-    std::uint64_t online = 0, offline = 0, refused = 0, anomalies = 0, frames = 0, frames_lost = 0, node_cycles = 0;
-  } row_;
+  std::vector<std::pair<EndedEvent, std::uint64_t>> recovered_;        // and the ticks that it took
+  std::map<std::pair<std::uint32_t, std::uint32_t>, LinkLook> links_;  // by both ends
 };
 
 }  // namespace lvs::services

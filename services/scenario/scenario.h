@@ -1,8 +1,8 @@
 // Loads a scenario file, fills in every default, and checks that it can be run.
 //
 //   absl::StatusOr<LoadedScenario> loaded = LoadScenario("phase2");            // a path, or the name of a shipped one
-//   if (!loaded.ok()) std::cerr << loaded.status().message();                  // "phase2.yaml:12: links.within.loss:
-//   ..." Emulate(loaded->scenario, {});                                     // complete: nothing is left unset
+//   if (!loaded.ok()) std::cerr << loaded.status().message();                  // "phase2.yaml:12: links.within.loss: ..."
+//   Emulate(loaded->scenario, {});                                             // complete: nothing is left unset
 //
 // Errors: INVALID_ARGUMENT where the file must be mended (the message names file, line, path and the mend); NOT_FOUND,
 // PERMISSION_DENIED, FAILED_PRECONDITION where it cannot be read. Thread-safe.
@@ -97,8 +97,7 @@ std::vector<std::filesystem::path> ScenarioDirectories();
 // Every shipped scenario file, sorted by name; the first directory that has a name wins.
 std::vector<std::filesystem::path> ShippedScenarios();
 
-// ---- The two steps, for scenarios that are made in code
-// ---------------------------------------------------------------
+// ---- The two steps, for scenarios that are made in code -------------------------------------------------------------
 
 // Fills in what is unset, so that nobody downstream asks has_x(). Links.between becomes one row for every unordered
 // pair of regions, each event's `for` the time to the end of the run. With an origin, a 0 in the file stays 0 (and is

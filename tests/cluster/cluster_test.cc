@@ -10,7 +10,7 @@
 #include <random>
 #include <set>
 
-#include "services/cluster/testnet_report.h"
+#include "services/cluster/recorder.h"
 
 namespace lvs::services {
 namespace {

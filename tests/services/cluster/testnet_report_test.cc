@@ -70,7 +70,7 @@ class Testnet3 : public ::testing::Test {
   // A cycle later.
   v1::Sample Look() {
     ++cycle_;
-    for (NodeLook& look : looks_) {
+    for (TestnetLook& look : looks_) {
       if (look.status) look.status->set_cycle(cycle_);
     }
     measurement_.Add(static_cast<double>(looked_++) / 10, looks_);
@@ -78,8 +78,8 @@ class Testnet3 : public ::testing::Test {
   }
   v1::MicroNodeStatus* Work(std::size_t i) { return looks_[i].status->mutable_work(); }
 
-  TestnetMeasurement measurement_;
-  std::vector<NodeLook> looks_;
+  TestnetReport measurement_;
+  std::vector<TestnetLook> looks_;
   std::uint64_t cycle_ = 1'000, sessions_ = 0;
   int looked_ = 0;
 };
@@ -248,7 +248,7 @@ TEST_F(Testnet3, Paper8_APartitionIsABandUntilItIsHealed) {
   Sever(1, 2);
   Look();
   Look();
-  for (NodeLook& look : looks_) look.faults.Clear();
+  for (TestnetLook& look : looks_) look.faults.Clear();
   Look();
   const v1::RunReport report = measurement_.Finish(true);
   ASSERT_EQ(report.faults_size(), 1);

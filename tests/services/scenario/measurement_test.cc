@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "services/scenario/run_look.h"
 #include "shard/random.h"
 
 namespace lvs::services {
@@ -87,7 +88,7 @@ class MeasurementTest : public ::testing::Test {
       }
       reports.push_back(std::move(report));
     }
-    measurement_.Add(cycle, reports, {shard::SlotAmounts{accepted_uvu}}, ended, &report_);
+    measurement_.Add(LookAt(cycle, reports, {shard::SlotAmounts{accepted_uvu}}, ended), &report_);
     return report_.samples(report_.samples_size() - 1);
   }
 
@@ -273,7 +274,7 @@ TEST_F(MeasurementTest, TheHashCoversEveryServerNode) {
       reports.push_back(std::move(report));
     }
     v1::RunReport run;
-    measurement.Add(1, reports, {shard::SlotAmounts{}}, {}, &run);
+    measurement.Add(LookAt(1, reports, {shard::SlotAmounts{}}, {}), &run);
     measurement.Finish(run.mutable_summary());
     return run.summary().state_hash();
   };
