@@ -1,11 +1,7 @@
 #include "services/report/report.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
@@ -22,6 +18,8 @@
 #include "google/protobuf/message.h"
 #include "google/protobuf/util/json_util.h"
 #include "nlohmann/json.hpp"
+#include "services/base/files.h"
+#include "services/base/text.h"
 
 namespace lvs::services {
 
@@ -39,19 +37,18 @@ constexpr std::string_view kTimeseriesFile = "timeseries.csv";
 constexpr std::string_view kPageFile = "report.html";
 constexpr std::array kRunFiles = {kSummaryFile, kTimeseriesFile, kPageFile};
 
-// Samples in report.html; timeseries.csv always has all.
+// Samples that report.html shows; timeseries.csv has all of them.
 constexpr int kPageSamplesMax = 2000;
-// Lines that a reader can tell apart.
+// Lines of a chart that a reader can tell apart.
 constexpr std::size_t kPageNodesMax = 8;
 // Significant digits of fractions in report.html: more than a reader sees, and a third of the size.
 constexpr int kPageDigits = 7;
 // A browser's numbers are doubles: larger integers travel as strings.
 constexpr std::uint64_t kBrowserIntegerMax = std::uint64_t{1} << 53;
 
-// ---- Messages to JSON
-// ------------------------------------------------------------------------------------------------
+// ---- Messages to JSON ----------------------------------------------------------------------------------------------
 
-// Protobuf's own JSON writes 64-bit integers as strings, so this walks the descriptor.
+// Walks the descriptor, because protobuf's own JSON writes 64-bit integers as strings.
 Json ToJson(const Message& message);
 
 // One value; `index` is -1 for a field that is not repeated.
@@ -119,8 +116,7 @@ std::string Dump(const Json& json, int indent) {
   return json.dump(indent, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
 }
 
-// ---- The page
-// --------------------------------------------------------------------------------------------------------
+// ---- The page ------------------------------------------------------------------------------------------------------
 
 void RoundForPage(Json& json) {
   if (json.is_structured()) {
@@ -148,13 +144,13 @@ bool IsCount(std::string_view field) {
          field == "anomalies" || field == "contributions" || field == "node_frames" || field == "node_bytes";
 }
 
-// One field of a row; null where it is optional and not there.
+// One field of a row; null where the field is optional and absent.
 Json Cell(const v1::Sample& sample, const FieldDescriptor* field) {
   if (field->has_presence() && !sample.GetReflection()->HasField(sample, field)) return nullptr;
   return ValueToJson(sample, field, -1);
 }
 
-// The columns of a time series: all fields but the optional ones that no row has.
+// The columns of a time series: all fields, except optional ones that no row has.
 std::vector<const FieldDescriptor*> SampleFields(const v1::RunReport& report) {
   std::vector<const FieldDescriptor*> fields;
   const auto* type = v1::Sample::descriptor();
@@ -172,7 +168,7 @@ int PageStride(const v1::RunReport& report) {
   return std::max(1, (report.samples_size() + kPageSamplesMax - 1) / kPageSamplesMax);
 }
 
-// Samples as columns, as the charts want them; of `stride` neighbours the last is kept, and counts are added up.
+// Samples as columns, as the charts want them. Of `stride` rows in turn the last is kept, and counts are added up.
 Json SampleColumns(const v1::RunReport& report) {
   const int size = report.samples_size();
   const int stride = PageStride(report);
@@ -213,7 +209,7 @@ Json NodeColumns(const v1::RunReport& report) {
   return nodes;
 }
 
-// Dots as columns too: names once, not 300 times.
+// Dots as columns, so that a field's name stands once and not 300 times.
 Json SnapshotColumns(const v1::Snapshot& snapshot) {
   Json json = Json::object();
   json["cycle"] = snapshot.cycle();
@@ -243,7 +239,7 @@ std::string PageData(const v1::RunReport& report) {
   for (const v1::Snapshot& snapshot : report.snapshots()) data["snapshots"].push_back(SnapshotColumns(snapshot));
   RoundForPage(data);
 
-  // Inside a <script> element; in JSON these characters occur in strings only.
+  // The text goes into a <script> element. In JSON these characters occur in strings only.
   const std::string plain = Dump(data, -1);
   std::string safe;
   safe.reserve(plain.size() + plain.size() / 16);
@@ -278,7 +274,7 @@ std::string VerdictWord(const v1::Summary& summary) {
   return summary.passed() ? "passed" : "failed";
 }
 
-// What a `{{name}}` of report.html stands for.
+// The text that a `{{name}}` of report.html stands for.
 std::string PagePart(std::string_view name, const v1::RunReport& report) {
   if (name == "scenario") return EscapeHtml(report.summary().scenario());
   if (name == "verdict") return VerdictWord(report.summary());
@@ -286,47 +282,21 @@ std::string PagePart(std::string_view name, const v1::RunReport& report) {
   return std::string(ReportAsset(name));
 }
 
-// ---- Files
-// -----------------------------------------------------------------------------------------------------------
+// ---- Files ---------------------------------------------------------------------------------------------------------
+
+constexpr const char* kMend = "; check its permissions and the space on its disk, or choose another --out";
 
 absl::Status Failed(const char* what, const fs::path& path, int error) {
   return absl::Status(absl::ErrnoToStatusCode(error),
-                      absl::StrCat("cannot ", what, " ", path.string(), ": ", std::generic_category().message(error),
-                                   "; check its permissions and the space on its disk, or choose another --out"));
+                      absl::StrCat("cannot ", what, " ", path.string(), ": ", ErrnoText(error), kMend));
 }
 
-fs::path TemporaryName(const fs::path& path) { return absl::StrCat(path.string(), ".tmp.", ::getpid()); }
-
-// Writes and syncs the file under its temporary name.
-absl::Status WriteTemporary(const fs::path& path, std::string_view content) {
-  const fs::path temporary = TemporaryName(path);
-  const int file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-  if (file < 0) return Failed("create", temporary, errno);
-  int error = 0;
-  while (error == 0 && !content.empty()) {
-    const ssize_t written = ::write(file, content.data(), content.size());
-    if (written >= 0) {
-      content.remove_prefix(static_cast<std::size_t>(written));
-    } else if (errno != EINTR) {
-      error = errno;
-    }
-  }
-  if (error == 0 && ::fsync(file) != 0) error = errno;
-  if (::close(file) != 0 && error == 0) error = errno;
-  if (error == 0) return absl::OkStatus();
-  ::unlink(temporary.c_str());
-  return Failed("write", temporary, error);
+// The status of a file operation, with what the user can do about it.
+absl::Status WithMend(const absl::Status& status) {
+  return status.ok() ? status : absl::Status(status.code(), absl::StrCat(status.message(), kMend));
 }
 
-// A rename is on disk when its directory is. Not every file system can sync one; the files are whole either way.
-void SyncDirectory(const fs::path& directory) {
-  const int handle = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (handle < 0) return;
-  ::fsync(handle);
-  ::close(handle);
-}
-
-// A file of a run, or what a killed run left of one.
+// True for a file of a run, and for what a killed run left of one.
 bool IsRunFile(std::string_view name) {
   return std::any_of(kRunFiles.begin(), kRunFiles.end(), [&](std::string_view own) {
     return name == own || (name.starts_with(own) && name.substr(own.size()).starts_with(".tmp."));
@@ -400,10 +370,7 @@ absl::Status PrepareRunDirectory(const fs::path& directory) {
                      std::string(kSummaryFile), "; choose a new or an empty directory with --out"));
   }
 
-  const fs::path probe = directory / kSummaryFile;
-  if (absl::Status written = WriteTemporary(probe, "probe\n"); !written.ok()) return written;
-  ::unlink(TemporaryName(probe).c_str());
-  return absl::OkStatus();
+  return WithMend(StagedFile::Write(directory / kSummaryFile, "probe\n").status());
 }
 
 absl::Status WriteRunDirectory(const v1::RunReport& report, const fs::path& directory) {
@@ -412,18 +379,17 @@ absl::Status WriteRunDirectory(const v1::RunReport& report, const fs::path& dire
       {directory / kTimeseriesFile, TimeseriesCsv(report)},
       {directory / kSummaryFile, SummaryJson(report.summary())},
   };
-  absl::Status status;
-  for (const auto& [path, content] : files) status.Update(status.ok() ? WriteTemporary(path, content) : status);
+  std::vector<StagedFile> staged;
   for (const auto& [path, content] : files) {
-    if (status.ok() && ::rename(TemporaryName(path).c_str(), path.c_str()) != 0) {
-      status = Failed("replace", path, errno);
-    }
+    absl::StatusOr<StagedFile> one = StagedFile::Write(path, content);
+    if (!one.ok()) return WithMend(one.status());
+    staged.push_back(*std::move(one));
   }
-  if (!status.ok()) {
-    for (const auto& [path, content] : files) ::unlink(TemporaryName(path).c_str());
-    return status;
+  for (StagedFile& one : staged) {
+    if (absl::Status committed = one.Commit(); !committed.ok()) return WithMend(committed);
   }
-  SyncDirectory(directory);
+  // Not every file system can sync a folder; the files are whole either way.
+  SyncFolder(directory).IgnoreError();
   return absl::OkStatus();
 }
 

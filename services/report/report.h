@@ -28,8 +28,8 @@ namespace lvs::services {
 // then); FAILED_PRECONDITION for a path that is a file, or a directory with other files and no summary.json.
 absl::Status PrepareRunDirectory(const std::filesystem::path& directory);
 
-// Writes the three files into a directory that exists. Each is complete or absent under its name at any moment: all are
-// written beside it and synced first, then renamed, summary.json last. On failure the old files are still there.
+// Writes the three files into a directory that exists. At any moment a file is complete or absent under its name: all
+// three are written beside their names and synced first, then renamed, summary.json last. On failure the old files stay.
 absl::Status WriteRunDirectory(const v1::RunReport& report, const std::filesystem::path& directory);
 
 // Reads summary.json of a run directory, or a file of that form. Keys that are unknown here (a newer build) are
@@ -40,13 +40,14 @@ absl::StatusOr<v1::Summary> ReadSummary(const std::filesystem::path& run_directo
 // to the same bits; NaN and infinity become null (and read back as NaN).
 std::string SummaryJson(const v1::Summary& summary);
 
-// The same on one line for any message; fixed64 fields, which hold ids and digests, as 16 hexadecimal digits.
+// Any message on one line, otherwise as SummaryJson; fixed64 fields, which hold ids and digests, as 16 hexadecimal digits.
 std::string MessageJson(const google::protobuf::Message& message);
 
-// Header and one row a sample; NaN and infinity are empty cells. Fields of a testnet only for one, its nodes' last.
+// A header and one row for each sample; NaN and infinity are empty cells. Only testnets have the columns of a testnet; those
+// of its nodes come last.
 std::string TimeseriesCsv(const v1::RunReport& report);
 
-// The page. Text of the report is data in it, never markup. Beyond 2,000 samples neighbours are combined.
+// The page. Text of the report is data in it, never markup. Beyond 2,000 samples, rows in turn are combined.
 std::string ReportHtml(const v1::RunReport& report);
 
 }  // namespace lvs::services
