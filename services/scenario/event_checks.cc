@@ -21,15 +21,15 @@ std::vector<std::string> EventKinds() {
 void CheckAdversaries(Checker& check, const v1::Adversaries& adversaries, const std::string& path) {
   const bool share = adversaries.share() > 0 || check.origin().Has(path + ".share");
   const bool count = adversaries.count() > 0 || check.origin().Has(path + ".count");
-  check.Require(share || count, path, "says neither share nor count; add share: 20% or count: 1");
+  check.Require(share || count, path, "share and count are both missing; add share: 20% or count: 1");
   check.Require(!(share && count), path, "gives both share and count; keep one of them");
   if (share) {
     check.Share(adversaries.share(), path + ".share");
-    check.Require(adversaries.share() > 0, path + ".share", "0% is nobody; write a share above 0%");
+    check.Require(adversaries.share() > 0, path + ".share", "0% adds no adversary; write a share above 0%");
     check.Require(adversaries.share() < 1, path + ".share", "100% leaves no honest micro-node to judge; write less");
   }
   if (count) {
-    check.Require(adversaries.count() >= 1, path + ".count", "0 is nobody; write at least 1");
+    check.Require(adversaries.count() >= 1, path + ".count", "0 adds no adversary; write at least 1");
     check.Require(adversaries.count() < check.scenario().population().micro_nodes(), path + ".count",
                   "leaves no honest micro-node to judge; write less than " +
                       std::to_string(check.scenario().population().micro_nodes()));
@@ -61,7 +61,7 @@ void CheckEvent(Checker& check, const v1::Event& event, const std::string& path)
                 FormatDurationUs(event.at_us()) + " is not before the end of the run (" + check.RunText() +
                     "); start it earlier or raise cycle.count");
   check.Require(event.for_us() > 0, path + ".for",
-                "0s is no time; write for example 10s, or leave the key out for the rest of the run");
+                "0s is too short; write for example 10s, or leave the key out for the rest of the run");
   check.Require(event.at_us() + event.for_us() <= run_us, path + ".for",
                 "the event would end at " + FormatDurationUs(event.at_us() + event.for_us()) +
                     ", after the end of the run (" + check.RunText() +

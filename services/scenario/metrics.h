@@ -1,5 +1,5 @@
-// The figures that a scenario may put a threshold on, and the judgement. A metric's name is its path in summary.json;
-// `recovery.seconds` and the `vaultguard.*_total` are folded from the lists and maps there.
+// The figures that a scenario may put a threshold on, and the judgement. The name of a metric is its path in
+// summary.json; `recovery.seconds` and the `vaultguard.*_total` are folded from the lists and maps there.
 //
 //   const Metric* metric = FindMetric("drift.relative_spread");
 //   JudgeThresholds(scenario, &report);            // fills report.summary().thresholds() and .passed()

@@ -92,8 +92,7 @@ void CheckWorkload(Checker& check) {
                                "workload.acknowledge_nodes", " (each region is one server node)");
   if (workload.contributions_per_second() == 0) return;
   const v1::Workload::Amount& amount = workload.amount();
-  check.Require(workload.has_amount(), "workload",
-                "contributes, but not how much; add amount: {min: 0.1VU, max: 10VU}");
+  check.Require(workload.has_amount(), "workload", "contributions have no amount; add amount: {min: 0.1VU, max: 10VU}");
   check.Require(amount.min_uvu() > 0,
                 check.origin().Has("workload.amount.min") ? "workload.amount.min" : "workload.amount",
                 "min must be above 0; write for example min: 0.1VU");
