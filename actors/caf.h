@@ -21,12 +21,13 @@ template <class... Signature>
 using TypedActor = caf::typed_actor<Signature...>;
 
 struct SchedulerOptions {
-  unsigned threads = 0;                   // 0: one a core
-  std::chrono::microseconds patience{0};  // of a worker without work, before it sleeps; for those who have a core each
+  unsigned threads = 0;  // 0: one a core
+  // A worker without work spins for this long before it sleeps. Only where each worker has a core of its own.
+  std::chrono::microseconds patience{0};
 };
 
-// Policy, threads and throughput are set in so many words: CAF's own default lets one busy actor starve the rest, its
-// work stealing is quadratic in spawn bursts, and its work sharing has no patience.
+// CAF's actor system with policy, threads and throughput set explicitly: CAF's own default lets one busy actor starve
+// the rest, its work stealing is quadratic in spawn bursts, and its work sharing never spins.
 class System {
  public:
   static unsigned OneACore() { return std::max(1u, std::thread::hardware_concurrency()); }
@@ -41,8 +42,8 @@ class System {
       const std::chrono::microseconds none{0};
       caf::put(content, WorkSharing::kPatienceKey, caf::timespan{threads <= OneACore() ? options.patience : none});
       set("scheduler.max-throughput", std::size_t{64});
-      // CAF's default is four workers or more, also where there are fewer cores: they would push each other's shards
-      // out of the caches.
+      // CAF's default is four workers or more, even on fewer cores, where they would push each other's shards out of
+      // the caches.
       set("scheduler.max-threads", std::size_t{threads});
     }
   };

@@ -6,8 +6,10 @@
 //   node runtime --LinkFlush--> peer link actors --IncomingFrame--> remote shard actors
 //   peer link actor --LinkReport--> node runtime --NodeReport--> emulator
 //
-// A frame said in cycle t is in the receiver's mailbox before the receiver's tick of t+1, because a mailbox keeps the
-// order in which it was filled and the reports close the cycle. Frames of one cycle are sorted by sender before they
+// Each actor is a mailbox around a class of shard/hosting; node.h spawns and wires them.
+//
+// A frame that is said in cycle t is in the receiver's mailbox before the receiver's tick of t+1: a mailbox keeps the
+// order in which it was filled, and the reports close the cycle. Frames of one cycle are sorted by sender before they
 // are read.
 #pragma once
 
@@ -46,9 +48,9 @@ using hosting::ShardReport;
 using hosting::ShardTick;
 using hosting::Verdict;
 
-// Carries frames to one remote server node. Takes frames as they come; decides their fate at the flush.
+// Carries frames to one remote server node: takes them as they come, and decides their fate at the flush.
 using PeerLinkActor = TypedActor<Reacts<OutgoingFrame>, Reacts<Payload<LinkFlush>>>;
-// Reads the shards' reports of one server node, raises anomalies, orders recovery.
+// Reads the shards' reports of one server node, raises anomalies, and orders recovery.
 using MonitorActor = TypedActor<Reacts<Payload<ShardReport>>>;
 struct Wiring;
 struct NodeParts;
@@ -60,19 +62,19 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lvs::hosting::Payload<lvs::actors::NodeParts>)
 
 namespace lvs::actors {
 
-// Where a shard actor sends what it has to say; told once, after all actors are spawned.
+// Where a shard actor sends what it has to say. Told once, after all actors are spawned.
 struct Wiring {
   std::vector<PeerLinkActor> links;  // by server node; the own entry is empty
   MonitorActor monitor;
 };
-// Holds one shard on one server node. Takes frames at any time; runs a cycle for each tick.
+// Hosts one shard on one server node: takes frames at any time, and runs a cycle for each tick.
 using ShardActor =
     TypedActor<Reacts<Payload<Wiring>>, Reacts<Payload<ShardTick>>, Reacts<IncomingFrame>, Reacts<LinkChange>>;
 // The actors of one server node, told to its runtime once all are spawned.
 struct NodeParts {
   std::vector<ShardActor> shards;
   std::vector<PeerLinkActor> links;  // by server node; the own entry is empty
-  caf::actor emulator;               // takes the NodeReports
+  caf::actor reporter;               // takes the NodeReports: the emulator's pacer, or the server process
 };
 // Runs one server node: its swarm, its shards, its links.
 using NodeRuntimeActor =

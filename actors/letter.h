@@ -1,5 +1,8 @@
-// How actors send: as CAF does, but in memory that is used again. CAF's own send allocates a mailbox element for every
-// message; ours is one that lies in a block (recycled.h). Like caf.h a seam to CAF 0.17.6.
+// The way in which actors send: as CAF does, but in recycled memory. CAF's own send allocates a mailbox element for
+// every message; a letter is a mailbox element that lies in a block (recycled.h). Like caf.h a seam to CAF 0.17.6.
+//
+//   Post(shard, IncomingFrame{from, due_cycle, frame});   // from outside
+//   PostFrom(self, monitor, std::move(report));           // from an actor
 #pragma once
 
 #include <caf/all.hpp>
@@ -30,7 +33,7 @@ class Letter final : public caf::mailbox_element, public caf::detail::tuple_vals
   caf::message copy_content_to_message() const override { return caf::make_message(std::get<0>(this->data())); }
 };
 
-// To an actor that takes such a message: from `sender`, on the thread of `worker`; both may be none.
+// Sends to an actor that takes such a message: from `sender`, on the thread of `worker`; both may be null.
 template <class To, class Message>
 void PostAs(caf::strong_actor_ptr sender, caf::execution_unit* worker, const To& to, Message message) {
   using Told = caf::detail::type_list<Message>;

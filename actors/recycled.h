@@ -1,31 +1,35 @@
-// Memory that is used again. What one cycle said has been read by the next: a payload goes back to its kind when the
-// last reader lets go of it, with the memory of its columns, and is made into another one. So a cycle that is like the
-// one before allocates nothing (ARCH-7).
+// Recycled memory for messages between actors (ARCH-7). What one cycle said has been read by the next: when the last
+// reader lets go of a payload, the payload goes back to its kind with the memory of its columns, and is made into
+// another one. A cycle that is like the one before allocates nothing.
+//
+//   std::shared_ptr<ShardTick> tick = Recycled<ShardTick>();   // empty, as if new
+//   tick->cycle = 7;
+//   Post(shard, Payload<ShardTick>(std::move(tick)));
 //
 // Threads: any; each kind has a lock of its own. What is kept is bounded, in number and bytes; the rest is freed.
 #pragma once
 
 #include <cstddef>
 #include <memory>
-#include <mutex>
 #include <new>
 #include <utility>
 #include <vector>
 
+#include "services/base/mutex.h"
 #include "shard/reuse.h"
 
 namespace lvs::actors {
 
-// Of a kind. A million micro-nodes in three regions of 256 shards have some 1,500 frames on their way at once, and 768
-// of everything else.
+// Items that are kept of a kind. A million micro-nodes in three regions of 256 shards have some 1,500 frames on their
+// way at once, and 768 of everything else.
 #ifdef __SANITIZE_ADDRESS__
-inline constexpr std::size_t kKept = 0;  // the sanitizer shall see who reads what he let go of
+inline constexpr std::size_t kKept = 0;  // the sanitizer shall see who reads what it let go of
 #else
 inline constexpr std::size_t kKept = 4096;
 #endif
 inline constexpr std::size_t kKeptBytes = std::size_t{32} << 20;
 
-// What nobody uses now, newest first: one shelf for each kind.
+// Unused items, newest first: one shelf for each kind.
 template <class Item, class Kind>
 class Shelf {
  public:
@@ -35,9 +39,9 @@ class Shelf {
     return *shelf;
   }
 
-  // Null where there is none.
+  // Null where the shelf is empty.
   Item* Take() {
-    const std::lock_guard lock(mu_);
+    const services::MutexLock lock(&mu_);
     if (kept_.empty()) return nullptr;
     const auto [item, bytes] = kept_.back();
     kept_.pop_back();
@@ -46,7 +50,7 @@ class Shelf {
   }
   // False where there is no room.
   bool Keep(Item* item, std::size_t bytes) {
-    const std::lock_guard lock(mu_);
+    const services::MutexLock lock(&mu_);
     if (kept_.size() >= kKept || bytes_ + bytes > kKeptBytes) return false;
     kept_.emplace_back(item, bytes);
     bytes_ += bytes;
@@ -56,9 +60,9 @@ class Shelf {
  private:
   Shelf() { kept_.reserve(kKept); }  // to give back must not fail
 
-  std::mutex mu_;
-  std::vector<std::pair<Item*, std::size_t>> kept_;  // and the bytes that it holds
-  std::size_t bytes_ = 0;
+  services::Mutex mu_;
+  std::vector<std::pair<Item*, std::size_t>> kept_ ABSL_GUARDED_BY(mu_);  // and the bytes that each holds
+  std::size_t bytes_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 // Blocks of one size.
@@ -73,7 +77,7 @@ struct Blocks {
   }
 };
 
-// For what the standard library allocates one by one: the counts of shared pointers.
+// For objects that the standard library allocates one by one: the counts of shared pointers.
 template <class T>
 struct BlockAllocator {
   using value_type = T;
@@ -89,7 +93,7 @@ struct BlockAllocator {
   friend bool operator==(const BlockAllocator&, const BlockAllocator&) = default;
 };
 
-// Payloads of one kind that nobody reads.
+// Payloads of one kind that nobody reads any more.
 template <class T>
 struct Spares {
   static T* Take() {

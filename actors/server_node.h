@@ -8,7 +8,7 @@
 //   node.Stop();
 //
 // A tick must not be given before the report of the one before. Whoever rebinds a link to another peer must see to it
-// that no Deliver of the earlier one comes after SetLink (hold one lock around both).
+// that no Deliver for the earlier peer comes after SetLink (hold one lock around both).
 #pragma once
 
 #include <cstdint>
@@ -16,29 +16,20 @@
 #include <memory>
 #include <vector>
 
+#include "actors/frame_sink.h"
 #include "shard/hosting/messages.h"
 
 namespace lvs::actors {
-
-// Carries frames to whoever is at the far end of one link.
-class FrameSink {
- public:
-  virtual ~FrameSink() = default;
-  // Takes a frame to send. Never blocks; on an actor's thread.
-  virtual void Offer(const hosting::Payload<shard::Frame>& frame) = 0;
-  // The cycle's frames are all there.
-  virtual void Flush() = 0;
-};
 
 struct ServerNodeConfig {
   std::uint64_t seed = 0;  // random in every process: sessions come from it
   shard::Shape shape;
   std::uint32_t shards = 16;
   std::uint32_t micro_nodes = 1000;
-  std::uint32_t shards_per_node = 4;
-  std::uint32_t halo_rows = 32;  // a link and shard: so many replicas of a peer are heard, and speak to it
+  std::uint32_t shards_per_node = 4;  // that each micro-node holds
+  std::uint32_t halo_rows = 32;       // a link and shard: replicas of a peer that are heard, and that speak to it
   double period_ms = 100;
-  std::uint32_t alone_cycles = 30;  // without peers, the micro-nodes join after so many
+  std::uint32_t alone_cycles = 30;  // without peers, the micro-nodes enter after so many
   unsigned threads = 0;             // 0: one a core
 };
 

@@ -1,8 +1,10 @@
-// How workers share the work: one queue for all of them, as with CAF's own policy of that name. But a worker that finds
-// it empty looks again for a moment before it sleeps. Between two cycles of a run one worker waits for the other only
-// for some microseconds; to sleep and be woken takes longer than that, and the woken one finds its caches cold.
+// The scheduling policy of the workers: one queue for all of them, as with CAF's own policy of that name, but a worker
+// that finds the queue empty spins for a moment before it sleeps. Between two cycles of a run one worker waits for the
+// other only for some microseconds; to sleep and be woken takes longer than that, and the woken worker finds its caches
+// cold.
 //
-// A job is taken by whoever comes first. The queue's memory is kept: a message costs no allocation here.
+// A job is taken by whoever comes first. The queue's memory is kept: a message costs no allocation here. A seam to CAF
+// 0.17.6, as caf.h is.
 #pragma once
 
 #include <hwy/cache_control.h>
@@ -13,16 +15,16 @@
 #include <caf/policy/unprofiled.hpp>
 #include <caf/scheduler/coordinator.hpp>
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
-#include <mutex>
 #include <vector>
+
+#include "services/base/mutex.h"
 
 namespace lvs::actors {
 
 class WorkSharing : public caf::policy::unprofiled {
  public:
-  // Configuration: for how long a worker looks for work before it sleeps, a caf::timespan.
+  // Configuration: for how long a worker spins before it sleeps, a caf::timespan.
   static constexpr const char* kPatienceKey = "lvs.patience";
 
   struct coordinator_data {
@@ -30,12 +32,12 @@ class WorkSharing : public caf::policy::unprofiled {
         : patience(caf::get_or(parent->system().config(), kPatienceKey, caf::timespan{0})) {}
 
     const std::chrono::nanoseconds patience;
-    std::mutex lock;
-    std::condition_variable cv;
+    services::Mutex mu;
+    services::CondVar filled;
     // A ring: `waiting` jobs from `first` on.
-    std::vector<caf::resumable*> jobs = std::vector<caf::resumable*>(64);
-    std::size_t first = 0;
-    std::atomic<std::size_t> waiting = 0;  // written under the lock
+    std::vector<caf::resumable*> jobs ABSL_GUARDED_BY(mu) = std::vector<caf::resumable*>(64);
+    std::size_t first ABSL_GUARDED_BY(mu) = 0;
+    std::atomic<std::size_t> waiting = 0;  // written under the lock; a worker that spins reads it without
   };
   struct worker_data {
     explicit worker_data(caf::scheduler::abstract_coordinator*) {}
@@ -44,7 +46,7 @@ class WorkSharing : public caf::policy::unprofiled {
   template <class Coordinator>
   void central_enqueue(Coordinator* self, caf::resumable* job) {
     auto& data = d(self);
-    const std::lock_guard guard(data.lock);
+    const services::MutexLock lock(&data.mu);
     if (data.waiting == data.jobs.size()) {
       std::rotate(data.jobs.begin(), data.jobs.begin() + static_cast<std::ptrdiff_t>(data.first), data.jobs.end());
       data.first = 0;
@@ -52,7 +54,7 @@ class WorkSharing : public caf::policy::unprofiled {
     }
     data.jobs[(data.first + data.waiting) % data.jobs.size()] = job;
     ++data.waiting;
-    data.cv.notify_one();
+    data.filled.NotifyOne();
   }
   template <class Worker>
   void external_enqueue(Worker* self, caf::resumable* job) {
@@ -62,7 +64,7 @@ class WorkSharing : public caf::policy::unprofiled {
   void internal_enqueue(Worker* self, caf::resumable* job) {
     central_enqueue(self->parent(), job);
   }
-  // It let go by itself, for others to run.
+  // The job let go by itself, for others to run.
   template <class Worker>
   void resume_job_later(Worker* self, caf::resumable* job) {
     central_enqueue(self->parent(), job);
@@ -78,27 +80,26 @@ class WorkSharing : public caf::policy::unprofiled {
           hwy::Pause();
           continue;
         }
-        const std::lock_guard guard(data.lock);
-        if (data.waiting > 0) return Take(&data);  // or another was first
+        const services::MutexLock lock(&data.mu);
+        if (data.waiting > 0) return Take(&data);  // else another worker was first
       } while (std::chrono::steady_clock::now() < until);
     }
-    std::unique_lock guard(data.lock);
-    data.cv.wait(guard, [&data] { return data.waiting > 0; });
+    const services::MutexLock lock(&data.mu);
+    while (data.waiting == 0) data.filled.Wait(&data.mu);
     return Take(&data);
   }
 
   template <class Worker, class Visitor>
-  void foreach_resumable(Worker*, Visitor) {}  // none is a worker's own
+  void foreach_resumable(Worker*, Visitor) {}  // no job belongs to a worker
   template <class Coordinator, class Visitor>
   void foreach_central_resumable(Coordinator* self, Visitor visit) {
     auto& data = d(self);
-    const std::lock_guard guard(data.lock);
+    const services::MutexLock lock(&data.mu);
     while (data.waiting > 0) visit(Take(&data));
   }
 
  private:
-  // Under the lock.
-  static caf::resumable* Take(coordinator_data* data) {
+  static caf::resumable* Take(coordinator_data* data) ABSL_EXCLUSIVE_LOCKS_REQUIRED(data->mu) {
     caf::resumable* const job = data->jobs[data->first];
     data->first = (data->first + 1) % data->jobs.size();
     --data->waiting;

@@ -400,7 +400,7 @@ CONSTANTS = {
     "new_sessions_at_once": ("vaultguard/limits.h", r"kNewSessionsAtOnce = 1u << (\d+);"),
     "frame_entries_max": ("vaultguard/limits.h", r"kMaxFrameEntries = ([\d']+);"),
     "sign_of_life_cycles": ("shard/ledger_sync.cc", r"kSignOfLifeCycles = ([\d']+);"),
-    "halo_refresh_cycles": ("actors/shard_actor.cc", r"kHaloRefreshCycles = ([\d']+);"),
+    "halo_refresh_cycles": ("shard/hosting/ambassadors.cc", r"kRefreshCycles = ([\d']+);"),
     "strangers_max": ("services/net/transport_layer.cc", r"kMaxStrangers = ([\d']+);"),
 }
 

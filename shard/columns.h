@@ -16,6 +16,8 @@
 namespace lvs::shard {
 
 inline constexpr std::size_t kRowAlign = 16;
+// `rows` rounded up to kRowAlign: local rows begin there behind the halo, and end there.
+constexpr std::size_t AlignRows(std::size_t rows) { return (rows + kRowAlign - 1) / kRowAlign * kRowAlign; }
 inline constexpr std::size_t kLineBytes = 64;  // of a cache
 
 // What a shard looks like: k value slots, f free coordinates, d neighbours a replica.

@@ -19,8 +19,6 @@ namespace {
 // Rows that a joiner asks for their state, of the halo and of the local ones.
 constexpr std::uint32_t kJoinSample = 48;
 
-std::size_t RoundUp(std::size_t n) { return (n + kRowAlign - 1) / kRowAlign * kRowAlign; }
-
 // Rows that are weighed and summed at a time.
 constexpr std::size_t kBlock = News::kBehindRows;
 static_assert(kRowAlign % kSumLanes == 0 && kBlock % kSumLanes == 0);
@@ -78,7 +76,7 @@ StateShard::StateShard(const StateShardConfig& config)
       halo_in_use_(config.halo_rows),
       remote_share_(config.remote_share) {
   columns_.said_words = SaidWords(dims_);
-  columns_.first_local = RoundUp(config.halo_rows);
+  columns_.first_local = AlignRows(config.halo_rows);
   columns_.end = columns_.first_local;
   if (columns_.first_local > 0) Grow(columns_.first_local, 0);
 }
@@ -89,12 +87,12 @@ void StateShard::Grow(std::size_t rows, std::size_t departed) {
   const std::size_t old_departed = departed_rows_;
   std::size_t stride = old_stride;
   if (memory_ == nullptr || rows > halo + stride) {
-    stride = RoundUp(std::max(rows - halo, old_stride + old_stride / 32));
+    stride = AlignRows(std::max(rows - halo, old_stride + old_stride / 32));
     // An odd number of 16-row groups: a power of two would alias in the caches.
     if (stride / kRowAlign % 2 == 0) stride += kRowAlign;
   }
   // As many as leave at a hundredth a second, or more where more do.
-  if (departed > old_departed) departed_rows_ = RoundUp(std::max(departed + departed / 2, stride / 8));
+  if (departed > old_departed) departed_rows_ = AlignRows(std::max(departed + departed / 2, stride / 8));
   if (memory_ != nullptr && stride == old_stride && departed_rows_ == old_departed) return;
   if (halo + stride + departed_rows_ > kMaxRows) std::abort();  // a link has no bits for them
   const std::size_t used = columns_.end - halo;
@@ -153,8 +151,8 @@ std::size_t StateShard::ReplicaBytes(const Shape& shape) {
 
 void StateShard::Start(std::uint32_t n, std::int64_t opening_balance_uvu) {
   const std::size_t first = columns_.first_local;
-  Grow(std::max<std::size_t>(RoundUp(first + n), kRowAlign), 0);
-  columns_.end = RoundUp(first + n);
+  Grow(std::max<std::size_t>(AlignRows(first + n), kRowAlign), 0);
+  columns_.end = AlignRows(first + n);
 
   // The opening balance was earned by earlier sessions, each within what the policy allows one to claim.
   for (int slot = 0; slot < config_.shape.value_slots; ++slot) {
@@ -196,8 +194,8 @@ void StateShard::Start(std::uint32_t n, std::int64_t opening_balance_uvu) {
 
 void StateShard::Join(std::uint32_t row, std::uint64_t cycle) {
   if (row >= columns_.end) {
-    Grow(RoundUp(row + 1), 0);
-    columns_.end = RoundUp(row + 1);
+    Grow(AlignRows(row + 1), 0);
+    columns_.end = AlignRows(row + 1);
   }
   if (columns_.Alive(row)) return;
   if ((columns_.flags[row] & kDeparted) != 0) MoveLastWords(cycle);

@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "lvs/v1/report.pb.h"
 #include "lvs/v1/scenario.pb.h"
+#include "services/emulator/budget.h"
 
 namespace lvs::services {
 
@@ -41,16 +42,6 @@ struct EmulationOptions {
   std::function<void(const Progress&)> on_progress;  // called on the caller's thread; may be empty
   const std::atomic<bool>* stop = nullptr;           // when it turns true, the run ends after the current cycle
 };
-
-// What a run will need, before it starts.
-struct ResourceBudget {
-  std::uint64_t replicas = 0;
-  std::uint64_t shard_actors = 0;
-  std::uint64_t link_actors = 0;
-  std::uint64_t resident_bytes = 0;  // estimate
-  std::uint64_t replica_cycles = 0;  // work of the whole run
-};
-ResourceBudget EstimateBudget(const v1::Scenario& scenario);
 
 // Runs a complete, validated scenario (every default filled in). Fails with RESOURCE_EXHAUSTED where the machine has
 // not the memory for it. summary.passed and summary.thresholds are left for the caller.

@@ -4,6 +4,7 @@
 #include <absl/strings/str_join.h>
 
 #include <algorithm>
+#include <cctype>
 #include <utility>
 
 #include "services/scenario/scenario.h"
@@ -15,14 +16,30 @@ namespace {
 using hosting::LinkFlush;
 using hosting::NodeTick;
 
-// The part of `total` that falls into cycle `cycle` of [from, to), spread evenly and to the last one.
+// The numbers of both enumerations are the same.
+hosting::Attack ToHosting(v1::Attack attack) {
+  static_assert(static_cast<int>(hosting::Attack::kNone) == v1::ATTACK_UNSPECIFIED);
+  static_assert(static_cast<int>(hosting::Attack::kStubborn) == v1::STUBBORN);
+  static_assert(static_cast<int>(hosting::Attack::kDrain) == v1::DRAIN);
+  static_assert(static_cast<int>(hosting::Attack::kNoise) == v1::NOISE);
+  static_assert(static_cast<int>(hosting::Attack::kStealth) == v1::STEALTH);
+  static_assert(static_cast<int>(hosting::Attack::kAlternate) == v1::ALTERNATE);
+  static_assert(static_cast<int>(hosting::Attack::kALittleIsEnough) == v1::A_LITTLE_IS_ENOUGH);
+  static_assert(static_cast<int>(hosting::Attack::kEntropyFlood) == v1::ENTROPY_FLOOD);
+  static_assert(static_cast<int>(hosting::Attack::kReplay) == v1::REPLAY);
+  static_assert(static_cast<int>(hosting::Attack::kForgedLedger) == v1::FORGED_LEDGER);
+  static_assert(v1::Attack_ARRAYSIZE == 10, "a new attack: add it to shard/hosting/attack.h");
+  return static_cast<hosting::Attack>(attack);
+}
+
+// The part of `total` that falls into cycle `cycle` of [from, to): an even spread whose parts add up exactly.
 std::uint32_t Share(std::uint64_t total, std::uint64_t cycle, std::uint64_t from, std::uint64_t to) {
   if (cycle < from || cycle >= to) return 0;
   const std::uint64_t n = to - from;
   return static_cast<std::uint32_t>(total * (cycle - from + 1) / n - total * (cycle - from) / n);
 }
 
-// `total` split like the populations, exactly.
+// `total` split in proportion to the weights; the parts add up exactly.
 std::vector<std::uint64_t> Split(std::uint64_t total, const std::vector<std::uint32_t>& weights) {
   std::uint64_t sum = 0;
   for (const std::uint32_t w : weights) sum += w;
@@ -77,10 +94,9 @@ Timeline::Timeline(const v1::Scenario& scenario, std::vector<std::string> region
       period_us_(scenario.cycle().period_us()) {}
 
 Timeline::Span Timeline::SpanOf(const v1::Event& event) const {
-  // Cycle 0 is the state before the first step.
   const std::uint64_t from = std::max<std::uint64_t>(1, CycleOf(event.at_us()));
   if (event.for_us() <= 0) return {from, scenario_.cycle().count() + 1};
-  // What lasts up to the end of the run lasts through its last cycle, and never ends.
+  // An event that lasts up to the end of the run lasts through its last cycle, and never ends.
   const std::uint64_t to = CycleOf(event.at_us() + event.for_us());
   return {from, to >= scenario_.cycle().count() ? scenario_.cycle().count() + 1 : std::max(from + 1, to)};
 }
@@ -92,7 +108,7 @@ std::uint32_t Timeline::RegionIndex(const std::string& name) const {
 bool Timeline::Severed(std::uint64_t cycle, std::uint32_t a, std::uint32_t b) const {
   for (const v1::Event& event : scenario_.events()) {
     const Span span = SpanOf(event);
-    if (!event.has_partition() || cycle < span.from || cycle >= span.to) continue;
+    if (!event.has_partition() || !span.Contains(cycle)) continue;
     const auto group = [&](std::uint32_t region) {
       for (int g = 0; g < event.partition().groups_size(); ++g) {
         for (const std::string& name : event.partition().groups(g).regions()) {
@@ -107,81 +123,87 @@ bool Timeline::Severed(std::uint64_t cycle, std::uint32_t a, std::uint32_t b) co
 }
 
 void Timeline::Ask(std::uint64_t cycle, std::vector<NodeTick>* ticks) const {
-  const auto nodes = static_cast<std::uint32_t>(ticks->size());
-  double extra_loss = 0;
-  double corrupt = 0;
+  const double low_power = scenario_.population().low_power();
   for (NodeTick& tick : *ticks) {
     tick.cycle = cycle;
-    tick.links.resize(nodes);
+    tick.links.resize(ticks->size());
+    tick.low_power_level = low_power;
+    if (cycle == 1 && low_power > 0) tick.low_power = low_power;
   }
-  for (NodeTick& tick : *ticks) tick.low_power_level = scenario_.population().low_power();
-  const bool start = cycle == 1 && scenario_.population().low_power() > 0;
-  if (start) {
-    for (NodeTick& tick : *ticks) tick.low_power = scenario_.population().low_power();
-  }
-  for (const v1::Event& event : scenario_.events()) {
-    const Span span = SpanOf(event);
-    const bool active = cycle >= span.from && cycle < span.to;
-    switch (event.what_case()) {
-      case v1::Event::kChurn:
-        for (NodeTick& tick : *ticks) {
-          if (active) tick.churn_share += event.churn().rate() * static_cast<double>(period_us_) * 1e-6;
-        }
-        break;
-      case v1::Event::kAdversaries: {
-        const std::vector<std::uint64_t> counts = Split(event.adversaries().count(), population_);
-        for (std::uint32_t n = 0; n < nodes; ++n) {
-          const NodeTick::AttackOrder order = {event.adversaries().attack(), event.adversaries().share(),
-                                               static_cast<std::uint32_t>(counts[n])};
-          if (active) (*ticks)[n].attacks_active.push_back(order);
-          if (cycle == span.from) (*ticks)[n].attacks_begin.push_back(order);
-          if (cycle == span.to) (*ticks)[n].attacks_end = true;
-        }
-        break;
+  LinkFaults faults;
+  for (const v1::Event& event : scenario_.events()) AskFor(event, cycle, ticks, &faults);
+  SetLinks(cycle, faults, ticks);
+}
+
+void Timeline::AskFor(const v1::Event& event, std::uint64_t cycle, std::vector<NodeTick>* ticks,
+                      LinkFaults* faults) const {
+  const Span span = SpanOf(event);
+  const bool active = span.Contains(cycle);
+  switch (event.what_case()) {
+    case v1::Event::kChurn:
+      for (NodeTick& tick : *ticks) {
+        if (active) tick.churn_share += event.churn().rate() * static_cast<double>(period_us_) * 1e-6;
       }
-      case v1::Event::kOutage:
-        if (active) (*ticks)[RegionIndex(event.outage().region())].alive = false;
-        break;
-      case v1::Event::kLeave: {
-        const std::vector<std::uint64_t> keep = Split(event.leave().keep(), population_);
-        for (std::uint32_t n = 0; n < nodes; ++n) {
-          const std::uint64_t gone = population_[n] - std::min<std::uint64_t>(keep[n], population_[n]);
-          (*ticks)[n].leave += Share(gone, cycle, span.from, span.to);
-        }
-        break;
+      break;
+    case v1::Event::kAdversaries: AskForAttacks(event, span, cycle, ticks); break;
+    case v1::Event::kOutage:
+      if (active) (*ticks)[RegionIndex(event.outage().region())].alive = false;
+      break;
+    case v1::Event::kLeave: {
+      const std::vector<std::uint64_t> keep = Split(event.leave().keep(), population_);
+      for (std::size_t n = 0; n < ticks->size(); ++n) {
+        const std::uint64_t gone = population_[n] - std::min<std::uint64_t>(keep[n], population_[n]);
+        (*ticks)[n].leave += Share(gone, cycle, span.from, span.to);
       }
-      case v1::Event::kJoin: {
-        const std::vector<std::uint64_t> joins = Split(event.join().micro_nodes(), population_);
-        for (std::uint32_t n = 0; n < nodes; ++n) {
-          (*ticks)[n].join += Share(joins[n], cycle, span.from, event.for_us() > 0 ? span.to : span.from + 1);
-        }
-        break;
-      }
-      case v1::Event::kLowPower:
-        for (NodeTick& tick : *ticks) {
-          if (active) tick.low_power_level = event.low_power().share();
-          if (cycle == span.from) tick.low_power = event.low_power().share();
-          if (cycle == span.to) tick.low_power = scenario_.population().low_power();
-        }
-        break;
-      case v1::Event::kCorrupt:
-        if (active) corrupt = std::max(corrupt, event.corrupt().share());
-        break;
-      case v1::Event::kDegrade:
-        if (active) extra_loss = std::max(extra_loss, event.degrade().loss());
-        break;
-      default: break;
+      break;
     }
+    case v1::Event::kJoin: {
+      const std::vector<std::uint64_t> enter = Split(event.join().micro_nodes(), population_);
+      const std::uint64_t to = event.for_us() > 0 ? span.to : span.from + 1;
+      for (std::size_t n = 0; n < ticks->size(); ++n) (*ticks)[n].enter += Share(enter[n], cycle, span.from, to);
+      break;
+    }
+    case v1::Event::kLowPower:
+      for (NodeTick& tick : *ticks) {
+        if (active) tick.low_power_level = event.low_power().share();
+        if (cycle == span.from) tick.low_power = event.low_power().share();
+        if (cycle == span.to) tick.low_power = scenario_.population().low_power();
+      }
+      break;
+    case v1::Event::kCorrupt:
+      if (active) faults->corrupt = std::max(faults->corrupt, event.corrupt().share());
+      break;
+    case v1::Event::kDegrade:
+      if (active) faults->extra_loss = std::max(faults->extra_loss, event.degrade().loss());
+      break;
+    case v1::Event::kPartition:  // SetLinks asks Severed
+    case v1::Event::WHAT_NOT_SET: break;
   }
+}
+
+void Timeline::AskForAttacks(const v1::Event& event, Span span, std::uint64_t cycle,
+                             std::vector<NodeTick>* ticks) const {
+  const std::vector<std::uint64_t> counts = Split(event.adversaries().count(), population_);
+  for (std::size_t n = 0; n < ticks->size(); ++n) {
+    const NodeTick::AttackOrder order = {ToHosting(event.adversaries().attack()), event.adversaries().share(),
+                                         static_cast<std::uint32_t>(counts[n])};
+    if (span.Contains(cycle)) (*ticks)[n].attacks_active.push_back(order);
+    if (cycle == span.from) (*ticks)[n].attacks_begin.push_back(order);
+    if (cycle == span.to) (*ticks)[n].attacks_end = true;
+  }
+}
+
+void Timeline::SetLinks(std::uint64_t cycle, const LinkFaults& faults, std::vector<NodeTick>* ticks) const {
+  const auto nodes = static_cast<std::uint32_t>(ticks->size());
   for (std::uint32_t a = 0; a < nodes; ++a) {
-    (*ticks)[a].loss = std::min(1.0, scenario_.links().within().loss() + extra_loss);
+    (*ticks)[a].loss = std::min(1.0, scenario_.links().within().loss() + faults.extra_loss);
     for (std::uint32_t b = 0; b < nodes; ++b) {
       if (a == b) continue;
       LinkFlush& link = (*ticks)[a].links[b];
       link.cycle = cycle;
       link.severed = !(*ticks)[a].alive || !(*ticks)[b].alive || Severed(cycle, a, b);
-      link.extra_loss = extra_loss;
-      link.corrupt = corrupt;
+      link.extra_loss = faults.extra_loss;
+      link.corrupt = faults.corrupt;
     }
   }
 }
@@ -197,8 +219,7 @@ std::vector<Timeline::Ended> Timeline::EndingAt(std::uint64_t cycle) const {
 std::string Timeline::ActiveFaults(std::uint64_t cycle) const {
   std::vector<std::string> active;
   for (const v1::Event& event : scenario_.events()) {
-    const Span span = SpanOf(event);
-    if (cycle >= span.from && cycle < span.to) active.push_back(Label(event));
+    if (SpanOf(event).Contains(cycle)) active.push_back(Label(event));
   }
   return absl::StrJoin(active, ", ");
 }
@@ -220,9 +241,8 @@ std::vector<v1::FaultBand> Timeline::Bands() const {
 
 bool Timeline::ForgingAt(std::uint64_t cycle) const {
   return std::any_of(scenario_.events().begin(), scenario_.events().end(), [&](const v1::Event& event) {
-    const Span span = SpanOf(event);
-    return event.has_adversaries() && event.adversaries().attack() == v1::FORGED_LEDGER && cycle >= span.from &&
-           cycle < span.to;
+    return event.has_adversaries() && event.adversaries().attack() == v1::FORGED_LEDGER &&
+           SpanOf(event).Contains(cycle);
   });
 }
 

@@ -1,7 +1,7 @@
 #include "services/scenario/workload.h"
 
 #include <algorithm>
-#include <cmath>
+#include <utility>
 
 #include "shard/random.h"
 #include "shard/value_engine.h"
@@ -25,6 +25,9 @@ constexpr std::uint64_t kRetryCycles = 25;
 constexpr std::size_t kPendingMax = 1 << 20;
 // Forgers' sessions are counted from here.
 constexpr std::uint64_t kForgerClient = std::uint64_t{1} << 40;
+// A forger tries in this share of the cycles, and claims this many times what its session may have earned.
+constexpr double kForgeShare = 0.05;
+constexpr std::int64_t kForgeFactor = 10;
 
 }  // namespace
 
@@ -53,44 +56,37 @@ std::uint32_t Workload::PickNode(std::uint64_t draw, const std::vector<bool>& no
   return first;
 }
 
-void Workload::Submit(std::uint64_t key, const Pending& pending, std::vector<std::vector<Contribution>>* out) {
-  (*out)[pending.node].push_back({key, pending.shard, needed_now_, pending.entry});
+void Workload::Submit(std::uint64_t id, const Pending& pending, Round* round) {
+  round->out[pending.node].push_back({id, pending.shard, round->needed_nodes, pending.entry});
 }
 
 std::vector<std::vector<Contribution>> Workload::Cycle(std::uint64_t cycle, bool open,
                                                        const std::vector<bool>& node_alive, std::uint32_t forgers) {
-  std::vector<std::vector<Contribution>> out(nodes_);
   // Where fewer server nodes are left than a client wants, all that are left must do (PAPER-8).
-  needed_now_ = std::max<std::uint32_t>(
-      1, std::min(needed_, static_cast<std::uint32_t>(std::count(node_alive.begin(), node_alive.end(), true))));
+  const auto left = static_cast<std::uint32_t>(std::count(node_alive.begin(), node_alive.end(), true));
+  Round round{cycle, node_alive, std::max<std::uint32_t>(1, std::min(needed_, left)),
+              std::vector<std::vector<Contribution>>(nodes_)};
+  Retry(&round);
+  if (open) {
+    Contribute(&round);
+    Forge(forgers, &round);
+  }
+  return std::move(round.out);
+}
+
+// Sends again what got no answer for too long.
+void Workload::Retry(Round* round) {
   std::erase_if(order_, [this](std::uint64_t id) { return !pending_.contains(id); });
   for (const std::uint64_t id : order_) {
     Pending& waiting = pending_.at(id);
-    if (cycle < waiting.sent_cycle + kRetryCycles) continue;
-    waiting.sent_cycle = cycle;
-    waiting.node = PickNode(Draw(seed_, Stream::kWorkload, id, cycle), node_alive);
-    Submit(id, waiting, &out);
+    if (round->cycle < waiting.sent_cycle + kRetryCycles) continue;
+    waiting.sent_cycle = round->cycle;
+    waiting.node = PickNode(Draw(seed_, Stream::kWorkload, id, round->cycle), round->node_alive);
+    Submit(id, waiting, round);
   }
-  if (!open) return out;
+}
 
-  const auto begin = [&](std::uint64_t client, std::uint32_t shard, std::uint32_t slot, std::int64_t amount_uvu,
-                         bool forged) {
-    const std::uint64_t key = client * shards_ + shard;
-    Session& session = sessions_[key];
-    if (session.entry.session == shard::SessionId{}) {
-      session.entry.session = {Draw(seed_, Stream::kSession, key, 1), Draw(seed_, Stream::kSession, key, 2)};
-      session.entry.opened_cycle = cycle;
-    }
-    shard::LedgerEntry entry = session.entry;
-    entry.amount_uvu[slot] += amount_uvu;
-    if (!forged) session.entry = entry;
-    const std::uint64_t id = next_id_++;
-    Pending waiting{key, shard, entry, cycle, PickNode(Draw(seed_, Stream::kRegion, id, cycle), node_alive), forged};
-    Submit(id, waiting, &out);
-    pending_.emplace(id, waiting);
-    order_.push_back(id);
-  };
-
+void Workload::Contribute(Round* round) {
   owed_ += per_cycle_;
   const std::int64_t least = workload_.amount().min_uvu();
   const std::int64_t most = std::max(least, workload_.amount().max_uvu());
@@ -98,29 +94,50 @@ std::vector<std::vector<Contribution>> Workload::Cycle(std::uint64_t cycle, bool
     owed_ -= 1;
     ++contributions_;
     const std::uint64_t draw = Draw(seed_, Stream::kWorkload, contributions_, 0);
-    const std::uint32_t client = Below(draw, std::max(1u, workload_.sessions()));
-    const std::uint32_t shard = Below(Mix(draw + 1), shards_);
-    const std::uint32_t slot = Below(Mix(draw + 2), slots_);
     // An action is worth what the value engine says; its size is drawn evenly.
     const auto milli = static_cast<std::int64_t>(static_cast<double>(least) / 1000 +
                                                  Unit(Mix(draw + 3)) * static_cast<double>(most - least) / 1000);
-    begin(client, shard, slot,
-          shard::ContributionValue(shard::ActionKind::kContribution, std::max<std::int64_t>(milli, 1)), false);
+    Action action;
+    action.client = Below(draw, std::max(1u, workload_.sessions()));
+    action.shard = Below(Mix(draw + 1), shards_);
+    action.slot = Below(Mix(draw + 2), slots_);
+    action.amount_uvu = shard::ContributionValue(shard::ActionKind::kContribution, std::max<std::int64_t>(milli, 1));
+    Begin(action, round);
   }
+}
+
+void Workload::Forge(std::uint32_t forgers, Round* round) {
   for (std::uint32_t f = 0; f < forgers; ++f) {
-    const std::uint64_t draw = Draw(seed_, Stream::kAttack, f, cycle);
-    if (Unit(draw) > 0.05) continue;
+    const std::uint64_t draw = Draw(seed_, Stream::kAttack, f, round->cycle);
+    if (Unit(draw) > kForgeShare) continue;
     const std::uint32_t shard = Below(Mix(draw), shards_);
     const std::uint64_t client = kForgerClient + f;
-    const Session& session = sessions_[client * shards_ + shard];
-    const std::uint64_t opened = session.entry.session == shard::SessionId{} ? cycle : session.entry.opened_cycle;
-    std::int64_t claimed = 0;
-    for (const std::int64_t amount : session.entry.amount_uvu) claimed += amount;
-    const std::int64_t room = policy_.Allowed(cycle - opened) - claimed;
-    begin(client, shard, 0, 10 * policy_.Allowed(cycle - opened), true);
-    if (room > 0) begin(client, shard, 0, room, false);
+    const shard::LedgerEntry& entry = sessions_[SessionKey(client, shard)].entry;
+    const std::uint64_t opened = entry.session == shard::SessionId{} ? round->cycle : entry.opened_cycle;
+    const std::int64_t allowed_uvu = policy_.Allowed(round->cycle - opened);
+    std::int64_t claimed_uvu = 0;
+    for (const std::int64_t amount : entry.amount_uvu) claimed_uvu += amount;
+    Begin({client, shard, 0, kForgeFactor * allowed_uvu, /*forged=*/true}, round);
+    if (claimed_uvu < allowed_uvu) Begin({client, shard, 0, allowed_uvu - claimed_uvu, /*forged=*/false}, round);
   }
-  return out;
+}
+
+void Workload::Begin(const Action& action, Round* round) {
+  const std::uint64_t key = SessionKey(action.client, action.shard);
+  Session& session = sessions_[key];
+  if (session.entry.session == shard::SessionId{}) {
+    session.entry.session = {Draw(seed_, Stream::kSession, key, 1), Draw(seed_, Stream::kSession, key, 2)};
+    session.entry.opened_cycle = round->cycle;
+  }
+  shard::LedgerEntry entry = session.entry;
+  entry.amount_uvu[action.slot] += action.amount_uvu;
+  if (!action.forged) session.entry = entry;
+  const std::uint64_t id = next_id_++;
+  const std::uint32_t node = PickNode(Draw(seed_, Stream::kRegion, id, round->cycle), round->node_alive);
+  const Pending waiting{key, action.shard, entry, round->cycle, node, action.forged};
+  Submit(id, waiting, round);
+  pending_.emplace(id, waiting);
+  order_.push_back(id);
 }
 
 void Workload::Take(const Answer& answer, std::uint64_t cycle) {
@@ -128,11 +145,11 @@ void Workload::Take(const Answer& answer, std::uint64_t cycle) {
   if (at == pending_.end()) return;  // an earlier attempt was answered
   const Pending& waiting = at->second;
   if (!answer.accepted) {
-    // A forger is turned away; an honest client was at a node that cannot take it now, and tries again.
+    // A forger is turned away. An honest client was at a server node that cannot take it now, and tries again.
     if (waiting.forged) pending_.erase(at);
     return;
   }
-  if (waiting.forged) {  // it should not have been: no part of the truth, so it shows as an excess
+  if (waiting.forged) {  // a wrong acceptance is no part of the truth, so that it shows as an excess
     pending_.erase(at);
     return;
   }

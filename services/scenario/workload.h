@@ -1,12 +1,19 @@
 // The clients of a run: they contribute, wait until enough server nodes hold what they contributed, and try elsewhere
 // when no answer comes (architecture.md, "Value, end to end"). What was acknowledged to them is the truth that the
 // network is measured against: to the last micro-VU, nothing of it may be missing.
+//
+//   Workload workload(scenario, /*nodes=*/3, policy);
+//   each cycle: contributions = workload.Cycle(cycle, open, node_alive, forgers);   // by server node
+//               for each answer: workload.Take(answer, cycle);
+//
+// A given scenario and the same answers always give the same contributions. One owner at a time.
 #pragma once
 
 #include <cstdint>
 #include <unordered_map>
 #include <vector>
 
+#include "lvs/v1/scenario.pb.h"
 #include "shard/hosting/messages.h"
 
 namespace lvs::services {
@@ -17,8 +24,8 @@ class Workload {
   Workload(const v1::Scenario& scenario, std::uint32_t nodes, shard::ContributionPolicy policy);
 
   // The contributions of this cycle, by server node; retries among them. `node_alive`: up, and with micro-nodes. `open`
-  // is false once the run settles: then only what is pending is tried again. `forgers` clients claim as much as a
-  // session may, and ten times more.
+  // is false once the run settles: from then on only pending contributions are tried again. `forgers` clients claim as
+  // much as a session may, and ten times more.
   std::vector<std::vector<hosting::Contribution>> Cycle(std::uint64_t cycle, bool open,
                                                         const std::vector<bool>& node_alive, std::uint32_t forgers);
   // An answer of cycle `cycle`.
@@ -42,9 +49,29 @@ class Workload {
     std::uint32_t node = 0;
     bool forged = false;
   };
+  // One cycle's work, and what comes of it.
+  struct Round {
+    std::uint64_t cycle;
+    const std::vector<bool>& node_alive;
+    std::uint32_t needed_nodes;
+    std::vector<std::vector<hosting::Contribution>> out;  // by server node
+  };
+  // What a client does: adds `amount_uvu` to its session.
+  struct Action {
+    std::uint64_t client = 0;
+    std::uint32_t shard = 0;
+    std::uint32_t slot = 0;
+    std::int64_t amount_uvu = 0;
+    bool forged = false;  // a lie that the client does not count for itself
+  };
 
+  std::uint64_t SessionKey(std::uint64_t client, std::uint32_t shard) const { return client * shards_ + shard; }
   std::uint32_t PickNode(std::uint64_t draw, const std::vector<bool>& node_alive) const;
-  void Submit(std::uint64_t key, const Pending& pending, std::vector<std::vector<hosting::Contribution>>* out);
+  void Retry(Round* round);
+  void Contribute(Round* round);
+  void Forge(std::uint32_t forgers, Round* round);
+  void Begin(const Action& action, Round* round);
+  static void Submit(std::uint64_t id, const Pending& pending, Round* round);
 
   v1::Workload workload_;
   std::uint32_t shards_;
@@ -53,15 +80,14 @@ class Workload {
   std::uint64_t seed_;
   double per_cycle_;
   std::uint32_t needed_;
-  std::uint32_t needed_now_ = 1;
   shard::ContributionPolicy policy_;
-  std::unordered_map<std::uint64_t, Session> sessions_;  // by client and shard
+  std::unordered_map<std::uint64_t, Session> sessions_;  // by SessionKey
   std::unordered_map<std::uint64_t, Pending> pending_;   // by attempt
   std::vector<std::uint64_t> order_;                     // attempts, oldest first
   std::vector<shard::SlotAmounts> accepted_;
   std::uint64_t next_id_ = 1;
   std::uint64_t contributions_ = 0;
-  double owed_ = 0;
+  double owed_ = 0;  // contributions that are due, a fraction included
 };
 
 }  // namespace lvs::services

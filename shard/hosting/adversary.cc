@@ -16,6 +16,14 @@ using shard::Unit;
 
 // How far away a liar claims to be, in starting ranges.
 constexpr float kFar = 5;
+// A stealthy liar stays within this share of its own bound.
+constexpr float kStealthShare = 0.9f;
+// Where "a little is enough": standard deviations below the honest mean.
+constexpr double kLittleDeviations = 1.5;
+// An entropy flood saturates its packets for so many cycles, then repeats one ordinary packet for as many.
+constexpr std::uint64_t kFloodCycles = 64;
+constexpr std::uint32_t kSaturatedWord = 0x7f7f7f7fu;
+constexpr std::uint32_t kOrdinaryWord = 0x01020304u;
 
 float Noise(std::uint64_t draw, float scale) {
   switch (draw & 15) {
@@ -28,58 +36,71 @@ float Noise(std::uint64_t draw, float scale) {
 
 }  // namespace
 
-void Attack(std::uint64_t seed, std::uint64_t cycle, std::vector<AdversaryRow>* rows, shard::StateShard* shard) {
-  if (rows->empty()) return;
+struct Adversaries::Knowledge {
+  std::uint64_t seed;
+  float value_far;
+  float free_far;
+  shard::Measure honest;  // measured only where a liar needs it
+
+  // What a liar claims for one coordinate.
+  float Lie(const Liar& liar, int coordinate, std::uint64_t cycle, const shard::StateShard& shard) const {
+    const shard::Columns& columns = shard.columns();
+    const auto dim = static_cast<std::size_t>(coordinate);
+    const bool value = coordinate < shard.config().shape.value_slots;
+    const float state = columns.state[dim * columns.stride + liar.row];
+    const float far = value ? value_far : free_far;
+    switch (liar.attack) {
+      case Attack::kStubborn: return far;
+      case Attack::kDrain: return value ? -static_cast<float>(shard.ledger().total_uvu(coordinate)) / 1e6f : -free_far;
+      case Attack::kNoise: return Noise(Draw(seed, Stream::kAttack, liar.row * 16ull + dim, cycle), 2 * far);
+      case Attack::kStealth:
+        return state + kStealthShare * (value ? columns.bound_value[liar.row] : columns.bound_free[liar.row]);
+      case Attack::kAlternate: return (cycle & 1) != 0 ? far : -far;
+      case Attack::kALittleIsEnough: {
+        const shard::Moments& m = honest.moments[dim];
+        return static_cast<float>(m.mean - kLittleDeviations * std::sqrt(m.count > 0 ? m.m2 / m.count : 0));
+      }
+      case Attack::kNone:
+      case Attack::kEntropyFlood:
+      case Attack::kReplay:
+      case Attack::kForgedLedger: break;
+    }
+    return state;
+  }
+};
+
+void Adversaries::End(std::uint32_t row) {
+  std::erase_if(liars_, [row](const Liar& liar) { return liar.row == row; });
+}
+
+void Adversaries::Publish(std::uint64_t seed, std::uint64_t cycle, shard::StateShard* shard) {
+  if (liars_.empty()) return;
+  const shard::StateShardConfig& config = shard->config();
+  Knowledge knows{seed, kFar * std::max(config.value_spread, 1.0f), kFar * std::max(config.coordinate_range, 1.0f), {}};
+  const bool omniscient =
+      std::any_of(liars_.begin(), liars_.end(), [](const Liar& l) { return l.attack == Attack::kALittleIsEnough; });
+  if (omniscient) shard->MeasureHonest(&knows.honest);
+  for (Liar& liar : liars_) PublishOne(knows, cycle, &liar, shard);
+}
+
+void Adversaries::PublishOne(const Knowledge& knows, std::uint64_t cycle, Liar* liar, shard::StateShard* shard) {
   const shard::StateShardConfig& config = shard->config();
   const int dims = config.shape.dimensions();
-  const shard::Columns& columns = shard->columns();
-  const float value_far = kFar * std::max(config.value_spread, 1.0f);
-  const float free_far = kFar * std::max(config.coordinate_range, 1.0f);
-  shard::Measure honest;
-  const bool omniscient =
-      std::any_of(rows->begin(), rows->end(), [](const AdversaryRow& r) { return r.attack == v1::A_LITTLE_IS_ENOUGH; });
-  if (omniscient) shard->MeasureHonest(&honest);
-
-  for (AdversaryRow& liar : *rows) {
-    float lie[vaultguard::kMaxDimensions];
-    std::uint32_t meta = shard::Meta(cycle, 255) | shard::kMetaPacket;
-    std::uint32_t entropy = shard::EntropyWord(config.seed, liar.row, cycle);
-    for (int c = 0; c < dims; ++c) {
-      const auto dim = static_cast<std::size_t>(c);
-      const bool value = c < config.shape.value_slots;
-      const float state = columns.state[dim * columns.stride + liar.row];
-      const std::uint64_t draw = Draw(seed, Stream::kAttack, liar.row * 16ull + dim, cycle);
-      switch (liar.attack) {
-        case v1::STUBBORN: lie[c] = value ? value_far : free_far; break;
-        case v1::DRAIN: lie[c] = value ? -static_cast<float>(shard->ledger().total_uvu(c)) / 1e6f : -free_far; break;
-        case v1::NOISE: lie[c] = Noise(draw, 2 * (value ? value_far : free_far)); break;
-        case v1::STEALTH:
-          lie[c] = state + 0.9f * (value ? columns.bound_value[liar.row] : columns.bound_free[liar.row]);
-          break;
-        case v1::ALTERNATE:
-          lie[c] = (cycle & 1) != 0 ? (value ? value_far : free_far) : -(value ? value_far : free_far);
-          break;
-        case v1::A_LITTLE_IS_ENOUGH: {
-          const shard::Moments& m = honest.moments[dim];
-          lie[c] = static_cast<float>(m.mean - 1.5 * std::sqrt(m.count > 0 ? m.m2 / m.count : 0));
-          break;
-        }
-        default: lie[c] = state;
-      }
+  float lie[vaultguard::kMaxDimensions];
+  std::uint32_t meta = shard::Meta(cycle, 255) | shard::kMetaPacket;
+  std::uint32_t entropy = shard::EntropyWord(config.seed, liar->row, cycle);
+  for (int c = 0; c < dims; ++c) lie[c] = knows.Lie(*liar, c, cycle, *shard);
+  if (liar->attack == Attack::kEntropyFlood) {
+    entropy = (cycle / kFloodCycles) % 2 == 0 ? kSaturatedWord : kOrdinaryWord;
+  } else if (liar->attack == Attack::kReplay) {
+    if (liar->recorded.empty()) {
+      liar->recorded.assign(lie, lie + dims);
+      liar->recorded_meta = meta;
     }
-    if (liar.attack == v1::ENTROPY_FLOOD) {
-      // At the rails half of the time, the same ordinary packet for ever the other half.
-      entropy = (cycle / 64) % 2 == 0 ? 0x7f7f7f7fu : 0x01020304u;
-    } else if (liar.attack == v1::REPLAY) {
-      if (liar.recorded.empty()) {
-        liar.recorded.assign(lie, lie + dims);
-        liar.recorded_meta = meta;
-      }
-      std::copy(liar.recorded.begin(), liar.recorded.end(), lie);
-      meta = liar.recorded_meta;
-    }
-    shard->OverwriteSaid(liar.row, lie, meta, entropy);
+    std::copy(liar->recorded.begin(), liar->recorded.end(), lie);
+    meta = liar->recorded_meta;
   }
+  shard->OverwriteSaid(liar->row, lie, meta, entropy);
 }
 
 }  // namespace lvs::hosting

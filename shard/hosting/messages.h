@@ -1,6 +1,16 @@
-// What the actors of a server node say to each other, as plain data. interfaces.h says who takes what.
+// What the parts of a server node say to each other in one cycle, as plain data. actors/interfaces.h says who takes
+// what.
+//
+//   auto tick = std::make_shared<ShardTick>();
+//   tick->cycle = 7;
+//   tick->rows.push_back({RowCommand::Kind::kEnter, row});
+//   Payload<ShardTick> sent = std::move(tick);   // nobody changes it any more
+//
+// A message never leaves its process: a payload is a pointer to something immutable. A message that is large names its
+// kColumns, the vectors whose memory outlives it when the message itself is recycled (shard/reuse.h).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -9,28 +19,26 @@
 #include <utility>
 #include <vector>
 
-#include "lvs/v1/report.pb.h"
-#include "lvs/v1/scenario.pb.h"
 #include "shard/frame.h"
+#include "shard/hosting/attack.h"
+#include "shard/hosting/picture.h"
 #include "shard/state_shard.h"
 #include "vaultguard/recovery.h"
 
 namespace lvs::hosting {
 
-// Messages never leave the process: a payload travels as a pointer to something that nobody changes any more. Those
-// that are large name their kColumns, whose memory is used again (recycled.h).
 template <class T>
 using Payload = std::shared_ptr<const T>;
 
 // What happens to one row of a shard, at a cycle boundary.
 struct RowCommand {
-  enum class Kind : std::uint8_t { kJoin, kLeave, kLowPowerOn, kLowPowerOff, kAttackOn, kAttackOff };
-  Kind kind = Kind::kJoin;
+  enum class Kind : std::uint8_t { kEnter, kLeave, kLowPowerOn, kLowPowerOff, kAttackOn, kAttackOff };
+  Kind kind = Kind::kEnter;
   std::uint32_t row = 0;
-  v1::Attack attack = v1::ATTACK_UNSPECIFIED;  // kAttackOn
+  Attack attack = Attack::kNone;  // kAttackOn
 };
 
-// A contribution with this opening cycle opens its session where it arrives, unless the ledger there knows it.
+// A contribution with this opening cycle opens its session where it arrives, unless the ledger there knows the session.
 inline constexpr std::uint64_t kOpensNow = ~std::uint64_t{0};
 
 // A client's cumulative amount, on its way to be accepted.
@@ -39,28 +47,29 @@ struct Contribution {
   std::uint32_t shard = 0;
   std::uint32_t needed_nodes = 1;  // server nodes that must hold it before it is acknowledged
   shard::LedgerEntry entry;
-  std::uint64_t expires_cycle = ~std::uint64_t{0};  // from here on nobody waits for more server nodes
+  std::uint64_t expires_cycle = ~std::uint64_t{0};  // from here on it does not wait for more server nodes
 };
 
 struct Answer {
   std::uint64_t id = 0;
   bool accepted = false;    // else refused
-  bool final = true;        // else it still waits for more server nodes
+  bool final = true;        // else the contribution still waits for more server nodes
   std::uint32_t nodes = 0;  // server nodes that hold it, this one included
   std::optional<vaultguard::Refusal> refused{};
 };
 
+// What one shard is asked for in one cycle.
 struct ShardTick {
   std::uint64_t cycle = 0;
-  double loss = 0;  // of a message within the region
+  double loss = 0;  // share of the messages within the region
   std::vector<RowCommand> rows;
   std::vector<Contribution> contributions;
   vaultguard::RecoveryAction recovery = vaultguard::RecoveryAction::kNone;
   bool restart = false;                               // the server node has just started, empty
-  Payload<std::vector<shard::LedgerEntry>> restored;  // but for what its cache held; may be null
+  Payload<std::vector<shard::LedgerEntry>> restored;  // except for what its cache held; may be null
   bool measure = false;
-  bool scatter = false;  // the free coordinates of all replicas, for test networks
-  std::uint32_t snapshot_dots = 0;
+  bool scatter = false;             // throws the free coordinates of all replicas anywhere, for test networks
+  std::uint32_t snapshot_dots = 0;  // replicas in this cycle's picture
 
   static constexpr auto kColumns = std::tuple(&ShardTick::rows, &ShardTick::contributions);
 };
@@ -71,20 +80,20 @@ struct ShardReport {
   shard::CycleCounts counts;
   shard::Measure measure;
   bool measured = false;
-  bool synced = false;  // has what its peers announced, or has no peer that answers
+  bool synced = false;  // the shard has what its peers announced, or no peer answers
   shard::SlotAmounts total_uvu{};
   std::int64_t effective_uvu = 0;  // mean state of the live replicas, all slots together
   std::uint64_t state_hash = 0;    // with a measure of the last cycle
   std::size_t resident_bytes = 0;
   std::vector<Answer> answers;
-  std::vector<shard::LedgerEntry> changes;  // entries that changed this cycle, where they are asked for
+  std::vector<shard::LedgerEntry> changes;  // entries that changed this cycle, where tell_changes asks for them
   std::uint64_t ledger_digest = 0;
   std::uint64_t sessions = 0;
   bool handed_over = false;  // most of the peers that are there have merged all of the ledger
-  std::vector<v1::Dot> dots;
+  std::vector<Dot> dots;
   std::uint64_t drains_on_links = 0;  // anomalies raised on peer links
   std::uint64_t entropy_on_links = 0;
-  shard::StageTimes stage_ns{};  // of this cycle, where it is profiled
+  shard::StageTimes stage_ns{};  // of this cycle, where the host has a clock
 };
 
 struct Anomaly {
@@ -110,11 +119,12 @@ struct LinkQuality {
   double reorder = 0;
 };
 
+// The end of a cycle on one link: all of its frames are there, and their fate is decided.
 struct LinkFlush {
   std::uint64_t cycle = 0;
   bool severed = false;  // a partition, or the other side is down
   double extra_loss = 0;
-  double corrupt = 0;  // share of frames that a nonsense one follows
+  double corrupt = 0;  // share of frames that a nonsense frame follows
 };
 
 struct LinkReport {
@@ -131,7 +141,7 @@ struct OutgoingFrame {
   Payload<shard::Frame> frame;
 };
 
-// A server node came or went at the far end of a link; until then, and in between, nothing is said there.
+// A server node came to, or left, the far end of a link. Until somebody comes, and in between, nothing is said there.
 struct LinkChange {
   std::uint32_t link = 0;
   bool up = false;
@@ -143,21 +153,21 @@ struct IncomingFrame {
   Payload<shard::Frame> frame;
 };
 
-// What the emulator asks of one server node for one cycle.
+// What one server node is asked for in one cycle.
 struct NodeTick {
   std::uint64_t cycle = 0;
   bool alive = true;  // false: the region is out, nothing runs
   double loss = 0;
   double churn_share = 0;  // of the micro-nodes, this cycle
   std::uint32_t leave = 0;
-  std::uint32_t join = 0;
+  std::uint32_t enter = 0;
   struct AttackOrder {
-    v1::Attack attack = v1::ATTACK_UNSPECIFIED;
+    Attack attack = Attack::kNone;
     double share = 0;  // of the micro-nodes; or
     std::uint32_t count = 0;
   };
   std::vector<AttackOrder> attacks_begin;
-  bool attacks_end = false;                 // one of them is over; those that are not are in attacks_active
+  bool attacks_end = false;                 // at least one attack is over; the others are in attacks_active
   std::vector<AttackOrder> attacks_active;  // what a server node that starts again must know
   double low_power_level = 0;               // likewise the share of micro-nodes in low power
   double low_power = -1;                    // >= 0: the share of micro-nodes in low power from now on
@@ -165,14 +175,14 @@ struct NodeTick {
   std::vector<LinkFlush> links;  // by server node; the own entry is unused; empty: nothing is wrong with any
   std::vector<Payload<std::vector<shard::LedgerEntry>>> restored;  // by shard, with the first tick; or empty
   bool measure = false;
-  bool scatter = false;  // the free coordinates of all replicas, for test networks
+  bool scatter = false;  // throws the free coordinates of all replicas anywhere, for test networks
   std::uint32_t snapshot_dots = 0;
 };
 
 struct NodeReport {
   std::uint32_t node = 0;
   std::uint64_t cycle = 0;
-  Payload<Verdict> verdict;  // empty while the node is out
+  Payload<Verdict> verdict;  // empty while the server node is out
   std::vector<LinkReport> links;
   std::uint64_t alive = 0;  // micro-nodes
   std::uint64_t adversaries = 0;

@@ -13,6 +13,7 @@ namespace {
 
 using shard::Draw;
 using shard::Stream;
+using shard::Unit;
 using Kind = RowCommand::Kind;
 
 }  // namespace
@@ -25,17 +26,17 @@ Swarm::Swarm(SwarmConfig config)
       resting_(config_.shards) {}
 
 template <class F>
-void Swarm::ForEachHeld(std::uint32_t node, F f) const {
-  const std::size_t first = std::size_t{node} * config_.shards_per_node;
+void Swarm::ForEachHeld(Number holder, F f) const {
+  const std::size_t first = std::size_t{holder} * config_.shards_per_node;
   for (std::size_t n = 0; n < config_.shards_per_node; ++n) f(held_[first + n]);
   for (const Helper& helper : helpers_) {
-    if (helper.node == node) f(helper.held);
+    if (helper.holder == holder) f(helper.held);
   }
 }
 
-bool Swarm::Holds(std::uint32_t node, std::uint32_t shard) const {
+bool Swarm::Holds(Number holder, std::uint32_t shard) const {
   bool holds = false;
-  ForEachHeld(node, [&](Held held) { holds |= held.shard == shard; });
+  ForEachHeld(holder, [&](Held held) { holds |= held.shard == shard; });
   return holds;
 }
 
@@ -49,60 +50,60 @@ std::uint32_t Swarm::TakeRow(std::uint32_t shard, std::uint64_t cycle) {
   return next_row_[shard]++;
 }
 
-void Swarm::Command(Held held, Kind kind, v1::Attack attack, ShardCommands* commands) {
+void Swarm::Command(Held held, Kind kind, Attack attack, ShardCommands* commands) {
   if (commands != nullptr) (*commands)[held.shard].push_back({kind, held.row, attack});
 }
 
 void Swarm::DropRow(Held held, std::uint64_t cycle, ShardCommands* commands) {
-  Command(held, Kind::kLeave, v1::ATTACK_UNSPECIFIED, commands);
+  Command(held, Kind::kLeave, Attack::kNone, commands);
   resting_[held.shard].emplace_back(cycle + shard::kRestCycles, held.row);
   --holders_[held.shard];
   --replicas_;
 }
 
-void Swarm::Hold(std::uint32_t node, std::uint32_t shard, std::uint64_t cycle, Held* held, ShardCommands* commands) {
+void Swarm::Hold(Number holder, std::uint32_t shard, std::uint64_t cycle, Held* held, ShardCommands* commands) {
+  const MicroNode& micro_node = micro_nodes_[holder];
   *held = {static_cast<std::uint16_t>(shard), TakeRow(shard, cycle)};
   ++holders_[shard];
   ++replicas_;
-  Command(*held, Kind::kJoin, v1::ATTACK_UNSPECIFIED, commands);
-  if (nodes_[node].attack != v1::ATTACK_UNSPECIFIED)
-    Command(*held, Kind::kAttackOn, static_cast<v1::Attack>(nodes_[node].attack), commands);
-  if (nodes_[node].low_power) Command(*held, Kind::kLowPowerOn, v1::ATTACK_UNSPECIFIED, commands);
+  Command(*held, Kind::kEnter, Attack::kNone, commands);
+  if (micro_node.attack != Attack::kNone) Command(*held, Kind::kAttackOn, micro_node.attack, commands);
+  if (micro_node.low_power) Command(*held, Kind::kLowPowerOn, Attack::kNone, commands);
 }
 
-std::uint32_t Swarm::NewNode(std::uint64_t cycle) {
-  std::uint32_t node;
-  if (free_nodes_.empty()) {
-    node = static_cast<std::uint32_t>(nodes_.size());
-    nodes_.emplace_back();
+Swarm::Number Swarm::NewMicroNode(std::uint64_t cycle) {
+  Number number;
+  if (unused_.empty()) {
+    number = static_cast<Number>(micro_nodes_.size());
+    micro_nodes_.emplace_back();
     held_.resize(held_.size() + config_.shards_per_node);
   } else {
-    node = free_nodes_.back();
-    free_nodes_.pop_back();
+    number = unused_.back();
+    unused_.pop_back();
   }
-  MicroNode& fresh = nodes_[node];
+  MicroNode& fresh = micro_nodes_[number];
   fresh = {};
-  fresh.session = Draw(config_.seed, Stream::kSession, ++sessions_, cycle);
+  fresh.session = Draw(config_.seed, Stream::kSession, ++sessions_begun_, cycle);
   fresh.alive_at = static_cast<std::uint32_t>(alive_.size());
-  double draw = shard::Unit(Draw(config_.seed, Stream::kAdversaryChoice, sessions_, ~0ull));
-  for (const auto& [attack, share] : joiner_attacks_) {
-    if (draw < share && fresh.attack == v1::ATTACK_UNSPECIFIED) {
-      fresh.attack = static_cast<std::uint8_t>(attack);
+  double draw = Unit(Draw(config_.seed, Stream::kAdversaryChoice, sessions_begun_, ~0ull));
+  for (const auto& [attack, share] : newcomer_attacks_) {
+    if (draw < share && fresh.attack == Attack::kNone) {
+      fresh.attack = attack;
       ++adversaries_;
     }
     draw -= share;
   }
   fresh.low_power =
-      low_power_share_ > 0 && shard::Unit(Draw(config_.seed, Stream::kLowPowerChoice, sessions_, 0)) < low_power_share_;
-  alive_.push_back(node);
-  return node;
+      low_power_share_ > 0 && Unit(Draw(config_.seed, Stream::kLowPowerChoice, sessions_begun_, 0)) < low_power_share_;
+  alive_.push_back(number);
+  return number;
 }
 
 std::vector<std::uint32_t> Swarm::Populate(std::uint32_t n) {
-  nodes_.reserve(n);
+  micro_nodes_.reserve(n);
   held_.reserve(std::size_t{n} * config_.shards_per_node);
   alive_.reserve(n);
-  Join(n, 0, nullptr);
+  Enter(n, 0, nullptr);
   Repair(0, nullptr);
   return holders_;
 }
@@ -114,37 +115,37 @@ void Swarm::SetFirstRows(std::vector<std::uint32_t> first_row) {
   first_row_ = std::move(first_row);
 }
 
-void Swarm::Join(std::uint32_t n, std::uint64_t cycle, ShardCommands* commands) {
+void Swarm::Enter(std::uint32_t n, std::uint64_t cycle, ShardCommands* commands) {
   std::vector<std::uint32_t> shards;
   for (std::uint32_t i = 0; i < n; ++i) {
-    const std::uint32_t node = NewNode(cycle);
-    shard::PlaceMicroNode(nodes_[node].session, config_.shards, config_.shards_per_node, &shards);
-    Held* held = held_.data() + std::size_t{node} * config_.shards_per_node;
-    for (const std::uint32_t s : shards) Hold(node, s, cycle, held++, commands);
+    const Number number = NewMicroNode(cycle);
+    shard::PlaceMicroNode(micro_nodes_[number].session, config_.shards, config_.shards_per_node, &shards);
+    Held* held = held_.data() + std::size_t{number} * config_.shards_per_node;
+    for (const std::uint32_t s : shards) Hold(number, s, cycle, held++, commands);
   }
 }
 
 void Swarm::Leave(std::uint32_t n, std::uint64_t cycle, ShardCommands* commands) {
   for (std::uint32_t i = 0; i < n && !alive_.empty(); ++i) {
     const std::uint64_t draw = Draw(config_.seed, Stream::kChurn, i, cycle);
-    const std::uint32_t node = alive_[shard::Below(draw, static_cast<std::uint32_t>(alive_.size()))];
-    ForEachHeld(node, [&](Held held) { DropRow(held, cycle, commands); });
-    std::erase_if(helpers_, [node](const Helper& helper) { return helper.node == node; });
-    if (nodes_[node].attack != v1::ATTACK_UNSPECIFIED) --adversaries_;
-    const std::uint32_t at = nodes_[node].alive_at;
+    const Number leaver = alive_[shard::Below(draw, static_cast<std::uint32_t>(alive_.size()))];
+    ForEachHeld(leaver, [&](Held held) { DropRow(held, cycle, commands); });
+    std::erase_if(helpers_, [leaver](const Helper& helper) { return helper.holder == leaver; });
+    if (micro_nodes_[leaver].attack != Attack::kNone) --adversaries_;
+    const std::uint32_t at = micro_nodes_[leaver].alive_at;
     alive_[at] = alive_.back();
-    nodes_[alive_[at]].alive_at = at;
+    micro_nodes_[alive_[at]].alive_at = at;
     alive_.pop_back();
-    free_nodes_.push_back(node);
+    unused_.push_back(leaver);
   }
 }
 
 void Swarm::Clear() {
-  nodes_.clear();
+  micro_nodes_.clear();
   held_.clear();
   helpers_.clear();
   alive_.clear();
-  free_nodes_.clear();
+  unused_.clear();
   std::fill(holders_.begin(), holders_.end(), 0);
   next_row_ = first_row_;
   for (auto& resting : resting_) resting.clear();
@@ -152,28 +153,32 @@ void Swarm::Clear() {
   adversaries_ = 0;
 }
 
+// A micro-node that does not hold the shard yet; one must exist.
+Swarm::Number Swarm::ChooseHelper(std::uint32_t shard, Candidates* candidates) const {
+  candidates->numbers.clear();
+  candidates->sessions.clear();
+  for (const Number number : alive_) {
+    if (Holds(number, shard)) continue;
+    candidates->numbers.push_back(number);
+    candidates->sessions.push_back(micro_nodes_[number].session);
+  }
+  return candidates->numbers[shard::ChooseRepairer(shard, candidates->sessions)];
+}
+
 std::uint64_t Swarm::Repair(std::uint64_t cycle, ShardCommands* commands) {
   const std::uint32_t wanted = std::min(config_.replicas_min, alive());
   std::uint64_t repaired = 0;
-  std::vector<std::uint32_t> candidates;
-  std::vector<std::uint64_t> sessions;
+  Candidates candidates;
   for (std::uint32_t s = 0; s < config_.shards; ++s) {
     while (holders_[s] < wanted) {
-      candidates.clear();
-      sessions.clear();
-      for (const std::uint32_t node : alive_) {
-        if (Holds(node, s)) continue;
-        candidates.push_back(node);
-        sessions.push_back(nodes_[node].session);
-      }
-      const std::uint32_t node = candidates[shard::ChooseRepairer(s, sessions)];
+      const Number helper = ChooseHelper(s, &candidates);
       Held held{};
-      Hold(node, s, cycle, &held, commands);
-      helpers_.push_back({node, held});
+      Hold(helper, s, cycle, &held, commands);
+      helpers_.push_back({helper, held});
       ++repaired;
     }
   }
-  // A helper goes when the shard has twice what it needs: not at once, or a shard at the limit would flap.
+  // A helper goes only when the shard has more than twice what it needs: a shard at the limit would flap.
   std::erase_if(helpers_, [&](const Helper& helper) {
     if (holders_[helper.held.shard] <= 2 * config_.replicas_min) return false;
     DropRow(helper.held, cycle, commands);
@@ -182,48 +187,47 @@ std::uint64_t Swarm::Repair(std::uint64_t cycle, ShardCommands* commands) {
   return repaired;
 }
 
-void Swarm::BeginAttack(v1::Attack attack, std::uint32_t count, double share, std::uint64_t cycle,
+void Swarm::BeginAttack(Attack attack, std::uint32_t count, double share, std::uint64_t cycle,
                         ShardCommands* commands) {
-  if (share > 0) joiner_attacks_.emplace_back(attack, share);
+  if (share > 0) newcomer_attacks_.emplace_back(attack, share);
   // A partial shuffle of the honest ones: the first `count` turn.
-  std::vector<std::uint32_t> honest;
-  for (const std::uint32_t node : alive_) {
-    if (nodes_[node].attack == v1::ATTACK_UNSPECIFIED) honest.push_back(node);
+  std::vector<Number> honest;
+  for (const Number number : alive_) {
+    if (micro_nodes_[number].attack == Attack::kNone) honest.push_back(number);
   }
   count = std::min(count, static_cast<std::uint32_t>(honest.size()));
   for (std::uint32_t i = 0; i < count; ++i) {
     const std::uint64_t draw = Draw(config_.seed, Stream::kAdversaryChoice, i, cycle);
     std::swap(honest[i], honest[i + shard::Below(draw, static_cast<std::uint32_t>(honest.size()) - i)]);
-    nodes_[honest[i]].attack = static_cast<std::uint8_t>(attack);
+    micro_nodes_[honest[i]].attack = attack;
     ++adversaries_;
     ForEachHeld(honest[i], [&](Held held) { Command(held, Kind::kAttackOn, attack, commands); });
   }
 }
 
 void Swarm::EndAttacks(ShardCommands* commands) {
-  joiner_attacks_.clear();
-  for (const std::uint32_t node : alive_) {
-    if (nodes_[node].attack == v1::ATTACK_UNSPECIFIED) continue;
-    nodes_[node].attack = v1::ATTACK_UNSPECIFIED;
-    ForEachHeld(node, [&](Held held) { Command(held, Kind::kAttackOff, v1::ATTACK_UNSPECIFIED, commands); });
+  newcomer_attacks_.clear();
+  for (const Number number : alive_) {
+    if (micro_nodes_[number].attack == Attack::kNone) continue;
+    micro_nodes_[number].attack = Attack::kNone;
+    ForEachHeld(number, [&](Held held) { Command(held, Kind::kAttackOff, Attack::kNone, commands); });
   }
   adversaries_ = 0;
 }
 
 void Swarm::SetLowPower(double share, ShardCommands* commands) {
   low_power_share_ = share;
-  for (const std::uint32_t node : alive_) {
-    const bool low = shard::Unit(Draw(config_.seed, Stream::kLowPowerChoice, node, 1)) < share;
-    if (low == nodes_[node].low_power) continue;
-    nodes_[node].low_power = low;
-    ForEachHeld(node, [&](Held held) {
-      Command(held, low ? Kind::kLowPowerOn : Kind::kLowPowerOff, v1::ATTACK_UNSPECIFIED, commands);
-    });
+  for (const Number number : alive_) {
+    const bool low = Unit(Draw(config_.seed, Stream::kLowPowerChoice, number, 1)) < share;
+    if (low == micro_nodes_[number].low_power) continue;
+    micro_nodes_[number].low_power = low;
+    const Kind kind = low ? Kind::kLowPowerOn : Kind::kLowPowerOff;
+    ForEachHeld(number, [&](Held held) { Command(held, kind, Attack::kNone, commands); });
   }
 }
 
 std::size_t Swarm::resident_bytes() const {
-  return nodes_.capacity() * sizeof(MicroNode) + held_.capacity() * sizeof(Held) + alive_.capacity() * 4;
+  return micro_nodes_.capacity() * sizeof(MicroNode) + held_.capacity() * sizeof(Held) + alive_.capacity() * 4;
 }
 
 }  // namespace lvs::hosting

@@ -53,9 +53,8 @@ ReferenceChoices Choices() {
 class Memory {
  public:
   Memory(const Shape& shape, std::size_t halo, std::size_t locals) : shape_(shape) {
-    const auto round = [](std::size_t n) { return (n + kRowAlign - 1) / kRowAlign * kRowAlign; };
-    col_.first_local = round(halo);
-    col_.end = round(col_.first_local + locals);
+    col_.first_local = AlignRows(halo);
+    col_.end = AlignRows(col_.first_local + locals);
     col_.stride = col_.end + kRowAlign;
     const auto dims = static_cast<std::size_t>(shape.dimensions());
     const auto peers = static_cast<std::size_t>(shape.peers);

@@ -19,9 +19,8 @@ class Rows {
  public:
   Rows(int peers, std::uint32_t halo, std::uint32_t locals, std::uint64_t seed = 1)
       : shape_{1, 1, peers}, halo_(halo), locals_(locals), overlay_(shape_, seed) {
-    const auto round = [](std::size_t n) { return (n + kRowAlign - 1) / kRowAlign * kRowAlign; };
-    col_.first_local = round(halo);
-    col_.end = round(col_.first_local + locals);
+    col_.first_local = AlignRows(halo);
+    col_.end = AlignRows(col_.first_local + locals);
     col_.stride = col_.end;
     const std::size_t links = static_cast<std::size_t>(peers) * col_.stride;
     flags_.resize(col_.end);

@@ -135,15 +135,15 @@ TEST_F(TimelineTest, LeaversAndJoinersAreSplitExactly) {
   EXPECT_EQ(Sum([](const NodeTick& t) { return t.leave; }), 93u);
   scenario_.clear_events();
   AddEvent(1, 3)->mutable_join()->set_micro_nodes(1001);
-  EXPECT_EQ(Sum([](const NodeTick& t) { return t.join; }), 1001u);
+  EXPECT_EQ(Sum([](const NodeTick& t) { return t.enter; }), 1001u);
   // In proportion, and evenly over the event.
   std::vector<std::uint64_t> joined(3);
   for (std::uint64_t cycle = 10; cycle < 40; ++cycle) {
     std::uint64_t now = 0;
     const std::vector<NodeTick> ticks = Ask(cycle);
     for (std::size_t n = 0; n < 3; ++n) {
-      joined[n] += ticks[n].join;
-      now += ticks[n].join;
+      joined[n] += ticks[n].enter;
+      now += ticks[n].enter;
     }
     EXPECT_NEAR(static_cast<double>(now), 1001 / 30.0, 3) << cycle;
   }
@@ -174,7 +174,7 @@ TEST_F(TimelineTest, AdversariesBeginAndEnd) {
   std::uint32_t all = 0;
   for (const NodeTick& tick : Ask(20)) {
     ASSERT_EQ(tick.attacks_begin.size(), 1u);
-    EXPECT_EQ(tick.attacks_begin[0].attack, v1::STUBBORN);
+    EXPECT_EQ(tick.attacks_begin[0].attack, hosting::Attack::kStubborn);
     EXPECT_FALSE(tick.attacks_end);
     all += tick.attacks_begin[0].count;
   }

@@ -31,7 +31,7 @@ class Rows {
       for (const RowCommand& command : commands[s]) {
         const auto key = std::pair(s, command.row);
         switch (command.kind) {
-          case Kind::kJoin:
+          case Kind::kEnter:
             EXPECT_TRUE(live_[s].insert(command.row).second) << "row " << command.row << " joins twice";
             if (left_.contains(key)) {
               EXPECT_GE(cycle, left_[key] + shard::kRestCycles) << "its last words may lie there still";
@@ -46,7 +46,7 @@ class Rows {
             break;
           case Kind::kAttackOn:
             EXPECT_TRUE(live_[s].contains(command.row));
-            EXPECT_NE(command.attack, v1::ATTACK_UNSPECIFIED);
+            EXPECT_NE(command.attack, Attack::kNone);
             EXPECT_TRUE(hostile_.insert(key).second);
             break;
           case Kind::kAttackOff: EXPECT_EQ(hostile_.erase(key), 1u); break;
@@ -107,8 +107,8 @@ struct Watched {
     EXPECT_EQ(swarm.replicas(), rows.all());
     return commands;
   }
-  void Join(std::uint32_t n) {
-    Do([&](ShardCommands* c) { swarm.Join(n, cycle, c); });
+  void Enter(std::uint32_t n) {
+    Do([&](ShardCommands* c) { swarm.Enter(n, cycle, c); });
   }
   void Leave(std::uint32_t n) {
     Do([&](ShardCommands* c) { swarm.Leave(n, cycle, c); });
@@ -169,7 +169,7 @@ TEST(Swarm, HelpersGoWhenTheyAreNotNeeded) {
   w.Leave(995);
   w.Repair();
   ASSERT_GT(w.rows.all(), 5u * Watched::kHeld) << "no helpers";
-  w.Join(500);
+  w.Enter(500);
   w.Repair();
   EXPECT_EQ(w.rows.all(), 505u * Watched::kHeld);
 }
@@ -178,7 +178,7 @@ TEST(Swarm, AHelperStaysWhileItsShardIsNearTheLimit) {
   Watched w(3);
   const std::size_t all = w.rows.all();
   ASSERT_EQ(all, 3u * Watched::kShards);
-  w.Join(1);  // one more holder in four shards: still at most twice the minimum
+  w.Enter(1);  // one more holder in four shards: still at most twice the minimum
   EXPECT_EQ(w.Repair(), 0u);
   EXPECT_EQ(w.rows.all(), all + Watched::kHeld);
 }
@@ -188,12 +188,12 @@ TEST(Swarm, Spec9_4_RowsRestUntilTheirLastWordsHaveMoved) {
   w.Leave(100);
   EXPECT_EQ(w.swarm.alive(), 0u);
   EXPECT_EQ(w.rows.all(), 0u);
-  w.Join(100);  // at once: other rows
+  w.Enter(100);  // at once: other rows
   EXPECT_EQ(w.rows.reused(), 0u);
   const std::uint32_t highest = w.rows.highest();
   w.cycle += shard::kRestCycles;
   w.Leave(100);
-  w.Join(100);  // the first ones' rows have rested
+  w.Enter(100);  // the first ones' rows have rested
   EXPECT_GT(w.rows.reused(), 300u);
   EXPECT_LE(w.rows.highest(), highest + 40) << "rows are used again instead of growing without end";
 }
@@ -204,7 +204,7 @@ TEST(Swarm, LeaveTakesAtMostAllAndNobodyCanRepair) {
   EXPECT_EQ(w.swarm.alive(), 0u);
   EXPECT_EQ(w.swarm.replicas(), 0u);
   EXPECT_EQ(w.Repair(), 0u);
-  w.Join(2);
+  w.Enter(2);
   w.Repair();
   EXPECT_EQ(w.rows.fewest(), 2u);
 }
@@ -214,7 +214,7 @@ TEST(Swarm, Test5_2_ChurnKeepsEverythingConsistent) {
   for (int n = 0; n < 600; ++n) {
     w.Do([&](ShardCommands* c) {
       w.swarm.Leave(1 + n % 3, w.cycle, c);
-      w.swarm.Join(1 + n % 3, w.cycle, c);
+      w.swarm.Enter(1 + n % 3, w.cycle, c);
       w.swarm.Repair(w.cycle, c);
     });
     ASSERT_EQ(w.swarm.alive(), 60u);
@@ -225,11 +225,11 @@ TEST(Swarm, Test5_2_ChurnKeepsEverythingConsistent) {
 
 TEST(Swarm, AttacksAreCountedWithTheJoinersShare) {
   Watched w(1000);
-  w.Do([&](ShardCommands* c) { w.swarm.BeginAttack(v1::DRAIN, 300, 0.3, w.cycle, c); });
+  w.Do([&](ShardCommands* c) { w.swarm.BeginAttack(Attack::kDrain, 300, 0.3, w.cycle, c); });
   EXPECT_EQ(w.swarm.adversaries(), 300u);
   EXPECT_EQ(w.rows.hostile(), 300u * Watched::kHeld);
   // Who joins is hostile as often: churn does not thin them out. Five standard deviations.
-  w.Join(2000);
+  w.Enter(2000);
   EXPECT_NEAR(static_cast<double>(w.swarm.adversaries()), 300 + 600, 5 * 20.5);
   EXPECT_EQ(w.rows.hostile(), w.swarm.adversaries() * Watched::kHeld);
   w.Leave(1500);
@@ -238,27 +238,27 @@ TEST(Swarm, AttacksAreCountedWithTheJoinersShare) {
   w.Do([&](ShardCommands* c) { w.swarm.EndAttacks(c); });
   EXPECT_EQ(w.swarm.adversaries(), 0u);
   EXPECT_EQ(w.rows.hostile(), 0u);
-  w.Join(500);
+  w.Enter(500);
   EXPECT_EQ(w.swarm.adversaries(), 0u);
   EXPECT_EQ(w.rows.hostile(), 0u);
 }
 
 TEST(Swarm, AttackOfACountTurnsNoJoinerAndAtMostEverybody) {
   Watched w(10);
-  w.Do([&](ShardCommands* c) { w.swarm.BeginAttack(v1::STUBBORN, 1, 0, w.cycle, c); });
-  w.Join(100);
+  w.Do([&](ShardCommands* c) { w.swarm.BeginAttack(Attack::kStubborn, 1, 0, w.cycle, c); });
+  w.Enter(100);
   EXPECT_EQ(w.swarm.adversaries(), 1u);
-  w.Do([&](ShardCommands* c) { w.swarm.BeginAttack(v1::NOISE, 1000, 0, w.cycle, c); });
+  w.Do([&](ShardCommands* c) { w.swarm.BeginAttack(Attack::kNoise, 1000, 0, w.cycle, c); });
   EXPECT_EQ(w.swarm.adversaries(), 110u);
 }
 
 TEST(Swarm, AHelpersRowsAreHostileToo) {
   Watched w(1);
-  w.Do([&](ShardCommands* c) { w.swarm.BeginAttack(v1::STUBBORN, 1, 0, w.cycle, c); });
+  w.Do([&](ShardCommands* c) { w.swarm.BeginAttack(Attack::kStubborn, 1, 0, w.cycle, c); });
   EXPECT_EQ(w.rows.hostile(), Watched::kShards);
   // And a replica that a liar takes over later.
   Watched few(4);
-  few.Do([&](ShardCommands* c) { few.swarm.BeginAttack(v1::STUBBORN, 4, 0, few.cycle, c); });
+  few.Do([&](ShardCommands* c) { few.swarm.BeginAttack(Attack::kStubborn, 4, 0, few.cycle, c); });
   few.Leave(1);
   ASSERT_GT(few.Repair(), 0u);
   EXPECT_EQ(few.rows.hostile(), few.rows.all());
@@ -268,7 +268,7 @@ TEST(Swarm, Spec9_3_LowPowerShare) {
   Watched w(2000);
   w.Do([&](ShardCommands* c) { w.swarm.SetLowPower(0.25, c); });
   EXPECT_NEAR(static_cast<double>(w.rows.low_power()) / Watched::kHeld, 500, 5 * 19.4);
-  w.Join(2000);
+  w.Enter(2000);
   EXPECT_NEAR(static_cast<double>(w.rows.low_power()) / Watched::kHeld, 1000, 5 * 27.4);
   w.Do([&](ShardCommands* c) { w.swarm.SetLowPower(1, c); });
   EXPECT_EQ(w.rows.low_power(), w.rows.all());
@@ -278,14 +278,14 @@ TEST(Swarm, Spec9_3_LowPowerShare) {
 
 TEST(Swarm, ClearIsADeadServerNode) {
   Watched w(50);
-  w.Do([&](ShardCommands* c) { w.swarm.BeginAttack(v1::DRAIN, 10, 0, w.cycle, c); });
+  w.Do([&](ShardCommands* c) { w.swarm.BeginAttack(Attack::kDrain, 10, 0, w.cycle, c); });
   w.swarm.Clear();
   EXPECT_EQ(w.swarm.alive(), 0u);
   EXPECT_EQ(w.swarm.replicas(), 0u);
   EXPECT_EQ(w.swarm.adversaries(), 0u);
   // A new process: the rows begin where they began.
   ShardCommands commands(Watched::kShards);
-  w.swarm.Join(50, 10, &commands);
+  w.swarm.Enter(50, 10, &commands);
   w.swarm.Repair(10, &commands);
   Rows fresh(std::vector<std::uint32_t>(Watched::kShards, 0), 0);
   fresh.Obey(commands, 10);
@@ -301,8 +301,8 @@ TEST(Swarm, TheSeedDecidesEverything) {
     Watched w(100, seed);
     return w.Do([&](ShardCommands* c) {
       w.swarm.Leave(20, w.cycle, c);
-      w.swarm.Join(20, w.cycle, c);
-      w.swarm.BeginAttack(v1::DRAIN, 30, 0.3, w.cycle, c);
+      w.swarm.Enter(20, w.cycle, c);
+      w.swarm.BeginAttack(Attack::kDrain, 30, 0.3, w.cycle, c);
     });
   };
   const auto flat = [](const ShardCommands& all) {

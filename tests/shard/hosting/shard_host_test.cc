@@ -1,5 +1,5 @@
-// One shard actor among stand-ins: what it makes of frames and ticks in every order that may occur.
-#include "actors/shard_actor.h"
+// One shard host: what it makes of frames and ticks in every order that may occur.
+#include "shard/hosting/shard_host.h"
 
 #include <gtest/gtest.h>
 
@@ -8,48 +8,37 @@
 #include <vector>
 
 #include "shard/entropy_engine.h"
-#include "tests/actors/fake_actors.h"
 
-namespace lvs::actors {
+namespace lvs::hosting {
 namespace {
 
 constexpr std::int64_t kVu = vaultguard::kMicroPerVu;
 
-class ShardActorTest : public ::testing::Test {
+class ShardHostTest : public ::testing::Test {
  protected:
-  ShardActorTest() : system_({1}), self_(*system_) {}
-
-  ShardActor Make(std::uint32_t replicas, std::uint64_t last_cycle) {
-    ShardActorConfig config;
+  static std::unique_ptr<ShardHost> Make(std::uint32_t replicas, std::uint64_t last_cycle) {
+    ShardHostConfig config;
     config.node = 0;
     config.nodes = 2;
     config.shard.seed = 5;
-    config.shard.halo_rows = 16;
     config.shard.remote_share = 0.5;
+    config.layout = LayOut(0, std::vector<std::uint32_t>{16, 16});
     config.replicas = replicas;
     config.opening_balance_uvu = 1000 * kVu;
     config.seed = 5;
     config.last_cycle = last_cycle;
-    config.halo_first = {0, 0};
-    config.halo_count = {0, 16};
     config.ambassadors = 16;
     config.resend_cycles = {20, 20};
-    ShardActor shard = SpawnShardActor(*system_, config);
-    auto wiring = std::make_shared<Wiring>();
-    wiring->links = {PeerLinkActor(), SpawnFakeLink(*system_, self_)};
-    wiring->monitor = SpawnFakeMonitor(*system_, self_);
-    self_->send(shard, Payload<Wiring>(std::move(wiring)));
-    actors_.push_back(shard);
-    return shard;
+    return std::make_unique<ShardHost>(config);
   }
 
-  Payload<ShardReport> Tick(const ShardActor& shard, const ShardTick& tick) {
-    self_->send(shard, Payload<ShardTick>(std::make_shared<ShardTick>(tick)));
-    Payload<ShardReport> report;
+  ShardReport Tick(ShardHost* shard, const ShardTick& tick) {
+    ShardReport report;
+    shard->Tick(tick, &report);
     frames_.clear();
-    while (!report) {
-      self_->receive([&](const Payload<ShardReport>& r) { report = r; },
-                     [&](const OutgoingFrame& frame) { frames_.push_back(frame.frame); });
+    for (ShardHost::Said& said : shard->said()) {
+      EXPECT_EQ(said.to, 1u);
+      frames_.push_back(std::move(said.frame));
     }
     return report;
   }
@@ -71,38 +60,31 @@ class ShardActorTest : public ::testing::Test {
     return {1, cycle + 1, std::move(frame)};
   }
 
-  void TearDown() override {
-    for (const ShardActor& shard : actors_) self_->send_exit(shard, caf::exit_reason::user_shutdown);
-  }
-
-  System system_;
-  caf::scoped_actor self_;
-  std::vector<ShardActor> actors_;
   std::vector<Payload<shard::Frame>> frames_;  // said in the last tick
 };
 
-TEST_F(ShardActorTest, AFrameIsReadWhenItIsDueAndOnce) {
-  const ShardActor shard = Make(50, 100);
-  Tick(shard, {});
+TEST_F(ShardHostTest, AFrameIsReadWhenItIsDueAndOnce) {
+  const auto shard = Make(50, 100);
+  Tick(shard.get(), {});
   IncomingFrame frame = FrameOf(1, 2);
   frame.due_cycle = 3;
-  self_->send(shard, frame);
-  self_->send(shard, frame);  // a duplicate
+  shard->Receive(frame);
+  shard->Receive(frame);  // a duplicate
   const auto total = [&](std::uint64_t cycle) {
     ShardTick tick;
     tick.cycle = cycle;
-    return Tick(shard, tick);
+    return Tick(shard.get(), tick);
   };
-  EXPECT_EQ(total(1)->total_uvu[0], 1000 * kVu);
-  EXPECT_EQ(total(2)->total_uvu[0], 1000 * kVu);
-  const Payload<ShardReport> due = total(3);
-  EXPECT_EQ(due->total_uvu[0], 1010 * kVu);
-  EXPECT_EQ(due->counts.step.refused.Of(vaultguard::Refusal::kReplayed), 1u);
-  EXPECT_EQ(total(4)->total_uvu[0], 1010 * kVu);
+  EXPECT_EQ(total(1).total_uvu[0], 1000 * kVu);
+  EXPECT_EQ(total(2).total_uvu[0], 1000 * kVu);
+  const ShardReport due = total(3);
+  EXPECT_EQ(due.total_uvu[0], 1010 * kVu);
+  EXPECT_EQ(due.counts.step.refused.Of(vaultguard::Refusal::kReplayed), 1u);
+  EXPECT_EQ(total(4).total_uvu[0], 1010 * kVu);
 }
 
-TEST_F(ShardActorTest, AContributionIsAcceptedWhenEnoughServerNodesHoldIt) {
-  const ShardActor shard = Make(50, 100);
+TEST_F(ShardHostTest, AContributionIsAcceptedWhenEnoughServerNodesHoldIt) {
+  const auto shard = Make(50, 100);
   ShardTick tick;
   tick.cycle = 1;
   shard::LedgerEntry entry;
@@ -110,17 +92,17 @@ TEST_F(ShardActorTest, AContributionIsAcceptedWhenEnoughServerNodesHoldIt) {
   entry.opened_cycle = 1;
   entry.amount_uvu[1] = kVu;
   tick.contributions = {{11, 0, 1, entry}};
-  EXPECT_EQ(Tick(shard, tick)->answers.size(), 1u) << "here is enough";
+  EXPECT_EQ(Tick(shard.get(), tick).answers.size(), 1u) << "here is enough";
   tick.cycle = 2;
   entry.session = {5, 5};
   tick.contributions = {{12, 0, 2, entry}};
-  EXPECT_TRUE(Tick(shard, tick)->answers.empty());
+  EXPECT_TRUE(Tick(shard.get(), tick).answers.empty());
   tick.contributions.clear();
   // The other server node speaks, and acknowledges what it was told.
   std::uint64_t told = 0;
   shard::SessionId session;
   for (tick.cycle = 3; tick.cycle < 40; ++tick.cycle) {
-    EXPECT_TRUE(Tick(shard, tick)->answers.empty());
+    EXPECT_TRUE(Tick(shard.get(), tick).answers.empty());
     for (const Payload<shard::Frame>& frame : frames_) {
       told = frame->news_to;
       session = frame->sender;
@@ -130,91 +112,91 @@ TEST_F(ShardActorTest, AContributionIsAcceptedWhenEnoughServerNodesHoldIt) {
   auto acknowledgement = std::make_shared<shard::Frame>(*FrameOf(40, 0).frame);
   acknowledgement->acknowledged = told;
   acknowledgement->acknowledged_of = session.low;
-  self_->send(shard, IncomingFrame{1, 41, std::move(acknowledgement)});
+  shard->Receive(IncomingFrame{1, 41, std::move(acknowledgement)});
   tick.cycle = 41;
-  const Payload<ShardReport> report = Tick(shard, tick);
-  ASSERT_EQ(report->answers.size(), 1u);
-  EXPECT_EQ(report->answers[0].id, 12u);
-  EXPECT_TRUE(report->answers[0].accepted);
+  const ShardReport report = Tick(shard.get(), tick);
+  ASSERT_EQ(report.answers.size(), 1u);
+  EXPECT_EQ(report.answers[0].id, 12u);
+  EXPECT_TRUE(report.answers[0].accepted);
 }
 
-TEST_F(ShardActorTest, WithoutReplicasItTakesNoContribution) {
-  const ShardActor shard = Make(0, 100);
+TEST_F(ShardHostTest, WithoutReplicasItTakesNoContribution) {
+  const auto shard = Make(0, 100);
   ShardTick tick;
   tick.cycle = 1;
   tick.contributions = {{11, 0, 1, {{4, 4}, 1, {kVu}}}};
-  const Payload<ShardReport> report = Tick(shard, tick);
-  ASSERT_EQ(report->answers.size(), 1u);
-  EXPECT_FALSE(report->answers[0].accepted);
-  EXPECT_EQ(report->counts.step.refused.Of(vaultguard::Refusal::kUnknownShard), 1u);
+  const ShardReport report = Tick(shard.get(), tick);
+  ASSERT_EQ(report.answers.size(), 1u);
+  EXPECT_FALSE(report.answers[0].accepted);
+  EXPECT_EQ(report.counts.step.refused.Of(vaultguard::Refusal::kUnknownShard), 1u);
 }
 
 // The server nodes of one cycle run side by side, so a peer's frame of the cycle in which this one starts again may
 // reach the mailbox before the tick that restarts it, or after.
-TEST_F(ShardActorTest, Deterministic_ARestartKeepsWhatItsOwnCycleBrought) {
+TEST_F(ShardHostTest, Deterministic_ARestartKeepsWhatItsOwnCycleBrought) {
   std::vector<std::uint64_t> hashes;
   std::vector<std::int64_t> totals;
   for (const bool frame_first : {false, true}) {
-    const ShardActor shard = Make(50, 20);
+    const auto shard = Make(50, 20);
     ShardTick tick;
-    for (tick.cycle = 0; tick.cycle < 5; ++tick.cycle) Tick(shard, tick);
+    for (tick.cycle = 0; tick.cycle < 5; ++tick.cycle) Tick(shard.get(), tick);
     // Out from 5 to 9.
     tick.cycle = 10;
     tick.restart = true;
-    if (frame_first) self_->send(shard, FrameOf(10, 3));
-    Tick(shard, tick);
-    if (!frame_first) self_->send(shard, FrameOf(10, 3));
+    if (frame_first) shard->Receive(FrameOf(10, 3));
+    Tick(shard.get(), tick);
+    if (!frame_first) shard->Receive(FrameOf(10, 3));
     tick.restart = false;
-    Payload<ShardReport> last;
+    ShardReport last;
     for (tick.cycle = 11; tick.cycle <= 20; ++tick.cycle) {
       tick.measure = true;
-      last = Tick(shard, tick);
+      last = Tick(shard.get(), tick);
     }
-    hashes.push_back(last->state_hash);
-    totals.push_back(last->total_uvu[0]);
+    hashes.push_back(last.state_hash);
+    totals.push_back(last.total_uvu[0]);
   }
   EXPECT_EQ(totals[1], totals[0]) << "the frame was thrown away with the memory of the life before";
   EXPECT_EQ(hashes[1], hashes[0]);
 }
 
-TEST_F(ShardActorTest, Arch2_1_ARestartedShardAsksForEverything) {
-  const ShardActor shard = Make(50, 100);
+TEST_F(ShardHostTest, Arch2_1_ARestartedShardAsksForEverything) {
+  const auto shard = Make(50, 100);
   ShardTick tick;
-  Tick(shard, tick);
+  Tick(shard.get(), tick);
   tick.cycle = 10;
   tick.restart = true;
-  const Payload<ShardReport> report = Tick(shard, tick);
-  EXPECT_EQ(report->total_uvu[0], 0);
-  EXPECT_FALSE(report->synced);
+  const ShardReport report = Tick(shard.get(), tick);
+  EXPECT_EQ(report.total_uvu[0], 0);
+  EXPECT_FALSE(report.synced);
   ASSERT_EQ(frames_.size(), 1u);
   EXPECT_EQ(frames_[0]->correction, shard::Correction::kSyncAll);
   // News for the life before: it is taken, but it leaves out what that one knew.
   const shard::SessionId session = frames_[0]->sender;
-  self_->send(shard, FrameOf(10, 3));
+  shard->Receive(FrameOf(10, 3));
   tick.restart = false;
   tick.cycle = 11;
-  Payload<ShardReport> after = Tick(shard, tick);
-  EXPECT_EQ(after->total_uvu[0], 15 * kVu);
-  EXPECT_FALSE(after->synced);
+  ShardReport after = Tick(shard.get(), tick);
+  EXPECT_EQ(after.total_uvu[0], 15 * kVu);
+  EXPECT_FALSE(after.synced);
   auto answer = std::make_shared<shard::Frame>(*FrameOf(11, 4).frame);
   answer->acknowledged_of = session.low;
-  self_->send(shard, IncomingFrame{1, 12, std::move(answer)});
+  shard->Receive(IncomingFrame{1, 12, std::move(answer)});
   tick.cycle = 12;
-  after = Tick(shard, tick);
-  EXPECT_EQ(after->total_uvu[0], 20 * kVu);
-  EXPECT_TRUE(after->synced);
+  after = Tick(shard.get(), tick);
+  EXPECT_EQ(after.total_uvu[0], 20 * kVu);
+  EXPECT_TRUE(after.synced);
 }
 
 // ---- What one peer may ask for and tell ----
 
-class GreedyPeerTest : public ShardActorTest {
+class GreedyPeerTest : public ShardHostTest {
  protected:
   // One cycle in which the other server node says `frame`; what this one says to it.
-  Payload<shard::Frame> Exchange(const ShardActor& shard, std::uint64_t cycle, shard::Frame frame) {
+  Payload<shard::Frame> Exchange(ShardHost* shard, std::uint64_t cycle, shard::Frame frame) {
     frame.cycle = cycle;
     frame.sender = {1, 77};
     frame.value_slots = 2;
-    self_->send(shard, IncomingFrame{1, cycle, std::make_shared<const shard::Frame>(std::move(frame))});
+    shard->Receive(IncomingFrame{1, cycle, std::make_shared<const shard::Frame>(std::move(frame))});
     ShardTick tick;
     tick.cycle = cycle;
     report_ = Tick(shard, tick);
@@ -231,25 +213,26 @@ class GreedyPeerTest : public ShardActorTest {
     }
     return frame;
   }
-  std::int64_t sessions() const { return report_->total_uvu[0] - 1000 * kVu; }
+  std::int64_t sessions() const { return report_.total_uvu[0] - 1000 * kVu; }
 
-  Payload<ShardReport> report_;
+  ShardReport report_;
 };
 
 TEST_F(GreedyPeerTest, Spec8_3_NewSessionsOfALinkAreLimitedAndToldAgain) {
-  const ShardActor shard = Make(50, 10'000);
+  const auto shard = Make(50, 10'000);
   constexpr std::uint64_t kFrame = vaultguard::kMaxFrameEntries;
   constexpr std::uint64_t kPerCycle = vaultguard::kNewSessionsPerCycle;
   std::uint64_t cycle = 1;
-  for (std::uint64_t told = 0; told < 100 * kFrame; told += kFrame) Exchange(shard, cycle++, Sessions(told, kFrame));
+  for (std::uint64_t told = 0; told < 100 * kFrame; told += kFrame)
+    Exchange(shard.get(), cycle++, Sessions(told, kFrame));
   EXPECT_GE(sessions(), vaultguard::kNewSessionsAtOnce);
   EXPECT_LE(sessions(), vaultguard::kNewSessionsAtOnce + 2 * cycle * kPerCycle);
-  EXPECT_GT(report_->counts.step.refused.Of(vaultguard::Refusal::kSessionsTooFast), 0u);
+  EXPECT_GT(report_.counts.step.refused.Of(vaultguard::Refusal::kSessionsTooFast), 0u);
   // The allowance comes back: what was refused goes in when it is told again, and what is known costs nothing.
   for (std::uint64_t told = 0; told < 100 * kFrame; told += kFrame) {
     for (int again = 0; again < 20; ++again) {
-      Exchange(shard, cycle++, Sessions(told, kFrame));
-      if (report_->counts.step.refused.Total() == 0) break;
+      Exchange(shard.get(), cycle++, Sessions(told, kFrame));
+      if (report_.counts.step.refused.Total() == 0) break;
     }
   }
   EXPECT_EQ(sessions(), 100 * kFrame);
@@ -267,7 +250,7 @@ TEST_F(GreedyPeerTest, Spec8_3_DiffsThatPullDownAreNoticedInWhicheverSlot) {
   for (const auto& [first, second, drains] :
        {Case{-kFar, 1, true}, Case{1, -kFar, true}, Case{-kFar, kFar, true}, Case{kFar, -kFar, true},
         Case{kFar, 1, false}, Case{1, kFar, false}, Case{2 * kFar, -kFar, false}, Case{-1, 1, false}}) {
-    const ShardActor shard = Make(50, 10'000);
+    const auto shard = Make(50, 10'000);
     std::uint64_t raised = 0;
     for (std::uint64_t cycle = 1; cycle <= 60; ++cycle) {
       shard::Frame frame;
@@ -276,23 +259,23 @@ TEST_F(GreedyPeerTest, Spec8_3_DiffsThatPullDownAreNoticedInWhicheverSlot) {
       frame.drift_weight = {255};
       frame.entropy = {shard::EntropyWord(1, 3, cycle)};
       frame.diff = {first, second, 0, 0};
-      Exchange(shard, cycle, frame);
-      raised += report_->drains_on_links;
+      Exchange(shard.get(), cycle, frame);
+      raised += report_.drains_on_links;
     }
     EXPECT_EQ(raised > 0, drains) << first << ", " << second;
   }
 }
 
 TEST_F(GreedyPeerTest, Spec14_WhoAsksForEverythingAgainAndAgainIsToldEverMoreRarely) {
-  const ShardActor shard = Make(50, 10'000);
+  const auto shard = Make(50, 10'000);
   std::uint64_t cycle = 1;
-  Exchange(shard, cycle++, {});
+  Exchange(shard.get(), cycle++, {});
   const auto told_from_the_start = [&](std::uint64_t cycles) {
     int times = 0;
     for (const std::uint64_t end = cycle + cycles; cycle < end; ++cycle) {
       shard::Frame ask;
       ask.correction = shard::Correction::kSyncAll;
-      const Payload<shard::Frame> said = Exchange(shard, cycle, ask);
+      const Payload<shard::Frame> said = Exchange(shard.get(), cycle, ask);
       times += said != nullptr && said->news_from == 0 && !said->entries.empty();
     }
     return times;
@@ -304,7 +287,7 @@ TEST_F(GreedyPeerTest, Spec14_WhoAsksForEverythingAgainAndAgainIsToldEverMoreRar
 }
 
 TEST_F(GreedyPeerTest, Spec14_BucketsThatDifferForEverAreToldInPasses) {
-  const ShardActor shard = Make(50, 10'000);
+  const auto shard = Make(50, 10'000);
   std::uint64_t told = 0;
   std::uint64_t first = 0;
   std::uint64_t version = 0;
@@ -315,7 +298,7 @@ TEST_F(GreedyPeerTest, Spec14_BucketsThatDifferForEverAreToldInPasses) {
     lie.bucket_digest.assign(shard::Ledger::kBuckets, 1);
     lie.acknowledged = version;
     lie.acknowledged_of = session;
-    const Payload<shard::Frame> said = Exchange(shard, cycle, lie);
+    const Payload<shard::Frame> said = Exchange(shard.get(), cycle, lie);
     if (said == nullptr) continue;
     version = said->news_to;
     session = said->sender.low;
@@ -328,4 +311,4 @@ TEST_F(GreedyPeerTest, Spec14_BucketsThatDifferForEverAreToldInPasses) {
 }
 
 }  // namespace
-}  // namespace lvs::actors
+}  // namespace lvs::hosting

@@ -1,0 +1,41 @@
+// What a scenario asks for, as configurations: one server node a region, who holds what on it, and the links between
+// them. Reads the scenario and nothing else; the emulator turns the plan into actors.
+//
+//   NetworkPlan plan = PlanNetwork(scenario);
+//   for (NodePlan& node : plan.nodes) ...
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "lvs/v1/scenario.pb.h"
+#include "shard/hosting/node_host.h"
+#include "shard/hosting/shard_host.h"
+#include "shard/hosting/virtual_link.h"
+
+namespace lvs::services {
+
+// The part of the plan that says where micro-nodes live: regions by name, and how many micro-nodes each has. Shares
+// that do not divide the population exactly leave a rest, which goes to the first regions.
+struct Regions {
+  explicit Regions(const v1::Scenario& scenario);
+  std::uint32_t size() const { return static_cast<std::uint32_t>(names.size()); }
+
+  std::vector<std::string> names;  // sorted
+  std::vector<std::uint32_t> population;
+};
+
+struct NodePlan {
+  hosting::NodeHostConfig host;
+  hosting::Swarm swarm;  // populated, with its first rows
+  std::vector<hosting::ShardHostConfig> shards;
+  std::vector<hosting::VirtualLinkConfig> links;  // to each other server node
+};
+
+shard::Shape ShapeOf(const v1::Scenario& scenario);
+
+// By region.
+std::vector<NodePlan> PlanNetwork(const v1::Scenario& scenario, const Regions& regions);
+
+}  // namespace lvs::services

@@ -1,0 +1,48 @@
+// The ambassadors of a shard: the sampled replicas whose state diffs go to the other server nodes. An ambassador's
+// number is its row in the receivers' halo, so a successor takes over its number.
+//
+//   Ambassadors ambassadors({.wanted = 32, .shard = 3, .seed = shard_seed});
+//   each cycle: ambassadors.Renew(shard, cycle);
+//               ambassadors.Tell(shard, cycle, last_told_cycle, /*everybody=*/false, &frame);
+//
+// One owner; a given seed and cycle always give the same choice.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "shard/frame.h"
+#include "shard/state_shard.h"
+
+namespace lvs::hosting {
+
+struct AmbassadorsConfig {
+  std::uint32_t wanted = 0;  // a shard with fewer replicas has fewer
+  std::uint32_t shard = 0;
+  std::uint64_t seed = 0;  // of this shard on this server node
+};
+
+class Ambassadors {
+ public:
+  explicit Ambassadors(AmbassadorsConfig config) : config_(config) {}
+
+  // Chooses successors for ambassadors that left, and further ones where the shard has grown.
+  void Renew(const shard::StateShard& shard, std::uint64_t cycle);
+  void Clear() { rows_.clear(); }
+  std::size_t size() const { return rows_.size(); }
+
+  // Writes into the frame's rows what ambassadors published after `since_cycle`; with `everybody`, and now and then,
+  // what each of them published last.
+  void Tell(const shard::StateShard& shard, std::uint64_t cycle, std::uint64_t since_cycle, bool everybody,
+            shard::Frame* frame) const;
+
+ private:
+  std::uint32_t Pick(const shard::StateShard& shard, std::uint32_t number, std::uint64_t cycle) const;
+  bool Serves(std::uint32_t row) const;
+
+  AmbassadorsConfig config_;
+  std::vector<std::uint32_t> rows_;  // by number
+};
+
+}  // namespace lvs::hosting

@@ -1,0 +1,22 @@
+// The ways in which a hostile micro-node lies. The numbers are those of lvs.v1.Attack, which scenario files use;
+// services/scenario converts, so that this folder stays free of protobuf.
+#pragma once
+
+#include <cstdint>
+
+namespace lvs::hosting {
+
+enum class Attack : std::uint8_t {
+  kNone = 0,
+  kStubborn = 1,         // always the same far-away state
+  kDrain = 2,            // "all value is gone"
+  kNoise = 3,            // something random and huge each cycle
+  kStealth = 4,          // its honest state, shifted by a little less than its bound, always to the same side
+  kAlternate = 5,        // far above and far below in turn
+  kALittleIsEnough = 6,  // knows every honest state, and publishes their mean less 1.5 standard deviations
+  kEntropyFlood = 7,     // honest states with saturated and repeated entropy packets
+  kReplay = 8,           // what it published when the attack began, again and again
+  kForgedLedger = 9,     // honest states; its client claims more than a session may have earned
+};
+
+}  // namespace lvs::hosting

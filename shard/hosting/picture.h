@@ -1,0 +1,46 @@
+// The replicas of a shard that a report's picture shows: where each one is, where the last cycle moved it, and who its
+// neighbours in the picture are.
+//
+//   Picture picture;
+//   picture.Choose(shard, 80);            // before the cycle: remembers what the chosen replicas said
+//   shard.Advance(cycle, loss, &counts);
+//   picture.Draw(shard, &dots);           // after it
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "shard/state_shard.h"
+
+namespace lvs::hosting {
+
+// One replica. The free coordinates are the picture; a shard without them shows its first values.
+struct Dot {
+  float x = 0;
+  float y = 0;
+  float dx = 0;  // since its last publication; 0 where it had published nothing, and for liars
+  float dy = 0;
+  bool adversary = false;
+  float entropy = 0;                      // mean absolute component of its last entropy packet
+  std::vector<std::uint32_t> neighbours;  // that are dots of the same picture, by index
+};
+
+class Picture {
+ public:
+  // Chooses up to `wanted` live replicas, evenly spread over the rows; 0: none.
+  void Choose(const shard::StateShard& shard, std::uint32_t wanted);
+  // Appends a dot for each chosen replica. An adversary is drawn where it claims to be.
+  void Draw(const shard::StateShard& shard, std::vector<Dot>* dots) const;
+
+ private:
+  struct Chosen {
+    std::uint32_t row = 0;
+    bool spoke = false;  // before the cycle, and where
+    float x = 0;
+    float y = 0;
+  };
+
+  std::vector<Chosen> chosen_;
+};
+
+}  // namespace lvs::hosting

@@ -1,0 +1,112 @@
+#include "shard/hosting/remote_shards.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "shard/entropy_engine.h"
+
+namespace lvs::hosting {
+namespace {
+
+class RemoteShardsTest : public ::testing::Test {
+ protected:
+  RemoteShardsTest() : layout_(LayOut(0, std::vector<std::uint32_t>{0, 16, 16})), remotes_(layout_) {
+    shard::StateShardConfig config;
+    config.seed = 3;
+    config.halo_rows = layout_.halo_rows;
+    shard_ = std::make_unique<shard::StateShard>(config);
+    shard_->Start(50, 0);
+  }
+
+  // What halo row `row` of a server node says.
+  void Hear(std::uint32_t node, std::uint32_t row, std::uint64_t cycle, float value) {
+    Hear(node, row, cycle, {value, 0, 0, 0});
+  }
+  void Hear(std::uint32_t node, std::uint32_t row, std::uint64_t cycle, std::vector<float> state) {
+    shard::Frame frame;
+    frame.cycle = cycle;
+    frame.value_slots = 2;
+    frame.halo_row = {row};
+    frame.published_cycle = {static_cast<std::uint32_t>(cycle)};
+    frame.drift_weight = {255};
+    frame.entropy = {shard::EntropyWord(1, row, cycle)};
+    frame.diff = std::move(state);
+    remotes_.Hear(node, frame, cycle, shard_.get(), &refused_);
+  }
+
+  ShardLayout layout_;
+  RemoteShards remotes_;
+  std::unique_ptr<shard::StateShard> shard_;
+  vaultguard::RefusalCounts refused_;
+};
+
+TEST_F(RemoteShardsTest, EachServerNodeSpeaksInItsOwnHaloRows) {
+  Hear(1, 3, 10, 11);
+  Hear(2, 3, 10, 22);
+  EXPECT_EQ(shard_->said(layout_.halo_first[1] + 3)[0], 11);
+  EXPECT_EQ(shard_->said(layout_.halo_first[2] + 3)[0], 22);
+}
+
+TEST_F(RemoteShardsTest, Spec8_3_ANewSessionDoesNotShedTheRecordOfALink) {
+  std::uint64_t raised = 0;
+  for (std::uint64_t cycle = 1; cycle <= 60; ++cycle) {
+    remotes_.NewSession(1);  // each time anew
+    Hear(1, 3, cycle, -10'000);
+    raised += remotes_.TakeRaised().drains;
+    EXPECT_EQ(remotes_.TakeRaised().drains, 0u) << "told once";
+  }
+  EXPECT_GT(raised, 0u);
+}
+
+TEST_F(RemoteShardsTest, WhoWantsEverybodyIsToldOnce) {
+  EXPECT_FALSE(remotes_.TakeWantsEverybody(1));
+  remotes_.WantEverybody(1);
+  EXPECT_FALSE(remotes_.TakeWantsEverybody(2));
+  EXPECT_TRUE(remotes_.TakeWantsEverybody(1));
+  EXPECT_FALSE(remotes_.TakeWantsEverybody(1));
+  remotes_.WantEverybody(1);
+  remotes_.NewSession(1);
+  EXPECT_FALSE(remotes_.TakeWantsEverybody(1)) << "somebody else is there";
+}
+
+// The share of neighbour slots that lead into the halo, after the overlay has had time to trade.
+class WeighTest : public RemoteShardsTest {
+ protected:
+  double RemoteShare(std::uint32_t replicas_of_1, bool heard) {
+    remotes_.SetReplicas(1, replicas_of_1);
+    shard::CycleCounts counts;
+    for (std::uint64_t cycle = 1; cycle <= 400; ++cycle) {
+      // The other server node agrees with this one, or its rows would lose all trust.
+      for (std::uint32_t row = 0; row < 16; ++row) {
+        const float* said = shard_->said(shard_->first_row() + row);
+        Hear(1, row, cycle, std::vector<float>(said, said + 4));
+      }
+      remotes_.Weigh([&](std::uint32_t node) { return node == 1 && heard; }, shard_.get());
+      shard_->Advance(cycle, 0, &counts);
+    }
+    const shard::Columns& columns = shard_->columns();
+    double remote = 0;
+    double all = 0;
+    for (std::size_t row = columns.first_local; row < columns.end; ++row) {
+      if (!columns.Alive(row)) continue;
+      for (int slot = 0; slot < 8; ++slot) {
+        const std::uint32_t link = columns.link[static_cast<std::size_t>(slot) * columns.stride + row];
+        remote += shard::NeighbourOf(link) < columns.first_local ? 1 : 0;
+        ++all;
+      }
+    }
+    return remote / all;
+  }
+};
+
+TEST_F(WeighTest, AsManyNeighboursAreRemoteAsReplicasAre) { EXPECT_NEAR(RemoteShare(50, true), 0.5, 0.1); }
+
+TEST_F(WeighTest, AClaimThatNobodyCanCheckIsBounded) { EXPECT_NEAR(RemoteShare(1'000'000, true), 64.0 / 114, 0.1); }
+
+TEST_F(WeighTest, WhoIsNotHeardHasNoShare) { EXPECT_NEAR(RemoteShare(50, false), 0, 0.02); }
+
+}  // namespace
+}  // namespace lvs::hosting
