@@ -5,7 +5,7 @@
 //
 // Example:
 //   absl::StatusOr<TestnetMessage> message = ParseTestnetJson(text);
-//   if (!message.ok()) return message.status();        // says what is wrong, for the log of the one who sent it
+//   if (!message.ok()) return message.status();        // names the mistake, for the sender's log
 //   if (const auto* packet = std::get_if<v1::EntropyPacket>(&*message)) Take(*packet);
 //   ...
 //   absl::StatusOr<std::string> text = ToTestnetJson(packet);
@@ -15,8 +15,8 @@
 //   ts               milliseconds since the epoch, an integer as JavaScript's Date.now() gives it. The proto counts
 //                    microseconds: what is below a millisecond is dropped on writing
 //   w                drift weight, 0..1
-// The proto has fields that the form has no key for. They are optional extra keys, left out where zero, so that a
-// message without them is the testnet's form to the letter:
+// The proto has fields that the form has no key for. Those fields are optional extra keys, left out where zero, so that
+// a message without them is the testnet's form to the letter:
 //   ep:  "load" 0..1 (local_node_load), "flags" (noise_flags)
 //   sdm: "shard" (shard_id), "cycle" (cycle_id)
 // Integers stay within 2^53 - 1, which is what a browser reads exactly.

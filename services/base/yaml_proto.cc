@@ -191,7 +191,7 @@ class Reader {
     return status.ok() ? status : Error(path, std::string(status.message()));
   }
 
-  // Stores one scalar, appending where the field is a list. Errors come back without file and path.
+  // Stores one scalar, appending where the field is a list. Errors do not name file and path.
   absl::Status Store(const std::string& text, const std::string& path, v1::Unit unit, Message& message,
                      const FieldDescriptor& field) {
     const Reflection& reflection = *message.GetReflection();
@@ -317,7 +317,7 @@ class DocumentProbe : public YAML::EventHandler {
 };
 
 // The line where something stands behind the first document; 0 if nothing does. YAML::LoadAll cannot tell: at a bracket
-// that nothing opened it takes the same empty document again and again, until memory ends.
+// that nothing opened, LoadAll takes the same empty document again and again, until memory ends.
 int LineBehindDocument(const std::string& text) {
   std::istringstream in(text);
   YAML::Parser parser(in);

@@ -6,9 +6,9 @@
 //   if (!origin.ok()) return origin.status();             // "phase2.yaml:5: cycle.period: 100 has no unit; write ..."
 //   if (scenario.cycle().count() == 0) return origin->Error("cycle.count", "must be at least 1");
 //
-// What is refused, always with file, line, path and the mend: unknown keys, keys given twice, numbers without their
-// unit, wrong types, words that an enum has not, values outside a unit's range, NaN and infinity, missing required
-// keys, two members of one oneof or none. A message whose only field is a list may be written as that list.
+// Refused are unknown keys, keys given twice, numbers without their unit, wrong types, words that an enum does not have,
+// values outside a unit's range, NaN and infinity, missing required keys, and two members of one oneof or none. Each
+// error names file, line, path and the mend. A message whose only field is a list may be written as that list.
 //
 // Errors: INVALID_ARGUMENT where the file must be mended; NOT_FOUND, PERMISSION_DENIED, FAILED_PRECONDITION (not a
 // regular file, or larger than kYamlBytesMax) where it cannot be read. The message is left half filled after an error.

@@ -15,8 +15,8 @@
 
 namespace lvs::services {
 
-// What was written behind the number of a UNIT_OF_METRIC field. The number itself is stored in the base unit: seconds,
-// bytes, a fraction, micro-VU. Whoever knows the metric checks that the two fit.
+// The kind of unit behind the number of a UNIT_OF_METRIC field. The number itself is stored in the base unit: seconds,
+// bytes, a fraction, micro-VU. Whoever knows the metric checks that unit and metric fit.
 enum class Dimension { kNone, kTime, kBytes, kShare, kValue };
 
 // "100ms", "1.5s", "2m", "1h" -> whole microseconds, 0 .. 2^53.

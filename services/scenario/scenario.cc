@@ -96,11 +96,11 @@ absl::StatusOr<LoadedScenario> ParseScenario(std::string_view text, std::string_
   if (absl::Status status = ValidateScenario(loaded.scenario, *origin); !status.ok()) return status;
 
   if (overrides.cycles && *overrides.cycles != written.cycle().count()) {
-    // The file is sound as it stands; now the same file with another length.
+    // The file is sound as it stands. Now the length changes, and defaults and checks that depend on it run again.
     const std::int64_t settle_us = written.cycle().settle_us();
     written.mutable_cycle()->set_count(*overrides.cycles);
     written.mutable_cycle()->set_period_us(loaded.scenario.cycle().period_us());
-    // From here on indices no longer match the file's lines, but keys that it gives as 0 must stay 0.
+    // Indices no longer match the lines of the file, but keys that the file gives as 0 must stay 0.
     loaded.notes = DropWhatIsBeyondTheEnd(written, settle_us);
     YamlOrigin given = *origin;
     std::erase_if(given.lines, [](const auto& entry) { return entry.first.starts_with("events["); });
