@@ -284,8 +284,8 @@ void TestnetReport::FillSummary(v1::Summary* summary) {
   summary->set_replica_cycles_per_second(per_second(measurement_.replica_cycles()));
   summary->set_micro_node_cycles_per_second(per_second(measurement_.micro_node_cycles()));
   std::uint64_t pending = 0, resident = 0;
-  for (NodeState& node : nodes_) {
-    FillNode(&node, summary);
+  for (const NodeState& node : nodes_) {
+    FillNode(node, summary->add_nodes());
     if (!node.answers) continue;
     pending += node.last->ledger().waiting();
     resident += node.last->resident_bytes();
@@ -296,32 +296,32 @@ void TestnetReport::FillSummary(v1::Summary* summary) {
       Ratio(static_cast<double>(resident), static_cast<double>(summary->micro_nodes_alive())));
 }
 
-void TestnetReport::FillNode(NodeState* node, v1::Summary* summary) {
-  v1::NodeFigures& figures = *summary->add_nodes() = node->figures;
-  const v1::NodeStatus& sum = node->sum;
-  const auto per_minute = [node](std::uint64_t bytes) { return Ratio(static_cast<double>(bytes), node->up_s / 60); };
-  figures.set_accepted(sum.ledger().accepted());
-  figures.set_refused(sum.ledger().refused());
-  figures.set_frames_sent(sum.traffic().frames_sent());
-  figures.set_frames_received(sum.traffic().frames_received());
-  figures.set_frames_lost(sum.traffic().frames_lost());
-  figures.set_bytes_sent_per_minute(per_minute(sum.traffic().bytes_sent()));
-  figures.set_bytes_received_per_minute(per_minute(sum.traffic().bytes_received()));
-  figures.set_cycles_skipped(sum.cycles_skipped());
-  figures.set_cpu_share(Ratio(sum.cpu_seconds(), node->up_s));
-  figures.set_state(!node->runs      ? "does not run"
-                    : !node->answers ? "does not answer"
-                                     : v1::NodeState_Name(node->last->state()));
-  if (!node->answers) return;
-  const v1::NodeStatus& status = *node->last;
-  figures.set_micro_nodes(status.micro_nodes());
-  figures.set_replicas(status.replicas());
-  figures.set_peers(status.peers_connected());
-  figures.set_resident_bytes(status.resident_bytes());
-  figures.set_ledger_digest(FormatHex(status.ledger().digest()));
-  for (const std::uint64_t uvu : status.ledger().total_uvu()) figures.set_total_uvu(figures.total_uvu() + uvu);
+void TestnetReport::FillNode(const NodeState& node, v1::NodeFigures* figures) const {
+  *figures = node.figures;
+  const v1::NodeStatus& sum = node.sum;
+  const auto per_minute = [&node](std::uint64_t bytes) { return Ratio(static_cast<double>(bytes), node.up_s / 60); };
+  figures->set_accepted(sum.ledger().accepted());
+  figures->set_refused(sum.ledger().refused());
+  figures->set_frames_sent(sum.traffic().frames_sent());
+  figures->set_frames_received(sum.traffic().frames_received());
+  figures->set_frames_lost(sum.traffic().frames_lost());
+  figures->set_bytes_sent_per_minute(per_minute(sum.traffic().bytes_sent()));
+  figures->set_bytes_received_per_minute(per_minute(sum.traffic().bytes_received()));
+  figures->set_cycles_skipped(sum.cycles_skipped());
+  figures->set_cpu_share(Ratio(sum.cpu_seconds(), node.up_s));
+  figures->set_state(!node.runs      ? "does not run"
+                     : !node.answers ? "does not answer"
+                                     : v1::NodeState_Name(node.last->state()));
+  if (!node.answers) return;
+  const v1::NodeStatus& status = *node.last;
+  figures->set_micro_nodes(status.micro_nodes());
+  figures->set_replicas(status.replicas());
+  figures->set_peers(status.peers_connected());
+  figures->set_resident_bytes(status.resident_bytes());
+  figures->set_ledger_digest(FormatHex(status.ledger().digest()));
+  for (const std::uint64_t uvu : status.ledger().total_uvu()) figures->set_total_uvu(figures->total_uvu() + uvu);
   const std::uint64_t accepted = Now().accepted_uvu();
-  figures.set_behind_uvu(accepted > figures.total_uvu() ? accepted - figures.total_uvu() : 0);
+  figures->set_behind_uvu(accepted > figures->total_uvu() ? accepted - figures->total_uvu() : 0);
 }
 
 void TestnetReport::Judge() {

@@ -74,7 +74,7 @@ class TestnetReport {
   double Place(const v1::Shard& shard, std::size_t dimension) const;
   // The steps of Finish.
   void FillSummary(v1::Summary* summary);
-  void FillNode(NodeState* node, v1::Summary* summary);
+  void FillNode(const NodeState& node, v1::NodeFigures* figures) const;
   void Judge();
 
   const std::vector<TestnetNode> config_;
