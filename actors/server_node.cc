@@ -41,6 +41,7 @@ ShardHostConfig ShardConfig(const ServerNodeConfig& node, std::uint32_t shard, c
   config.shard.shard = shard;
   config.shard.shape = node.shape;
   config.shard.seed = shard::Draw(node.seed, shard::Stream::kInitialState, shard, ~0ull);
+  config.shard.session_key = node.session_key;
   return config;
 }
 

@@ -18,11 +18,14 @@
 
 #include "actors/frame_sink.h"
 #include "shard/hosting/messages.h"
+#include "shard/session_index.h"
 
 namespace lvs::actors {
 
 struct ServerNodeConfig {
   std::uint64_t seed = 0;  // random in every process: sessions come from it
+  // Random in every process too, and never the seed: whoever sees sessions may guess that.
+  shard::HashKey session_key;
   shard::Shape shape;
   std::uint32_t shards = 16;
   std::uint32_t micro_nodes = 1000;

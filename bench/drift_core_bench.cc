@@ -11,10 +11,18 @@
 #include <string>
 #include <vector>
 
+#include "services/base/huge_pages.h"
+#include "shard/simd_target.h"
 #include "shard/state_shard.h"
 
 namespace lvs::shard {
 namespace {
+
+// Shards lie as they do in `lvs`.
+const bool kHugePages = [] {
+  UseBlockAllocator({services::AllocateInHugePages, services::FreeHugePages});
+  return true;
+}();
 
 constexpr std::uint64_t kWarmUpCycles = 64;
 constexpr std::int64_t kOpeningUvu = 1000 * vaultguard::kMicroPerVu;
@@ -136,9 +144,9 @@ BENCHMARK_CAPTURE(
 // ---- SIMD targets that this processor has ----
 
 void DriftBySimdTarget(benchmark::State& state, const std::string& target) {
-  if (!SelectSimdTarget(target).ok()) return state.SkipWithError("the target is not there");
+  if (!SelectSimdTarget(target)) return state.SkipWithError("the target is not there");
   Advance(state, ConfigOf({}), 4096, kLoss);
-  if (!SelectSimdTarget("auto").ok()) state.SkipWithError("the best target is not there any more");
+  if (!SelectSimdTarget("auto")) state.SkipWithError("the best target is not there any more");
 }
 const bool kTargetsRegistered = [] {
   for (const std::string& target : SimdTargets()) {

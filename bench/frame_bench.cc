@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "shard/frame.h"
+#include "shard/frame_codec.h"
 #include "shard/halo_link.h"
 
 namespace lvs::shard {
@@ -63,15 +64,13 @@ void FrameEncode(benchmark::State& state) {
 }
 BENCHMARK(FrameEncode)->Apply(Sizes);
 
-// Parsed, turned into columns and checked.
+// Read into columns and checked.
 void FrameDecode(benchmark::State& state) {
   const auto rows = static_cast<std::uint32_t>(state.range(0));
   const std::string bytes = Encoded(FrameOf(rows));
-  v1::Frame proto;
   Frame frame;
   for (auto _ : state) {
-    proto.ParseFromString(bytes);
-    const bool taken = !FromProto(proto, &frame) && !CheckFrame(frame, Shape{}, 0, rows, kCycle);
+    const bool taken = !Decode(bytes, &frame) && !CheckFrame(frame, Shape{}, 0, rows, kCycle);
     if (!taken) return state.SkipWithError("the frame is refused");
     benchmark::DoNotOptimize(frame.diff.data());
   }

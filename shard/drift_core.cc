@@ -667,39 +667,5 @@ void DriftStep(const Shape& shape, const DriftParameters& parameters, const Step
   }
 }
 
-std::vector<std::string> SimdTargets() {
-  std::vector<std::string> names;
-  for (std::int64_t bits = hwy::SupportedTargets() & HWY_TARGETS; bits != 0; bits &= bits - 1) {
-    names.emplace_back(hwy::TargetName(bits & -bits));
-  }
-  return names;
-}
-
-absl::Status SelectSimdTarget(std::string_view name) {
-  hwy::DisableTargets(0);
-  hwy::SetSupportedTargetsForTest(0);
-  if (!name.empty() && name != "auto") {
-    std::string known;
-    std::int64_t chosen = 0;
-    for (std::int64_t bits = hwy::SupportedTargets() & HWY_TARGETS; bits != 0; bits &= bits - 1) {
-      const std::int64_t target = bits & -bits;
-      known += (known.empty() ? "" : ", ") + std::string(hwy::TargetName(target));
-      if (name == hwy::TargetName(target)) chosen = target;
-    }
-    if (chosen == 0) {
-      return absl::InvalidArgumentError("SIMD target \"" + std::string(name) +
-                                        "\" is not one of this machine's: auto, " + known);
-    }
-    hwy::SetSupportedTargetsForTest(chosen);
-  }
-  hwy::GetChosenTarget().DeInit();
-  return absl::OkStatus();
-}
-
-std::string SimdTargetInUse() {
-  const std::int64_t supported = hwy::SupportedTargets() & HWY_TARGETS;
-  return hwy::TargetName(supported & -supported);
-}
-
 }  // namespace lvs::shard
 #endif  // HWY_ONCE

@@ -13,11 +13,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <string>
-#include <string_view>
-#include <vector>
 
-#include "absl/status/status.h"
 #include "shard/columns.h"
 #include "shard/entropy_engine.h"
 #include "vaultguard/limits.h"
@@ -81,11 +77,5 @@ struct StepInput {
 // Thread-safe for distinct columns; a thread keeps what its largest shard says in one cycle.
 void DriftStep(const Shape& shape, const DriftParameters& parameters, const StepInput& input, const Columns& columns,
                StepCounts* counts);
-
-// Picks the SIMD target of all kernels: "" or "auto" for the best, or one of SimdTargets(). INVALID_ARGUMENT names
-// those.
-absl::Status SelectSimdTarget(std::string_view name);
-std::vector<std::string> SimdTargets();
-std::string SimdTargetInUse();
 
 }  // namespace lvs::shard

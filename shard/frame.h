@@ -1,5 +1,5 @@
 // A frame: what one server node tells another about one shard in one cycle, as plain columns. On the wire it is
-// lvs.v1.Frame; within a process it travels as it is. EncodedSize is the wire size, so that bandwidth is counted alike.
+// lvs.v1.Frame (frame_codec.h); within a process it travels as it is.
 #pragma once
 
 #include <cassert>
@@ -9,7 +9,6 @@
 #include <tuple>
 #include <vector>
 
-#include "lvs/v1/messages.pb.h"
 #include "shard/columns.h"
 #include "shard/drift_core.h"
 #include "shard/ledger.h"
@@ -55,14 +54,6 @@ struct Frame {
                  &Frame::entropy, &Frame::bucket_digest);  // reuse.h
 };
 
-// The wire form, a serialised lvs.v1.Frame: its size without making it, and the bytes, of which the end is returned.
-std::size_t EncodedSize(const Frame& frame);
-std::uint8_t* Encode(const Frame& frame, std::uint8_t* to);
-
-// And back, over whatever the frame says. Refuses what is larger than any frame, before it is copied, and what a type
-// cannot hold; CheckFrame checks the rest. What is left of a refused one is of no use.
-std::optional<vaultguard::Refusal> FromProto(const v1::Frame& proto, Frame* frame);
-
 // Leaves a frame with so many rows, or none, in memory that it keeps; appends row `n` of one frame to another of the
 // same shape.
 void ResizeRows(Frame* frame, std::size_t rows, std::size_t dimensions);
@@ -107,14 +98,5 @@ Frame Coalesce(const Frame& older, Frame newer);
 // window. The reason it must be refused otherwise. A refused frame changes nothing.
 std::optional<vaultguard::Refusal> CheckFrame(const Frame& frame, const Shape& shape, std::uint32_t shard,
                                               std::size_t halo_rows, std::uint64_t cycle);
-
-// Encoded sizes of the messages between two micro-nodes of one region, for the bandwidth account (SPEC-12).
-struct MessageSizes {
-  explicit MessageSizes(const Shape& shape);
-  std::uint64_t state_diff = 0;
-  std::uint64_t entropy_packet = 0;
-  std::uint64_t ledger_pull = 0;
-  std::uint64_t ledger_entry = 0;
-};
 
 }  // namespace lvs::shard

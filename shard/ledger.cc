@@ -10,6 +10,7 @@ namespace {
 
 // Up to so many sessions in all, peers may open more.
 constexpr std::size_t kSessionsOfPeers = vaultguard::kMaxSessionsPerShard - vaultguard::kSessionsForClients;
+static_assert(vaultguard::kMaxSessionsPerShard <= SessionIndex::kMaxSessions);
 
 }  // namespace
 
@@ -33,21 +34,21 @@ Ledger::Outcome Ledger::Merge(const LedgerEntry& entry, std::uint64_t cycle, std
   // Slot by slot, so that the join of two entries that may stand may stand too.
   if (largest > allowed) return refuse(Refusal::kRateExceeded);
 
-  if (!may_open && !index_.contains(entry.session)) return refuse(Refusal::kSessionsTooFast);
-  const auto [at, inserted] = index_.try_emplace(entry.session, static_cast<std::uint32_t>(size()));
+  std::uint32_t at = index_.Find(entry.session, session_);
+  const bool inserted = at == SessionIndex::kNone;
   if (inserted) {
-    const bool full = size() >= vaultguard::kMaxSessionsPerShard;
-    if (full || (source != kHere && size() >= kSessionsOfPeers)) {
-      index_.erase(at);
-      return refuse(full ? Refusal::kSessionsFull : Refusal::kSessionsReserved);
-    }
+    if (!may_open) return refuse(Refusal::kSessionsTooFast);
+    if (size() >= vaultguard::kMaxSessionsPerShard) return refuse(Refusal::kSessionsFull);
+    if (source != kHere && size() >= kSessionsOfPeers) return refuse(Refusal::kSessionsReserved);
+    at = static_cast<std::uint32_t>(size());
     session_.push_back(entry.session);
+    index_.AddLast(session_);
     opened_cycle_.push_back(entry.opened_cycle);
     amount_uvu_.resize(amount_uvu_.size() + static_cast<std::size_t>(slots_));
     changed_at_.push_back(0);
   }
   outcome.opened = inserted;
-  const LedgerEntry mine = Entry(at->second);
+  const LedgerEntry mine = Entry(at);
   LedgerEntry joined = mine;
   if (!Join(entry, &joined) && !inserted) return outcome;
   for (std::size_t s = 0; s < static_cast<std::size_t>(slots_); ++s) {
@@ -59,10 +60,10 @@ Ledger::Outcome Ledger::Merge(const LedgerEntry& entry, std::uint64_t cycle, std
   if (!inserted) bucket -= DigestOf(mine);
   bucket += DigestOf(joined);
   for (std::size_t s = 0; s < static_cast<std::size_t>(slots_); ++s) total_[s] += outcome.gained_uvu[s];
-  opened_cycle_[at->second] = joined.opened_cycle;
-  std::copy_n(joined.amount_uvu.begin(), slots_, amount_uvu_.begin() + std::ptrdiff_t{at->second} * slots_);
+  opened_cycle_[at] = joined.opened_cycle;
+  std::copy_n(joined.amount_uvu.begin(), slots_, amount_uvu_.begin() + std::ptrdiff_t{at} * slots_);
   // News for the source too where the join is more than it told.
-  Record(at->second, joined == entry ? source : kHere);
+  Record(at, joined == entry ? source : kHere);
   return outcome;
 }
 
@@ -106,9 +107,9 @@ void Ledger::Bucket(std::uint32_t mask, std::size_t max, std::size_t* cursor, st
 }
 
 std::optional<LedgerEntry> Ledger::Find(SessionId session) const {
-  const auto at = index_.find(session);
-  if (at == index_.end()) return std::nullopt;
-  return Entry(at->second);
+  const std::uint32_t at = index_.Find(session, session_);
+  if (at == SessionIndex::kNone) return std::nullopt;
+  return Entry(at);
 }
 
 std::uint64_t Ledger::digest() const {
@@ -127,7 +128,7 @@ std::uint64_t Ledger::DigestOf(const LedgerEntry& entry) const {
 
 std::size_t Ledger::resident_bytes() const {
   return session_.capacity() * sizeof(SessionId) + opened_cycle_.capacity() * 8 + amount_uvu_.capacity() * 8 +
-         changed_at_.capacity() * 8 + log_.capacity() * sizeof(Change) + index_.capacity() * 25;
+         changed_at_.capacity() * 8 + log_.capacity() * sizeof(Change) + index_.resident_bytes();
 }
 
 void Ledger::Clear() {
@@ -136,7 +137,7 @@ void Ledger::Clear() {
   amount_uvu_.clear();
   changed_at_.clear();
   log_.clear();
-  index_.clear();
+  index_.Clear();
   total_ = {};
   bucket_digest_ = {};
 }

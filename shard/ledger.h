@@ -18,26 +18,19 @@
 #pragma once
 
 #include <array>
-#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "shard/random.h"
+#include "shard/session_id.h"
+#include "shard/session_index.h"
 #include "shard/value_engine.h"
 #include "vaultguard/limits.h"
 #include "vaultguard/refusals.h"
 
 namespace lvs::shard {
-
-// 128 random bits that live as long as a client or a process (SPEC-4); never an identity.
-struct SessionId {
-  std::uint64_t high = 0;
-  std::uint64_t low = 0;
-  auto operator<=>(const SessionId&) const = default;
-};
 
 using SlotAmounts = std::array<std::int64_t, vaultguard::kMaxValueSlots>;  // micro-VU a value slot
 constexpr double Vu(std::int64_t uvu) {
@@ -75,7 +68,9 @@ class Ledger {
     std::optional<vaultguard::Refusal> refused{};  // nothing was changed
   };
 
-  Ledger(int value_slots, ContributionPolicy policy) : slots_(value_slots), policy_(policy) {}
+  // The key keeps peers from choosing sessions that are slow to find; nothing else depends on it (SessionIndex).
+  Ledger(int value_slots, ContributionPolicy policy, const HashKey& key = {})
+      : slots_(value_slots), policy_(policy), index_(key) {}
 
   // Joins one entry into the ledger as of `cycle`. `source` is who told it: kHere (a client of this server node, or its
   // cache), or a peer's number below 255.
@@ -109,9 +104,6 @@ class Ledger {
     std::uint32_t entry;
     std::uint8_t source;
   };
-  struct Hash {
-    std::size_t operator()(const SessionId& id) const { return static_cast<std::size_t>(Mix(id.low ^ Mix(id.high))); }
-  };
 
   LedgerEntry Entry(std::size_t index) const;
   std::uint64_t DigestOf(const LedgerEntry& entry) const;
@@ -126,7 +118,7 @@ class Ledger {
   std::vector<std::int64_t> amount_uvu_;  // slots_ an entry
   std::vector<std::uint64_t> changed_at_;
   std::vector<Change> log_;  // ascending; a change that a later one of its entry overtook is skipped
-  absl::flat_hash_map<SessionId, std::uint32_t, Hash> index_;
+  SessionIndex index_;       // of session_
   SlotAmounts total_{};
   std::array<std::uint64_t, kBuckets> bucket_digest_{};
   std::uint64_t version_ = 0;

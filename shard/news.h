@@ -18,8 +18,8 @@
 #include <vector>
 
 #include "shard/columns.h"
-#include "shard/frame.h"
 #include "shard/ledger.h"
+#include "shard/message_sizes.h"
 
 namespace lvs::shard {
 

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "shard/column_sums.h"
-#include "shard/huge_pages.h"
 #include "shard/median.h"
 #include "shard/random.h"
 
@@ -70,7 +69,7 @@ StateShard::StateShard(const StateShardConfig& config)
     : config_(config),
       dims_(config.shape.dimensions()),
       sizes_(config.shape),
-      ledger_(config.shape.value_slots, config.policy),
+      ledger_(config.shape.value_slots, config.policy, config.session_key),
       overlay_(config.shape, config.seed),
       news_(config.seed, sizes_),
       halo_in_use_(config.halo_rows),
@@ -102,7 +101,7 @@ void StateShard::Grow(std::size_t rows, std::size_t departed) {
   // One block for all of them: a million replicas are hundreds of shards, and each allocation costs a page or two. What
   // was said comes first, so that the other columns, which have no halo, can be indexed by row as well.
   const std::size_t elsewhere_bytes = (halo + departed_rows_) * words * sizeof(float);
-  auto memory = AllocateInHugePages(elsewhere_bytes + stride * ReplicaBytes(config_.shape));
+  Block memory = AllocateBlock(elsewhere_bytes + stride * ReplicaBytes(config_.shape));
   auto* const said = reinterpret_cast<float*>(memory.get());
   const auto take = [&](std::size_t kept, std::size_t from, std::size_t to, std::size_t rows_now) {
     if (kept > 0) std::copy_n(columns_.said + from * words, kept * words, said + to * words);

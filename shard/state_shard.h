@@ -8,13 +8,12 @@
 //   shard.Measure(cycle, &measure);
 #pragma once
 
-#include <hwy/aligned_allocator.h>
-
 #include <array>
 #include <cstdint>
 #include <utility>
 #include <vector>
 
+#include "shard/blocks.h"
 #include "shard/drift_core.h"
 #include "shard/frame.h"
 #include "shard/last_words.h"
@@ -32,6 +31,7 @@ struct StateShardConfig {
   ContributionPolicy policy;
   double shuffle = 0.01;         // share of neighbour slots exchanged a cycle
   std::uint64_t seed = 0;        // of this shard on this server node
+  HashKey session_key;           // drawn once a process; no state and no digest depends on it
   std::uint32_t halo_rows = 0;   // rows for remote neighbours
   double remote_share = 0;       // share of neighbour slots that point into the halo
   float value_spread = 100;      // VU; replicas start within it of the ledger total
@@ -183,7 +183,7 @@ class StateShard {
   std::vector<std::uint32_t> fresh_;  // rows with kFresh
   bool said_is_near_ = false;         // FetchSaid since the last cycle
 
-  hwy::AlignedFreeUniquePtr<std::uint8_t[]> memory_;  // of the columns
+  Block memory_;  // of the columns
 
   std::uint64_t joined_bytes_ = 0;  // ledger copies that joiners fetched since the last cycle
   SlotAmounts opening_uvu_{};       // plain rule: states are relative to this

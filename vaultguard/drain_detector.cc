@@ -13,7 +13,7 @@ constexpr std::uint64_t kMillion = 1'000'000;
 constexpr std::uint64_t kMaxPullUvu = std::uint64_t{1} << 58;
 
 const DrainOptions& Required(const DrainOptions& options) {
-  if (!Validate(options).ok()) std::abort();
+  if (!WhyInvalid(options).empty()) std::abort();
   return options;
 }
 
@@ -21,23 +21,23 @@ bool IsShare(double share) { return share >= 0 && share <= 1; }
 
 }  // namespace
 
-absl::Status Validate(const DrainOptions& options) {
+std::string_view WhyInvalid(const DrainOptions& options) {
   if (options.pattern_alpha_exponent < 1 || options.pattern_alpha_exponent > 32) {
-    return absl::InvalidArgumentError("pattern_alpha_exponent must be from 1 to 32");
+    return "pattern_alpha_exponent must be from 1 to 32";
   }
   if (options.pattern_clear_exponent < 1 || options.pattern_clear_exponent > options.pattern_alpha_exponent) {
-    return absl::InvalidArgumentError("pattern_clear_exponent must be from 1 to pattern_alpha_exponent");
+    return "pattern_clear_exponent must be from 1 to pattern_alpha_exponent";
   }
   if (!(options.frequency_share >= 1e-6 && options.frequency_share <= 1)) {
-    return absl::InvalidArgumentError("frequency_share must be from 0.000001 to 1");
+    return "frequency_share must be from 0.000001 to 1";
   }
   if (options.min_cycles < 1 || options.min_cycles > DrainDetector::kWindow) {
-    return absl::InvalidArgumentError("min_cycles must be from 1 to the window of 32");
+    return "min_cycles must be from 1 to the window of 32";
   }
   if (!IsShare(options.weight_fall) || !IsShare(options.weight_rise) || !IsShare(options.weight_floor)) {
-    return absl::InvalidArgumentError("weight_fall, weight_rise and weight_floor must be from 0 to 1");
+    return "weight_fall, weight_rise and weight_floor must be from 0 to 1";
   }
-  return absl::OkStatus();
+  return {};
 }
 
 int SignTestCutoff(int tosses, int alpha_exponent) {

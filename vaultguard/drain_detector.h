@@ -26,16 +26,15 @@
 // The weight starts at 1, is multiplied by weight_fall in each cycle with an anomaly down to weight_floor, and rises by
 // weight_rise in each cycle without, as trust by link does (drift.md, rule 5).
 //
-// Errors: Validate() for options that come from outside; constructing from invalid ones, or more out-of-bound diffs
-// than diffs, is a bug and aborts. A cycle without diffs is a sample like any other. Threads: not shared.
+// Errors: WhyInvalid() names what is wrong with options that come from outside, and is empty where nothing is.
+// Constructing from invalid options, or observing more out-of-bound diffs than diffs, is a bug and aborts. A cycle without diffs is a sample like any other. Threads: not shared.
 // Deterministic: the decisions are made on integers. Observe() takes the same few steps whatever the window; memory is
 // fixed.
 #pragma once
 
 #include <array>
 #include <cstdint>
-
-#include "absl/status/status.h"
+#include <string_view>
 
 namespace lvs::vaultguard {
 
@@ -62,7 +61,7 @@ struct DrainOptions {
   double weight_rise = 0.02;       // 0..1
   double weight_floor = 1.0 / 16;  // 0..1
 };
-absl::Status Validate(const DrainOptions& options);
+std::string_view WhyInvalid(const DrainOptions& options);
 
 struct DrainVerdict {
   std::uint8_t active_bits = 0;  // anomalies that hold now

@@ -9,20 +9,20 @@ namespace lvs::vaultguard {
 namespace {
 
 const EntropyHealthOptions& Required(const EntropyHealthOptions& options) {
-  if (!Validate(options).ok()) std::abort();
+  if (!WhyInvalid(options).empty()) std::abort();
   return options;
 }
 
 }  // namespace
 
-absl::Status Validate(const EntropyHealthOptions& options) {
+std::string_view WhyInvalid(const EntropyHealthOptions& options) {
   if (!(options.min_entropy_bits >= 0.05 && options.min_entropy_bits <= 8)) {
-    return absl::InvalidArgumentError("min_entropy_bits must be from 0.05 to 8 bits a sample");
+    return "min_entropy_bits must be from 0.05 to 8 bits a sample";
   }
   if (options.alpha_exponent < 10 || options.alpha_exponent > 60) {
-    return absl::InvalidArgumentError("alpha_exponent must be from 10 to 60");
+    return "alpha_exponent must be from 10 to 60";
   }
-  return absl::OkStatus();
+  return {};
 }
 
 int CriticalBinomial(int trials, double probability, int alpha_exponent) {

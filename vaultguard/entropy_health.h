@@ -15,14 +15,12 @@
 // the chance that an honest source of exactly H fails: per run of samples for the first test, per window for the
 // second.
 //
-// Errors: Validate() says what is wrong with options that come from outside; constructing from invalid ones is a bug
-// and aborts. Add() takes any byte. Threads: not shared. Deterministic; nothing is allocated after construction.
+// Errors: WhyInvalid() names what is wrong with options that come from outside, and is empty where nothing is.
+// Constructing from invalid options is a bug and aborts. Add() takes any byte. Threads: not shared. Deterministic; nothing is allocated after construction.
 #pragma once
 
 #include <cstdint>
 #include <string_view>
-
-#include "absl/status/status.h"
 
 namespace lvs::vaultguard {
 
@@ -30,7 +28,7 @@ struct EntropyHealthOptions {
   double min_entropy_bits = 5.0;  // H, 0.05..8
   int alpha_exponent = 20;        // alpha = 2^-20, within 10..60
 };
-absl::Status Validate(const EntropyHealthOptions& options);
+std::string_view WhyInvalid(const EntropyHealthOptions& options);
 
 // The smallest k with P(X > k) <= 2^-alpha_exponent for X ~ Binomial(trials, probability): critbinom(trials, p, 1 -
 // alpha) of SP 800-90B. trials >= 1, 0 < probability < 1.

@@ -10,22 +10,22 @@ namespace {
 constexpr std::int64_t kMillion = 1'000'000;
 
 const RecoveryOptions& Required(const RecoveryOptions& options) {
-  if (!Validate(options).ok()) std::abort();
+  if (!WhyInvalid(options).empty()) std::abort();
   return options;
 }
 
 }  // namespace
 
-absl::Status Validate(const RecoveryOptions& options) {
+std::string_view WhyInvalid(const RecoveryOptions& options) {
   if (!(options.drop_share >= 1e-6 && options.drop_share <= 1 - 1e-6)) {
-    return absl::InvalidArgumentError("drop_share must be above 0 and below 1");
+    return "drop_share must be above 0 and below 1";
   }
-  if (options.min_mark_uvu < 1) return absl::InvalidArgumentError("min_mark_uvu must be at least 1");
+  if (options.min_mark_uvu < 1) return "min_mark_uvu must be at least 1";
   if (options.window_cycles < 1 || options.window_cycles > RecoveryOptions::kMaxWindowCycles) {
-    return absl::InvalidArgumentError("window_cycles must be from 1 to 36000");
+    return "window_cycles must be from 1 to 36000";
   }
-  if (options.cooldown_cycles < 1) return absl::InvalidArgumentError("cooldown_cycles must be at least 1");
-  return absl::OkStatus();
+  if (options.cooldown_cycles < 1) return "cooldown_cycles must be at least 1";
+  return {};
 }
 
 RecoveryPolicy::RecoveryPolicy(const RecoveryOptions& options)

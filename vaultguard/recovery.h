@@ -20,16 +20,16 @@
 //
 // A slow decline is no catastrophe: the mark is the highest value of the last window_cycles only.
 //
-// Errors: Validate() for options that come from outside; constructing from invalid ones is a bug and aborts. Any values
+// Errors: WhyInvalid() names what is wrong with options that come from outside, and is empty where nothing is.
+// Constructing from invalid options is a bug and aborts. Any values
 // may be observed, negative ones too. Threads: not shared. Deterministic, integers only; no allocation after
 // construction, amortised O(1) a cycle.
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <vector>
-
-#include "absl/status/status.h"
 
 namespace lvs::vaultguard {
 
@@ -55,7 +55,7 @@ struct RecoveryOptions {
 
   static constexpr std::uint32_t kMaxWindowCycles = 36'000;
 };
-absl::Status Validate(const RecoveryOptions& options);
+std::string_view WhyInvalid(const RecoveryOptions& options);
 
 // What to do about the evidence, remembering nothing.
 class RecoveryPolicy {

@@ -20,6 +20,7 @@ std::string_view Name(Refusal refusal) {
     case Refusal::kSessionsFull: return "sessions_full";
     case Refusal::kSessionsReserved: return "sessions_reserved";
     case Refusal::kSessionsTooFast: return "sessions_too_fast";
+    case Refusal::kMalformed: return "malformed";
     case Refusal::kCount: break;
   }
   return "unknown";

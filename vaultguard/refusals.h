@@ -27,6 +27,7 @@ enum class Refusal : std::uint8_t {
   kSessionsFull,      // the shard's table of sessions is at its limit
   kSessionsReserved,  // what is left of the table is for the server node's own clients, and a peer told the session
   kSessionsTooFast,   // more new sessions than a link may tell by now; it says them again later
+  kMalformed,         // bytes that are no frame at all
   kCount,
 };
 inline constexpr std::size_t kRefusals = static_cast<std::size_t>(Refusal::kCount);

@@ -10,12 +10,14 @@
 #include <vector>
 
 #include "services/base/heap.h"
+#include "services/base/huge_pages.h"
 #include "services/base/log.h"
 #include "services/base/yaml_proto.h"
 #include "services/cli/cli.h"
 #include "services/cli/commands.h"
 #include "services/cli/output.h"
 #include "services/node/node_config.h"
+#include "shard/blocks.h"
 
 namespace lvs::services {
 namespace {
@@ -46,6 +48,7 @@ int Serve(Node* node, const sigset_t& signals) {
 
 int RunNode(const NodeCommand& command, std::ostream& out, std::ostream& err) {
   KeepHeap();
+  shard::UseBlockAllocator({AllocateInHugePages, FreeHugePages});
   const absl::StatusOr<LoadedNodeConfig> loaded = LoadNodeConfig(command.config, command.overrides);
   if (!loaded.ok()) {
     err << "lvs: " << loaded.status().message() << "\n";

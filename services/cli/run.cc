@@ -9,6 +9,7 @@
 #include <string>
 
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "services/base/build.h"
 #include "services/cli/cli.h"
 #include "services/cli/commands.h"
@@ -19,7 +20,7 @@
 #include "services/report/report.h"
 #include "services/scenario/metrics.h"
 #include "services/scenario/scenario.h"
-#include "shard/drift_core.h"
+#include "shard/simd_target.h"
 
 namespace lvs::services {
 namespace {
@@ -169,7 +170,11 @@ void PrintProfile(const v1::Summary& summary, std::ostream& out) {
 }
 
 int Run(const RunArguments& arguments, std::ostream& out, std::ostream& err) {
-  if (absl::Status status = shard::SelectSimdTarget(arguments.simd); !status.ok()) return Fail(err, status);
+  if (!shard::SelectSimdTarget(arguments.simd)) {
+    return Fail(
+        err, absl::InvalidArgumentError("SIMD target \"" + arguments.simd + "\" is not one of this machine's: auto, " +
+                                        absl::StrJoin(shard::SimdTargets(), ", ")));
+  }
   const absl::StatusOr<LoadedScenario> loaded =
       LoadScenario(arguments.scenario, {.seed = arguments.seed, .cycles = arguments.cycles});
   if (!loaded.ok()) return Fail(err, loaded.status());

@@ -13,6 +13,7 @@
 #include "actors/node.h"
 #include "actors/peer_link_actor.h"
 #include "actors/shard_actor.h"
+#include "services/base/huge_pages.h"
 #include "services/base/resident_memory.h"
 #include "services/emulator/network_plan.h"
 #include "services/emulator/snapshots.h"
@@ -20,7 +21,8 @@
 #include "services/scenario/run_look.h"
 #include "services/scenario/timeline.h"
 #include "services/scenario/workload.h"
-#include "shard/drift_core.h"
+#include "shard/blocks.h"
+#include "shard/simd_target.h"
 #include "shard/stages.h"
 
 namespace lvs::services {
@@ -329,6 +331,7 @@ absl::StatusOr<v1::RunReport> Emulate(const v1::Scenario& scenario, const Emulat
   // A shard's memory grows in one block: above this size a freed block goes back to the system and leaves no hole in
   // the heap. (Left alone, glibc raises this limit to the largest block that was ever freed.)
   mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+  shard::UseBlockAllocator({AllocateInHugePages, FreeHugePages});
   Emulation emulation(scenario, options);
   return emulation.Run();
 }

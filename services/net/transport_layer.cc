@@ -17,6 +17,7 @@
 #include "services/net/link_faults.h"
 #include "services/net/peer_stream.h"
 #include "services/peering/membership.h"
+#include "shard/frame_codec.h"
 
 namespace lvs::services {
 
@@ -659,7 +660,7 @@ class TransportLayer::Impl final : public v1::Peering::WithRawCallbackMethod_Con
   }
 
   void TakeFrames(const LinkPtr& link, const v1::FrameBatch& batch) {
-    for (const v1::Frame& said : batch.frames()) {
+    for (const std::string& said : batch.frames()) {
       const std::optional<Refusal> refused = TakeFrame(link, said);
       link->stream->CountFrame(!refused);
       {
@@ -676,7 +677,7 @@ class TransportLayer::Impl final : public v1::Peering::WithRawCallbackMethod_Con
     }
   }
 
-  std::optional<Refusal> TakeFrame(const LinkPtr& link, const v1::Frame& said) {
+  std::optional<Refusal> TakeFrame(const LinkPtr& link, const std::string& said) {
     double delay_s = 0;
     {
       const std::lock_guard lock(mu_);
@@ -688,7 +689,7 @@ class TransportLayer::Impl final : public v1::Peering::WithRawCallbackMethod_Con
       delay_s = faults_.delay_s();
     }
     auto frame = actors::Recycled<Frame>();
-    if (const auto why = shard::FromProto(said, frame.get())) return why;
+    if (const auto why = shard::Decode(said, frame.get())) return why;
     if (frame->shard >= options_.shards) return Refusal::kUnknownShard;
     const std::uint64_t cycle = cycle_.load(std::memory_order_relaxed);
     if (const auto why = shard::CheckFrame(*frame, options_.shape, frame->shard, options_.halo_rows, cycle)) return why;

@@ -220,6 +220,7 @@ class LiveNode final : public Node {
 
     actors::ServerNodeConfig node;
     node.seed = seed;
+    node.session_key = {Random64(), Random64()};
     node.shape = shape_;
     node.shards = config_.state().shards();
     node.micro_nodes = config_.population().micro_nodes();

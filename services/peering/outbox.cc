@@ -7,6 +7,7 @@
 #include "google/protobuf/io/coded_stream.h"
 #include "grpc/slice.h"
 #include "grpcpp/support/slice.h"
+#include "shard/frame_codec.h"
 
 namespace lvs::services {
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "shard/frame_codec.h"
 #include "shard/hosting/nonsense.h"
 #include "shard/random.h"
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "services/report/report.h"
-#include "shard/drift_core.h"
+#include "shard/simd_target.h"
 #include "tests/end_to_end/runs.h"
 
 namespace lvs {
@@ -56,16 +56,16 @@ TEST(Deterministic, ForEverySimdTarget) {
   std::vector<v1::Scenario> scenarios = {Turbulent(), large, Shipped("hostile-45")};
   for (int seed = 1; seed <= 8; ++seed) scenarios.push_back(LiarsThatStop(seed));
   for (const v1::Scenario& scenario : scenarios) {
-    ASSERT_TRUE(shard::SelectSimdTarget("auto").ok());
+    ASSERT_TRUE(shard::SelectSimdTarget("auto"));
     const std::string best = Hash(scenario);
     for (const std::string& target : targets) {
-      ASSERT_TRUE(shard::SelectSimdTarget(target).ok()) << target;
+      ASSERT_TRUE(shard::SelectSimdTarget(target)) << target;
       const v1::RunReport report = Emulated(scenario);
       EXPECT_EQ(report.summary().simd_target(), target);
       EXPECT_EQ(report.summary().state_hash(), best) << scenario.name() << " on " << target;
     }
   }
-  ASSERT_TRUE(shard::SelectSimdTarget("auto").ok());
+  ASSERT_TRUE(shard::SelectSimdTarget("auto"));
 }
 
 // Odd shapes take other paths through the vector code.
@@ -77,14 +77,14 @@ TEST(Deterministic, ForEverySimdTargetAndShape) {
     scenario.mutable_state()->set_value_slots(static_cast<std::uint32_t>(slots));
     scenario.mutable_state()->set_free_coordinates(static_cast<std::uint32_t>(free));
     scenario.mutable_drift()->set_peers(static_cast<std::uint32_t>(peers));
-    ASSERT_TRUE(shard::SelectSimdTarget("auto").ok());
+    ASSERT_TRUE(shard::SelectSimdTarget("auto"));
     const std::string best = Hash(scenario);
     for (const std::string& target : shard::SimdTargets()) {
-      ASSERT_TRUE(shard::SelectSimdTarget(target).ok()) << target;
+      ASSERT_TRUE(shard::SelectSimdTarget(target)) << target;
       EXPECT_EQ(Hash(scenario), best) << slots << "+" << free << " on " << target;
     }
   }
-  ASSERT_TRUE(shard::SelectSimdTarget("auto").ok());
+  ASSERT_TRUE(shard::SelectSimdTarget("auto"));
 }
 
 TEST(Deterministic, AnotherSeedIsAnotherRun) {
@@ -165,13 +165,13 @@ TEST(DeterministicFull, TenThousandMicroNodes) {
   scenario.mutable_cycle()->set_count(250);  // an outage and half of the churn
   const std::vector<std::string> targets = shard::SimdTargets();
   ASSERT_GE(targets.size(), 2u);
-  ASSERT_TRUE(shard::SelectSimdTarget("auto").ok());
+  ASSERT_TRUE(shard::SelectSimdTarget("auto"));
   const std::string best = Hash(scenario);
   for (const std::string& target : targets) {
-    ASSERT_TRUE(shard::SelectSimdTarget(target).ok());
+    ASSERT_TRUE(shard::SelectSimdTarget(target));
     EXPECT_EQ(Hash(scenario), best) << target;
   }
-  ASSERT_TRUE(shard::SelectSimdTarget("auto").ok());
+  ASSERT_TRUE(shard::SelectSimdTarget("auto"));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "shard/frame_codec.h"
 #include "tests/shard/generator.h"
 
 namespace lvs::shard {

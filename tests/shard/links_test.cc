@@ -8,7 +8,7 @@
 #include <numeric>
 #include <vector>
 
-#include "shard/drift_core.h"
+#include "shard/simd_target.h"
 #include "tests/shard/generator.h"
 
 namespace lvs::shard {
@@ -51,8 +51,8 @@ class Rows {
 
 class Links : public testing::TestWithParam<std::string> {
  protected:
-  void SetUp() override { ASSERT_TRUE(SelectSimdTarget(GetParam()).ok()); }
-  void TearDown() override { ASSERT_TRUE(SelectSimdTarget("auto").ok()); }
+  void SetUp() override { ASSERT_TRUE(SelectSimdTarget(GetParam())); }
+  void TearDown() override { ASSERT_TRUE(SelectSimdTarget("auto")); }
 };
 
 TEST_P(Links, LooseAreThoseToItselfDistrustedOrSilent) {

@@ -17,7 +17,9 @@
 
 #include "lvs/v1/report.pb.h"
 #include "nlohmann/json.hpp"
+#include "services/base/build.h"
 #include "services/report/report.h"
+#include "shard/simd_target.h"
 #include "tests/services/cli/lvs_command.h"
 
 namespace lvs::services {
@@ -119,6 +121,7 @@ TEST_F(Cli, RunRefusesWhatItCannotRun) {
   run = Lvs({"run", Tiny(kHolds), "--simd", "abacus"});
   EXPECT_EQ(run.exit_code, kExitUsage);
   EXPECT_THAT(run.err, HasSubstr("abacus"));
+  for (const std::string& target : shard::SimdTargets()) EXPECT_THAT(run.err, HasSubstr(target));
 }
 
 TEST_F(Cli, RunDirectoryIsCheckedFirst) {

@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "grpcpp/impl/codegen/proto_utils.h"
+#include "lvs/v1/messages.pb.h"
 #include "lvs/v1/peer.grpc.pb.h"
 #include "services/base/cycle_clock.h"
 #include "services/base/log.h"
@@ -332,7 +333,7 @@ class Attacker {
   bool Say(const v1::PeerMessage& message) { return SayBytes(message.SerializeAsString()); }
   bool Say(const v1::Frame& frame) {
     v1::PeerMessage message;
-    *message.mutable_frames()->add_frames() = frame;
+    message.mutable_frames()->add_frames(frame.SerializeAsString());
     return Say(message);
   }
 
@@ -684,7 +685,8 @@ TEST(Test7, PeerThatSaysNothingButNonsenseIsDropped) {
   Attacker attacker(network.address());
   ASSERT_TRUE(attacker.Join());
   v1::PeerMessage message;
-  for (int n = 0; n < 100; ++n) *message.mutable_frames()->add_frames() = attacker.GoodFrame(kShards + 1);
+  for (int n = 0; n < 100; ++n)
+    message.mutable_frames()->add_frames(attacker.GoodFrame(kShards + 1).SerializeAsString());
   for (int n = 0; n < 40 && !attacker.ended(); ++n) attacker.Say(message);
   EXPECT_EQ(attacker.Ended().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   network.ExpectUnharmed();
@@ -1056,7 +1058,9 @@ void SlowPeerHearsEverything(std::chrono::milliseconds pause, std::chrono::milli
   Totals heard{};
   const auto listen = [&] {
     for (const v1::PeerMessage& message : slow.Heard()) {
-      for (const v1::Frame& frame : message.frames().frames()) {
+      for (const std::string& bytes : message.frames().frames()) {
+        v1::Frame frame;
+        ASSERT_TRUE(frame.ParseFromString(bytes));
         const std::uint32_t s = frame.shard_id();
         session[s] = frame.session_low();
         EXPECT_LE(frame.news_from(), reached[s]) << "news was left out";

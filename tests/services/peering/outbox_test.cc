@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "lvs/v1/messages.pb.h"
 #include "lvs/v1/peer.grpc.pb.h"
 #include "shard/random.h"
 #include "vaultguard/limits.h"
@@ -25,6 +26,12 @@ using shard::Frame;
 
 constexpr std::uint32_t kShards = 8;
 constexpr std::size_t kPlenty = std::size_t{1} << 30;
+
+v1::Frame Parsed(const std::string& bytes) {
+  v1::Frame frame;
+  EXPECT_TRUE(frame.ParseFromString(bytes));
+  return frame;
+}
 
 // A node that tells a peer about one shard's ledger: change n is the entry of session n.
 class Teller {
@@ -72,7 +79,8 @@ class Teller {
 class Listener {
  public:
   void Hear(const v1::PeerMessage& message) {
-    for (const v1::Frame& frame : message.frames().frames()) {
+    for (const std::string& bytes : message.frames().frames()) {
+      const v1::Frame frame = Parsed(bytes);
       Heard& heard = heard_[frame.shard_id()];
       EXPECT_GT(frame.cycle_id(), heard.cycle) << "an older frame after a newer one";
       heard.cycle = frame.cycle_id();
@@ -174,7 +182,7 @@ TEST(Outbox, RoundTheShardsInMessagesOfBoundedSize) {
     ASSERT_TRUE(TakeAndWrite(&outbox, &message));
     EXPECT_LT(message.frames().frames_size(), static_cast<int>(kShards));
     EXPECT_LT(message.ByteSizeLong(), 2 * kBatchBytes);
-    for (const v1::Frame& frame : message.frames().frames()) order.push_back(frame.shard_id());
+    for (const std::string& bytes : message.frames().frames()) order.push_back(Parsed(bytes).shard_id());
   }
   for (std::size_t n = 1; n < order.size(); ++n) EXPECT_EQ(order[n], (order[n - 1] + 1) % kShards);
 }
@@ -193,7 +201,7 @@ TEST(Outbox, RowsThatTheReceiverHasNoPlaceForAreLeftOut) {
   outbox.Offer(std::make_shared<const Frame>(frame));
   v1::PeerMessage message;
   ASSERT_TRUE(Take(&outbox, &message));
-  const v1::Frame& said = message.frames().frames(0);
+  const v1::Frame said = Parsed(message.frames().frames(0));
   ASSERT_EQ(said.halo_row_size(), 2);
   EXPECT_EQ(said.halo_row(0), 0u);
   EXPECT_EQ(said.halo_row(1), 1u);
@@ -235,7 +243,8 @@ TEST(OutboxProperty, NewestCycleWinsAndNoNewsIsLost) {
       if (step % 50 == 0) outbox.Say(Ping(step));
       if ((draw >> 20) % 7 != 0 || !TakeAndWrite(&outbox, &message)) continue;
       listener.Hear(message);
-      for (const v1::Frame& said : message.frames().frames()) {
+      for (const std::string& bytes : message.frames().frames()) {
+        const v1::Frame said = Parsed(bytes);
         EXPECT_EQ(said.cycle_id(), tellers[said.shard_id()].cycle()) << "not the newest";
         EXPECT_EQ(said.news_from(), untold.at(said.shard_id())) << "news was lost";
         untold.erase(said.shard_id());

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "shard/frame.h"
+#include "shard/frame_codec.h"
 #include "shard/hosting/nonsense.h"
 #include "tests/shard/hosting/good_frame.h"
 

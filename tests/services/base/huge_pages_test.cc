@@ -1,4 +1,4 @@
-#include "shard/huge_pages.h"
+#include "services/base/huge_pages.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,9 @@
 #include <fstream>
 #include <string>
 
-namespace lvs::shard {
+#include "shard/blocks.h"
+
+namespace lvs::services {
 namespace {
 
 // Whether huge pages are asked for where this address is.
@@ -24,23 +26,30 @@ bool Asked(const void* address) {
   return false;
 }
 
-TEST(HugePages, Arch7BlocksOfAnySizeCanBeFilled) {
+// Blocks come by the way that a shard's come.
+class HugePages : public testing::Test {
+ protected:
+  void SetUp() override { shard::UseBlockAllocator({AllocateInHugePages, FreeHugePages}); }
+  void TearDown() override { shard::UseBlockAllocator({}); }
+};
+
+TEST_F(HugePages, Arch7BlocksOfAnySizeCanBeFilled) {
   for (const std::size_t bytes : {1ul, 4096ul, (4ul << 20) - 1, 4ul << 20, (9ul << 20) + 17}) {
-    const auto block = AllocateInHugePages(bytes);
+    const auto block = shard::AllocateBlock(bytes);
     ASSERT_NE(block, nullptr);
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(block.get()) % HWY_ALIGNMENT, 0u) << bytes;
     std::fill_n(block.get(), bytes, std::uint8_t{1});
   }
 }
 
-TEST(HugePages, Arch7LargeBlocksLieInThemAsFarAsTheyFillThem) {
+TEST_F(HugePages, Arch7LargeBlocksLieInThemAsFarAsTheyFillThem) {
   constexpr std::size_t kMiB = 1 << 20;
-  const auto large = AllocateInHugePages(9 * kMiB + 17);
+  const auto large = shard::AllocateBlock(9 * kMiB + 17);
   if (!Asked(large.get())) GTEST_SKIP() << "this system has no huge pages";
   EXPECT_TRUE(Asked(large.get() + 8 * kMiB - 4096));
   EXPECT_FALSE(Asked(large.get() + 9 * kMiB)) << "the last page would not be full";
-  EXPECT_FALSE(Asked(AllocateInHugePages(kMiB).get()));
+  EXPECT_FALSE(Asked(shard::AllocateBlock(kMiB).get()));
 }
 
 }  // namespace
-}  // namespace lvs::shard
+}  // namespace lvs::services

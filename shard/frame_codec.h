@@ -1,0 +1,31 @@
+// The wire form of a frame: a serialised lvs.v1.Frame, written and read without protobuf.
+//
+//   std::string bytes(EncodedSize(frame), '\0');
+//   Encode(frame, reinterpret_cast<std::uint8_t*>(bytes.data()));
+//   if (const auto why = Decode(bytes, &frame)) refused.Add(*why);
+//
+// Encode writes the bytes that protobuf writes. Decode accepts what protobuf's parser accepts: unknown fields, packed
+// and unpacked columns, a field said twice. Thread-safe.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "shard/frame.h"
+#include "vaultguard/refusals.h"
+
+namespace lvs::shard {
+
+// Bytes that Encode writes, without writing them.
+std::size_t EncodedSize(const Frame& frame);
+// Writes a frame, and returns the end of what was written.
+std::uint8_t* Encode(const Frame& frame, std::uint8_t* to);
+
+// Reads a frame over whatever `frame` says. Refuses what is no message (kMalformed), what is larger than any frame
+// (kTooLarge, before any of it is copied), and what a type cannot hold (kWrongDimension); CheckFrame checks the rest.
+// A refused frame is left in any state.
+std::optional<vaultguard::Refusal> Decode(std::string_view bytes, Frame* frame);
+
+}  // namespace lvs::shard
