@@ -17,7 +17,6 @@
 
 #include "grpc/support/log.h"
 #include "services/base/yaml_proto.h"
-#include "services/node/node_config.h"
 
 namespace lvs::services {
 namespace {
@@ -135,9 +134,9 @@ class Logger {
     return true;
   }
 
-  std::atomic<v1::LogLevel> level_ = NodeDefaults{}.log_level;
+  std::atomic<v1::LogLevel> level_ = kDefaultLogLevel;
   std::mutex mutex_;
-  std::uint32_t lines_per_second_ = NodeDefaults{}.lines_per_second;
+  std::uint32_t lines_per_second_ = kDefaultLogLinesPerSecond;
   std::map<std::string, Window, std::less<>> windows_;
   std::function<void(std::string_view)> sink_;
   std::function<std::int64_t()> clock_;

@@ -47,7 +47,11 @@ void Log(v1::LogLevel level, std::string_view event, std::initializer_list<LogFi
 // True where Log would not drop the level: for lines that are costly to make.
 bool LogsLevel(v1::LogLevel level) noexcept;
 
-// From now on. Before the first call: info, 20 lines a second of an event. 0 lines a second: no limit.
+// What holds before the first ConfigureLog, and what a configuration that names neither means.
+inline constexpr v1::LogLevel kDefaultLogLevel = v1::INFO;
+inline constexpr std::uint32_t kDefaultLogLinesPerSecond = 20;  // of one event
+
+// From now on. 0 lines a second: no limit.
 void ConfigureLog(v1::LogLevel level, std::uint32_t lines_per_second);
 
 // From now on gRPC's own lines go through Log, instead of to stderr in a format of their own: its errors as event

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <atomic>
 #include <deque>
-#include <mutex>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_replace.h"
 #include "grpcpp/alarm.h"
 #include "services/base/host_port.h"
+#include "services/base/mutex.h"
 #include "services/net/grpc_status.h"
 
 namespace lvs::services {
@@ -19,7 +19,7 @@ namespace {
 using std::chrono::milliseconds;
 using Steady = std::chrono::steady_clock;
 
-// The answer of a unary call: a reply that is an error carries itself as the status's detail.
+// The status of a unary call. An error carries the whole reply as its detail.
 grpc::Status StatusOf(const v1::ContributeReply& reply) {
   if (reply.code() == 0) return grpc::Status::OK;
   v1::StatusDetails details;
@@ -29,7 +29,7 @@ grpc::Status StatusOf(const v1::ContributeReply& reply) {
   return {static_cast<grpc::StatusCode>(reply.code()), reply.message(), details.SerializeAsString()};
 }
 
-// When the server must have answered, so that the answer is there before the client gives up.
+// The server's own deadline, early enough for the answer to arrive before the client gives up.
 Steady::time_point DeadlineOf(const grpc::CallbackServerContext& context, const v1::ContributeRequest& request) {
   constexpr milliseconds kLongest{60'000};
   constexpr milliseconds kWayBack{20};
@@ -42,7 +42,8 @@ Steady::time_point DeadlineOf(const grpc::CallbackServerContext& context, const 
   return Steady::now() + left;
 }
 
-// Contributions of one client, answered as they are reached.
+// A stream of one client: contributions in, an answer out as soon as each is reached, in any order. Back-pressure: with
+// kStreamWaitingMax answers outstanding, the stream is read no further.
 class ContributionStream final : public grpc::ServerBidiReactor<v1::ContributeRequest, v1::ContributeReply> {
  public:
   ContributionStream(ControlBackend* backend, grpc::CallbackServerContext* context)
@@ -55,17 +56,17 @@ class ContributionStream final : public grpc::ServerBidiReactor<v1::ContributeRe
 
   void OnReadDone(bool ok) override {
     if (!ok) {
-      const std::lock_guard lock(mu_);
+      const MutexLock lock(&mu_);
       read_all_ = true;
       return FinishIfDone();
     }
     {
-      const std::lock_guard lock(mu_);
+      const MutexLock lock(&mu_);
       ++waiting_;
     }
     backend_->Contribute(in_, link_, DeadlineOf(*context_, in_),
                          [self = self_](const v1::ContributeReply& reply) { self->Answer(reply); });
-    const std::lock_guard lock(mu_);
+    const MutexLock lock(&mu_);
     if (waiting_ + answers_.size() < kStreamWaitingMax) {
       StartRead(&in_);
     } else {
@@ -74,7 +75,7 @@ class ContributionStream final : public grpc::ServerBidiReactor<v1::ContributeRe
   }
 
   void OnWriteDone(bool ok) override {
-    const std::lock_guard lock(mu_);
+    const MutexLock lock(&mu_);
     writing_ = false;
     broken_ = broken_ || !ok;
     Write();
@@ -86,9 +87,9 @@ class ContributionStream final : public grpc::ServerBidiReactor<v1::ContributeRe
   }
 
   void OnCancel() override {
-    const std::lock_guard lock(mu_);
+    const MutexLock lock(&mu_);
     broken_ = true;
-    if (held_) {  // no read is under way that would fail
+    if (held_) {  // no read is under way whose failure would end the stream
       held_ = false;
       read_all_ = true;
     }
@@ -99,25 +100,25 @@ class ContributionStream final : public grpc::ServerBidiReactor<v1::ContributeRe
 
  private:
   void Answer(const v1::ContributeReply& reply) {
-    const std::lock_guard lock(mu_);
+    const MutexLock lock(&mu_);
     --waiting_;
     if (!broken_ && !finished_) answers_.push_back(reply);
     Write();
     FinishIfDone();
   }
 
-  void Write() {
+  void Write() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     if (writing_ || broken_ || finished_ || answers_.empty()) return;
     out_ = std::move(answers_.front());
     answers_.pop_front();
     writing_ = true;
-    // What another one follows waits for it, and both go out together.
+    // An answer that another one follows is buffered, so that both are sent together.
     grpc::WriteOptions options;
     if (!answers_.empty()) options.set_buffer_hint();
     StartWrite(&out_, options);
   }
 
-  void FinishIfDone() {
+  void FinishIfDone() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     if (finished_ || writing_ || !read_all_) return;
     if (!broken_ && (waiting_ > 0 || !answers_.empty())) return;
     finished_ = true;
@@ -128,34 +129,35 @@ class ContributionStream final : public grpc::ServerBidiReactor<v1::ContributeRe
   grpc::CallbackServerContext* context_;
   const std::string link_;
   std::shared_ptr<ContributionStream> self_;
-  std::mutex mu_;
-  v1::ContributeRequest in_;
-  v1::ContributeReply out_;
-  std::deque<v1::ContributeReply> answers_;
-  std::size_t waiting_ = 0;
-  bool held_ = false;  // not reading, until answers have gone out
-  bool read_all_ = false;
-  bool writing_ = false;
-  bool broken_ = false;
-  bool finished_ = false;
+  v1::ContributeRequest in_;  // of the read that is under way
+
+  Mutex mu_;
+  v1::ContributeReply out_ ABSL_GUARDED_BY(mu_);  // of the write that is under way; gRPC reads it until OnWriteDone
+  std::deque<v1::ContributeReply> answers_ ABSL_GUARDED_BY(mu_);
+  std::size_t waiting_ ABSL_GUARDED_BY(mu_) = 0;  // contributions without an answer
+  bool held_ ABSL_GUARDED_BY(mu_) = false;        // reading rests until answers have been sent
+  bool read_all_ ABSL_GUARDED_BY(mu_) = false;
+  bool writing_ ABSL_GUARDED_BY(mu_) = false;
+  bool broken_ ABSL_GUARDED_BY(mu_) = false;
+  bool finished_ ABSL_GUARDED_BY(mu_) = false;
 };
 
-// The status now, and again every interval.
+// A watcher: sends the status at once, and again every interval.
 class Watcher final : public grpc::ServerWriteReactor<v1::NodeStatus> {
  public:
   Watcher(const ControlBackend* backend, std::chrono::milliseconds interval, std::atomic<int>* watchers)
       : backend_(backend), interval_(interval), watchers_(watchers) {}
 
   void Begin() {
-    const std::lock_guard lock(mu_);
+    const MutexLock lock(&mu_);
     Tell();
   }
 
   void OnWriteDone(bool ok) override {
-    const std::lock_guard lock(mu_);
+    const MutexLock lock(&mu_);
     if (!ok || cancelled_) return End();
     alarm_.Set(std::chrono::system_clock::now() + interval_, [this](bool due) {
-      const std::lock_guard inner(mu_);
+      const MutexLock inner(&mu_);
       if (!due || cancelled_) return End();
       Tell();
     });
@@ -163,7 +165,7 @@ class Watcher final : public grpc::ServerWriteReactor<v1::NodeStatus> {
   }
 
   void OnCancel() override {
-    const std::lock_guard lock(mu_);
+    const MutexLock lock(&mu_);
     cancelled_ = true;
     if (waiting_) alarm_.Cancel();
   }
@@ -174,7 +176,7 @@ class Watcher final : public grpc::ServerWriteReactor<v1::NodeStatus> {
   }
 
  private:
-  void Tell() {
+  void Tell() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     waiting_ = false;
     status_ = backend_->Status();
     StartWrite(&status_);
@@ -184,11 +186,11 @@ class Watcher final : public grpc::ServerWriteReactor<v1::NodeStatus> {
   const ControlBackend* backend_;
   const std::chrono::milliseconds interval_;
   std::atomic<int>* watchers_;
-  std::mutex mu_;
-  grpc::Alarm alarm_;
-  v1::NodeStatus status_;
-  bool waiting_ = false;
-  bool cancelled_ = false;
+  Mutex mu_;
+  grpc::Alarm alarm_ ABSL_GUARDED_BY(mu_);
+  v1::NodeStatus status_ ABSL_GUARDED_BY(mu_);
+  bool waiting_ ABSL_GUARDED_BY(mu_) = false;  // the alarm is set
+  bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
 };
 
 class ControlService final : public v1::Control::CallbackService {

@@ -6,19 +6,21 @@
 //   ...                                                            // merge restored.by_shard into the ledgers
 //   (*journal)->Append({{shard, entry}}, [](absl::Status status) { ... });   // on disk once this says OK
 //
-// What is kept is the newest joined entry of each session in each shard. Entries are a join-semilattice (ledger.h) and
-// the caller always appends the join, so writing over is right, and losing the newest write of an entry leaves an older
+// The cache holds the newest joined entry of each session in each shard. Entries are a join-semilattice (ledger.h) and
+// the caller always appends the join, so overwriting is right, and losing the newest write of an entry leaves an older
 // and smaller truth that peers make whole again. A node without a cache is as sound; it fetches everything.
 //
-// On disk (LevelDB): <dir>/db, one process at a time (<dir>/lock). Key: shard, then session, big endian; value: format
-// version, CRC-32C of key and value, opening cycle, one amount a value slot. One more key holds version, shards and
-// slots. Every file is checked when the cache is opened, byte by byte, and each value by its own checksum on top.
+// On disk (LevelDB): <dir>/db, one process at a time (<dir>/lock); journal_format.h has the bytes. Opening checks every
+// file byte by byte, and each value by its own checksum on top.
 //
 // Damage never stops a node and never yields a wrong amount: what is readable is copied into a new database, and the
-// damaged one is moved to <dir>/quarantine-<UTC time>/ for people to look at; nothing deletes it. What damage can do is
-// take an entry, or its newest write, away. A crash costs nothing that was acknowledged. A log that ends in the middle
-// of a record is what a crash leaves, so it is no damage; Restored::note says it. (One that somebody cut between two
-// records looks like one that was never longer.)
+// damaged one is moved to <dir>/quarantine-<UTC time>/ for people to look at; nothing deletes it. Damage can only take
+// away an entry, or its newest write. A crash costs nothing that was acknowledged. A log that ends in the middle of a
+// record is what a crash leaves, so it is no damage; Restored::note says it. (A log that somebody cut between two records
+// looks like one that was never longer.)
+//
+// The parts: journal_format.h, bytes; journal_files.h, files and the folder's lock; journal_soundness.h, checks that
+// LevelDB lacks; journal_database.h, LevelDB; journal_recovery.h, opening and mending; journal_writer.h, the thread.
 #pragma once
 
 #include <cstddef>
@@ -31,9 +33,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "services/node/journal_format.h"
 #include "shard/ledger.h"
 
 namespace lvs::services {
+
+class JournalWriter;
 
 class Journal {
  public:
@@ -47,9 +52,10 @@ class Journal {
     std::string note;                                       // what an operator should know; empty: all is well
   };
 
-  // Opens the cache in `dir`, making folder and cache where there are none, reads all of it, and mends what must be.
-  //   FAILED_PRECONDITION  another process has it, it was made for another shape or by a newer version, `dir` is no
-  //   folder PERMISSION_DENIED, RESOURCE_EXHAUSTED (disk full, too many open files), UNAVAILABLE (the disk fails)
+  // Opens the cache in `dir`, creating folder and cache where there are none, reads all of it, and mends damage.
+  //   FAILED_PRECONDITION  another process has it, it was made for another shape or by a newer version, or `dir` is not
+  //                        a folder
+  //   PERMISSION_DENIED, RESOURCE_EXHAUSTED (disk full, too many open files), UNAVAILABLE (the disk fails)
   // After an error nothing in the cache has changed, and `restored` is empty.
   static absl::StatusOr<std::unique_ptr<Journal>> Open(const std::filesystem::path& dir, std::uint32_t shards,
                                                        int value_slots, Restored* restored);
@@ -58,10 +64,7 @@ class Journal {
   Journal& operator=(const Journal&) = delete;
   ~Journal();  // Close()
 
-  struct Record {
-    std::uint32_t shard = 0;  // below `shards`, or the append is INVALID_ARGUMENT
-    shard::LedgerEntry entry;
-  };
+  using Record = CacheRecord;  // its shard is below `shards`, or the append is INVALID_ARGUMENT
 
   // Queues records and returns; never waits for disk. `done` is called once, on the journal's thread and in the order
   // of the appends: OK when these records are on disk (fdatasync), and all before them that did not get an error.
@@ -87,10 +90,9 @@ class Journal {
   absl::Status Close();
 
  private:
-  class Writer;
-  explicit Journal(std::unique_ptr<Writer> writer);
+  explicit Journal(std::unique_ptr<JournalWriter> writer);
 
-  std::unique_ptr<Writer> writer_;
+  std::unique_ptr<JournalWriter> writer_;
 };
 
 }  // namespace lvs::services

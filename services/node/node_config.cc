@@ -6,14 +6,15 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cstdio>
 #include <functional>
 #include <map>
 #include <system_error>
 #include <utility>
 
+#include "services/base/files.h"
 #include "services/base/host_port.h"
-#include "services/scenario/scenario.h"
+#include "services/base/shape_limits.h"
+#include "services/base/text.h"
 
 namespace lvs::services {
 namespace {
@@ -22,26 +23,24 @@ namespace fs = std::filesystem;
 
 constexpr NodeDefaults kDefaults;
 constexpr NodeLimitsOfConfig kLimits;
-constexpr ScenarioLimits kShapeLimits;
+constexpr ShapeLimits kShapeLimits;
 
-// Path in the configuration -> the flag that gave it.
+// Flags by the path in the configuration that they set.
 using Flags = std::map<std::string, std::string, std::less<>>;
 
-std::string Plain(double number) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.9g", number);
-  return text;
-}
+// As many digits as an error needs to tell a value from its limit.
+std::string Plain(double number) { return FormatNumber(number, 9); }
 
-// May this process, with the rights that it runs with, do that to the file?
+// Whether this process, with its effective user and group, has the access `mode` (faccessat) to the file.
 bool Allowed(const fs::path& file, int mode) { return faccessat(AT_FDCWD, file.c_str(), mode, AT_EACCESS) == 0; }
 
 // ---- Checks --------------------------------------------------------------------------------------------------------
-// One class, so that each check reads as one line: what is wrong and the mend. The first failure is kept.
+// One class, so that each check reads as one line: the condition, what is wrong and the mend. Only the first failure is
+// kept.
 
 class Checker {
  public:
-  // `flags`: paths that the command line gave, so that errors name the flag and not a line.
+  // `flags` are the paths that the command line gave: their errors name the flag and not a line.
   Checker(const v1::NodeConfig& config, const YamlOrigin& origin, Flags flags)
       : config_(config), origin_(origin), flags_(std::move(flags)) {}
 
@@ -96,7 +95,7 @@ class Checker {
     return at.ok() ? *at : HostPort();
   }
 
-  // An address that somebody connects to.
+  // Checks an address that somebody dials.
   void Target(const std::string& text, std::string_view path) {
     const absl::StatusOr<HostPort> at = ParseTarget(text);
     Require(at.ok(), path, std::string(at.status().message()));
@@ -190,7 +189,7 @@ class Checker {
     Duration(config_.period_us(), kLimits.period_us_min, kLimits.period_us_max, "period");
   }
 
-  // The folder itself, or where it is still to be made, the nearest folder above it that exists.
+  // Checks the folder itself, or where it is still to be made, the nearest folder above it that exists.
   void CheckCacheDir() {
     if (config_.cache_dir().empty()) return;
     const fs::path dir(config_.cache_dir());
@@ -248,7 +247,7 @@ class Checker {
   absl::Status status_;
 };
 
-// Puts the overrides into the configuration.
+// Merges the overrides into the configuration. Returns the flags that were given.
 Flags Merge(const NodeOverrides& overrides, v1::NodeConfig* config) {
   Flags given;
   const auto merge = [&given](const auto& value, const char* path, const char* flag, const auto& set) {
@@ -278,7 +277,7 @@ Flags Merge(const NodeOverrides& overrides, v1::NodeConfig* config) {
 
 absl::StatusOr<LoadedNodeConfig> Complete(LoadedNodeConfig loaded, YamlOrigin origin, const NodeOverrides& overrides) {
   Flags flags = Merge(overrides, &loaded.config);
-  // A flag with the value that means "absent" in the proto (0, "") is as much given as a key of the file.
+  // A flag counts as given even where its value means "absent" in the proto (0, ""), as a key of the file does.
   for (const auto& [path, flag] : flags) origin.lines.emplace(path, 0);
   FillNodeDefaults(&loaded.config, &origin);
   if (absl::Status status = Checker(loaded.config, origin, std::move(flags)).Run(); !status.ok()) return status;

@@ -1,16 +1,19 @@
-// Loads the configuration of a server node, fills in every default, and checks that the node can run with it.
+// Node configuration: loads it, fills in every default, and checks that the node can run with it.
 //
 //   absl::StatusOr<LoadedNodeConfig> loaded = LoadNodeConfig("/etc/lvs/node.yaml");
-//   if (!loaded.ok()) std::cerr << loaded.status().message();   // "node.yaml:4: listen: 0.0.0.0:7400 is not loopback
-//   ..." const v1::NodeConfig& config = loaded->config;              // complete: nothing is left unset
+//   if (!loaded.ok()) {
+//     std::cerr << loaded.status().message();   // "node.yaml:4: listen: 0.0.0.0:7400 is not loopback ..."
+//     return;
+//   }
+//   const v1::NodeConfig& config = loaded->config;   // complete: no field is left unset
 //
-// The format is proto/lvs/v1/config.proto; deploy/node.yaml is an example with every key. File names in it are relative
-// to the folder that the process is started in.
+// The format is proto/lvs/v1/config.proto; deploy/node.yaml is an example with every key. File names in a configuration
+// are relative to the working directory of the process.
 //
-// Who may listen where: a listener that other machines reach needs `tls`, or `insecure: true` in so many words
-// (operators protect their own network; the protocol has no identities). Whatever is on loopback needs neither. The
-// health listener is always plain HTTP, for probes and Prometheus; it shows figures and changes nothing, so it may
-// leave loopback as soon as the node itself is protected by `tls` or open by `insecure`.
+// Exposure: a listener that other machines reach needs `tls`, or an explicit `insecure: true`, because the protocol has
+// no identities and operators protect their own network. A listener on loopback needs neither. The health listener is
+// always plain HTTP, for probes and Prometheus. It only shows figures, so it may leave loopback as soon as the node
+// itself has `tls` or `insecure`.
 //
 // Errors: INVALID_ARGUMENT where the file or a flag must be mended (the message names file, line, path and the mend);
 // NOT_FOUND, PERMISSION_DENIED, FAILED_PRECONDITION where the file cannot be read. Checks look at the disk (TLS files,
@@ -27,6 +30,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "lvs/v1/config.pb.h"
+#include "services/base/log.h"
 #include "services/base/yaml_proto.h"
 
 namespace lvs::services {
@@ -49,12 +53,12 @@ struct NodeDefaults {
   double contributions_per_second_session = 100;
   std::int64_t drain_grace_us = 1'000'000;
   std::int64_t drain_deadline_us = 10'000'000;
-  v1::LogLevel log_level = v1::INFO;
-  std::uint32_t lines_per_second = 20;
+  v1::LogLevel log_level = kDefaultLogLevel;
+  std::uint32_t lines_per_second = kDefaultLogLinesPerSecond;
   std::uint32_t protocol_max = 2;
 };
 
-// Shapes have the limits of a scenario (ScenarioLimits); what is only a node's stands here.
+// Limits that only a node has. Shapes have those of base/shape_limits.h.
 struct NodeLimitsOfConfig {
   std::int64_t period_us_min = 10'000;
   std::int64_t period_us_max = 60'000'000;
@@ -70,19 +74,19 @@ struct NodeLimitsOfConfig {
 
 struct LoadedNodeConfig {
   v1::NodeConfig config;       // complete and valid
-  std::filesystem::path file;  // where it was read from; empty where there is no file
-  std::string text;            // as it is in the file
+  std::filesystem::path file;  // its source; empty where there is none
+  std::string text;            // the file's own text
 };
 
-// What the command line may change: what is set takes the place of what the file says, before anything is checked.
+// Values from the command line. Each one that is set replaces the file's value before anything is checked.
 struct NodeOverrides {
   std::optional<std::string> region;
   std::optional<std::string> listen;
   std::optional<std::string> advertise;
   std::optional<std::string> control_listen;
   std::optional<std::string> health_listen;
-  std::optional<std::vector<std::string>> boot;  // all of it
-  std::optional<std::string> cache_dir;          // "": none
+  std::optional<std::vector<std::string>> boot;  // the whole list
+  std::optional<std::string> cache_dir;          // "": no cache
   std::optional<std::uint32_t> micro_nodes;
   std::optional<bool> insecure;
   std::optional<bool> reflection;
@@ -90,26 +94,26 @@ struct NodeOverrides {
   std::optional<v1::LogLevel> log_level;
 };
 
-// An empty path means that there is no file: the defaults, with the overrides.
+// Loads a file. An empty path means the defaults, with the overrides.
 absl::StatusOr<LoadedNodeConfig> LoadNodeConfig(const std::filesystem::path& path, const NodeOverrides& overrides = {});
 
-// The same for text that is already in memory; `name` is what errors call it. An error about a value that an override
-// gave names the flag instead of the file: "--listen: ...".
+// Loads text that is already in memory; errors call it `name`. An error about a value that an override gave names the
+// flag instead of the file: "--listen: ...".
 absl::StatusOr<LoadedNodeConfig> ParseNodeConfig(std::string_view text, std::string_view name,
                                                  const NodeOverrides& overrides = {});
 
 // ---- The two steps, for configurations that are made in code -------------------------------------------------------
 
-// Fills in what is unset. With an origin, a 0 in the file stays 0 (and is refused by ValidateNodeConfig); without one,
+// Fills in every unset field. With an origin, a 0 in the file stays 0 (and ValidateNodeConfig refuses it); without one,
 // 0 means unset, except where the schema says `optional`. `advertise` stays as it is: see AdvertisedAddress.
 // Idempotent.
 void FillNodeDefaults(v1::NodeConfig* config, const YamlOrigin* origin = nullptr);
 
-// Checks a complete configuration. The first problem is returned, with its line where `origin` has one.
+// Checks a complete configuration. Returns the first problem, with its line where `origin` has one.
 absl::Status ValidateNodeConfig(const v1::NodeConfig& config, const YamlOrigin& origin = {});
 
-// What peers are told to connect to, once `listen` is bound to `port`: `advertise`, or else `listen` with that port;
-// empty, which means that nobody can dial this node, where `listen` is a wildcard or has no sense.
+// The address that peers are told to dial, once `listen` is bound to `port`: `advertise`, or else `listen` with that
+// port. Empty where `listen` is a wildcard or cannot be parsed: nobody can dial this node then.
 std::string AdvertisedAddress(const v1::NodeConfig& config, std::uint16_t port);
 
 }  // namespace lvs::services

@@ -6,7 +6,6 @@
 #include <chrono>
 #include <exception>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <string_view>
 #include <thread>
@@ -16,6 +15,7 @@
 #include "prometheus/metric_type.h"
 #include "prometheus/text_serializer.h"
 #include "services/base/host_port.h"
+#include "services/base/mutex.h"
 
 namespace lvs::services {
 namespace {
@@ -32,7 +32,7 @@ constexpr std::size_t kRegionsMax = 16;
 
 class Families {
  public:
-  // Begins a family; Sample() adds to the newest.
+  // Gauge and Counter begin a family; Sample adds to the newest one.
   Families& Gauge(const char* name, const char* help) { return Begin(name, help, MetricType::Gauge); }
   Families& Counter(const char* name, const char* help) { return Begin(name, help, MetricType::Counter); }
 
@@ -143,7 +143,7 @@ void AddLinks(const v1::NodeStatus& status, const v1::PeerList& peers, Families*
   to->Gauge("lvs_outbox_bytes", "Bytes that wait for slow links.").Sample(traffic.outbox_bytes());
   to->Gauge("lvs_outbox_bytes_limit", "The most that lvs_outbox_bytes may be.").Sample(traffic.outbox_bytes_max());
 
-  // Regions are what peers say of themselves, so there is a limit.
+  // Peers name their own region, so the number of regions is bounded.
   std::map<std::string, std::vector<double>> rtt_s;
   for (const v1::Peer& peer : peers.peers()) {
     if (!(peer.rtt_ms() > 0)) continue;
@@ -228,7 +228,7 @@ class OperationsEndpoint::Server {
 
   ~Server() {
     if (context_ == nullptr) return;
-    // The thread that accepts looks every two seconds whether it should end; a connection makes it look.
+    // The accepting thread checks every two seconds whether it should end; a connection wakes it at once.
     std::thread wake([this] {
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
       char ignored[128];
@@ -260,7 +260,7 @@ class OperationsEndpoint::Server {
     callbacks.log_message = &Server::OnLog;
     context_ = mg_start(&callbacks, this, options);
     if (context_ == nullptr) {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(&mu_);
       return absl::UnavailableError("cannot listen on " + listen + ": " +
                                     (problem_.empty() ? "the address may be taken or not of this host" : problem_));
     }
@@ -292,11 +292,11 @@ class OperationsEndpoint::Server {
     return answer.code;
   }
 
-  // civetweb would write to the terminal. What it says while it starts is why it did not.
+  // Keeps civetweb from writing to the terminal. Its first line is the reason where it does not start.
   static int OnLog(const mg_connection* connection, const char* message) {
     auto* server = static_cast<Server*>(mg_get_user_data(mg_get_context(connection)));
     if (server == nullptr) return 1;
-    const std::lock_guard lock(server->mutex_);
+    const MutexLock lock(&server->mu_);
     if (server->problem_.empty()) server->problem_ = message;
     return 1;
   }
@@ -316,7 +316,7 @@ class OperationsEndpoint::Server {
 
   Answer Liveness(const v1::NodeStatus& status) {
     const double now = std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mu_);
     const double stalled_s = watch_.StalledFor(status, now);
     if (stalled_s <= CycleWatch::StallLimit(status)) return {200, "ok\n"};
     return {503, "no cycle for " + std::to_string(static_cast<long>(stalled_s)) + " s\n"};
@@ -326,9 +326,9 @@ class OperationsEndpoint::Server {
   const std::function<v1::PeerList()> peers_;
   std::string host_;
   int port_ = 0;
-  std::mutex mutex_;
-  CycleWatch watch_;     // under mutex_
-  std::string problem_;  // under mutex_
+  Mutex mu_;
+  CycleWatch watch_ ABSL_GUARDED_BY(mu_);
+  std::string problem_ ABSL_GUARDED_BY(mu_);  // the first line that civetweb wrote
   mg_context* context_ = nullptr;
 };
 

@@ -4,16 +4,17 @@
 //   GET /readyz    200 while the node is SERVING; otherwise 503, with its state and what is wrong as text
 //   GET /metrics   the figures of v1::NodeStatus and v1::PeerList in Prometheus' text format, read at the scrape
 //
-// Anything else is 404; another method than GET or HEAD is 405. Nothing is written, and no figure says which node,
-// session or address it is of (TEST-6): what a label may say is a region, a reason, a state, a part or a slot.
+// Another path is 404; another method than GET or HEAD is 405. The endpoint changes nothing, and no figure names a node,
+// session or address (TEST-6): labels are regions, reasons, states, parts and slots.
 //
-//   auto operations = OperationsEndpoint::Start("127.0.0.1:9100", [&] { return node.Status(); }, [&] { return
-//   node.Peers(); }); if (!operations.ok()) return operations.status();   // "cannot listen on 127.0.0.1:9100: ..."
+//   auto operations = OperationsEndpoint::Start(
+//       "127.0.0.1:9100", [&] { return node.Status(); }, [&] { return node.Peers(); });
+//   if (!operations.ok()) return operations.status();   // "cannot listen on 127.0.0.1:9100: ..."
 //
 // Bounded: kThreads requests at a time, kWaiting more wait; a request is at most kRequestBytes long; a client that has
-// not sent it kTimeoutMs after its turn came is hung up on, whether it says nothing or a letter now and then; one
-// request a connection; a body is never read. So 200 clients that say nothing hold a probe up for 200 / kThreads *
-// kTimeoutMs at most: 3.5 s. That is no defence against a flood: listen where only probes and Prometheus come.
+// not sent it kTimeoutMs after its turn came is hung up on, whether it is silent or sends a letter now and then; one
+// request a connection; a body is never read. So 200 silent clients hold a probe up for 200 / kThreads * kTimeoutMs at
+// most: 3.5 s. That is no defence against a flood: listen where only probes and Prometheus come.
 #pragma once
 
 #include <cstdint>
@@ -34,12 +35,12 @@ class OperationsEndpoint {
   static constexpr int kWaiting = 1024;
   static constexpr int kRequestBytes = 4096;
   static constexpr int kTimeoutMs = 500;
-  // Or 50 cycles, where that is longer.
+  // A stall is so long, or 50 cycles where that is longer.
   static constexpr double kStallSeconds = 10;
 
-  // `listen`: host:port, the host an IPv4 address or localhost (which is 127.0.0.1); port 0 takes a free one.
-  // INVALID_ARGUMENT where it is none; UNAVAILABLE where it cannot be had, a taken port above all. Both functions are
-  // called on threads of the endpoint, several at once, and should answer at once from what they hold.
+  // `listen` is host:port, the host an IPv4 address or localhost (which is 127.0.0.1); port 0 takes a free one.
+  // INVALID_ARGUMENT where it cannot be parsed; UNAVAILABLE where it cannot be bound, a taken port above all. Both
+  // functions are called on threads of the endpoint, several at once, and must not wait.
   static absl::StatusOr<std::unique_ptr<OperationsEndpoint>> Start(const std::string& listen,
                                                                    std::function<v1::NodeStatus()> status,
                                                                    std::function<v1::PeerList()> peers);
@@ -49,7 +50,7 @@ class OperationsEndpoint {
   OperationsEndpoint(const OperationsEndpoint&) = delete;
   OperationsEndpoint& operator=(const OperationsEndpoint&) = delete;
 
-  // host:port, with the port that was taken.
+  // The address as bound, host:port.
   std::string address() const;
 
  private:
@@ -59,7 +60,8 @@ class OperationsEndpoint {
   std::unique_ptr<Server> server_;
 };
 
-// Tells whether cycles still go by, from a look now and then. Time is seconds of any steady clock. Not thread-safe.
+// A watch over the cycles: whether they still go by, from a look now and then. Time is seconds of any steady clock. Not
+// thread-safe.
 class CycleWatch {
  public:
   // Seconds since the cycle was last seen to change; 0 while the node starts, when none is run.
@@ -72,7 +74,7 @@ class CycleWatch {
   double changed_at_ = 0;
 };
 
-// What /metrics exports. Every family is always there, with or without a sample.
+// The metrics that /metrics exports. Every family is always there, with or without a sample.
 std::vector<prometheus::MetricFamily> NodeMetrics(const v1::NodeStatus& status, const v1::PeerList& peers);
 
 }  // namespace lvs::services

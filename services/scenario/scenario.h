@@ -18,7 +18,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "lvs/v1/scenario.pb.h"
+#include "services/base/shape_limits.h"
 #include "services/base/yaml_proto.h"
+#include "vaultguard/limits.h"
 
 namespace lvs::services {
 
@@ -53,13 +55,9 @@ struct ScenarioDefaults {
   DriftDefaults drift;
 };
 
-struct ScenarioLimits {
-  std::uint32_t shards_max = 65'535;
-  std::uint32_t value_slots_max = 8;
-  std::uint32_t free_coordinates_max = 4;
-  std::uint32_t micro_nodes_max = 10'000'000;
+struct ScenarioLimits : ShapeLimits {
   std::uint32_t regions_max = 64;
-  std::uint32_t peers_max = 16;
+  std::uint32_t peers_max = vaultguard::kMaxPeers;
   std::int64_t period_us_min = 1'000;
   std::int64_t period_us_max = 60'000'000;
   std::uint32_t cycles_max = 10'000'000;

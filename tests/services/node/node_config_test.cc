@@ -156,7 +156,7 @@ TEST(NodeConfigOverrides, ErrorsNameTheFlag) {
   NodeOverrides overrides;
   overrides.control_listen = "7401";
   EXPECT_THAT(ErrorOf("control_listen: 127.0.0.1:7401\n", overrides),
-              StartsWith("--control-listen: \"7401\" has no port; write host:port"));
+              StartsWith("--control-listen: \"7401\" has no host; write 127.0.0.1:7401"));
   overrides = {};
   overrides.boot = {"a:1", "b:0"};
   EXPECT_THAT(ErrorOf("region: eu\n", overrides), StartsWith("--boot: b:0 has port 0"));

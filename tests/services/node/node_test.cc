@@ -19,8 +19,8 @@
 #include "services/base/log.h"
 #include "services/client/control_client.h"
 #include "services/net/transport_layer.h"
+#include "services/node/control_service.h"
 #include "services/node/node_config.h"
-#include "tests/services/cli/lvs_command.h"
 
 namespace lvs::services {
 namespace {
@@ -370,32 +370,6 @@ TEST(ControlService, WhoeverMayContributeFromElsewhereMayNotEndTheNode) {
   ASSERT_TRUE(local.ok());
   EXPECT_TRUE(local->Drain().ok());
   EXPECT_TRUE(node->WaitFor(seconds(30)));
-}
-
-// ---- lvs node ----
-
-TEST(NodeCommand, WhatKeepsItFromStartingIsALineOfTheLog) {
-  const auto other = Serving(Config());
-  std::mutex mutex;
-  std::string log;
-  SetLogSink([&](std::string_view line) {
-    const std::lock_guard lock(mutex);
-    log += std::string(line) + "\n";
-  });
-  const Outcome outcome = Lvs({"node", "--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0", "--control-listen",
-                               other->control_address(), "--log-level", "error"});
-  SetLogSink(nullptr);
-  EXPECT_EQ(outcome.exit_code, kExitCouldNotRun);
-  EXPECT_EQ(outcome.err, "");
-  EXPECT_THAT(log, HasSubstr("\"level\":\"error\",\"event\":\"node.failed\",\"why\":\"control_listen: "));
-  EXPECT_THAT(log, testing::Not(HasSubstr("\"level\":\"info\""))) << "--log-level";
-}
-
-TEST(NodeCommand, LogLevelsAreNamed) {
-  EXPECT_EQ(Lvs({"node", "--validate", "--log-level", "warning"}).exit_code, kExitPassed);
-  const Outcome outcome = Lvs({"node", "--validate", "--log-level", "loud"});
-  EXPECT_EQ(outcome.exit_code, kExitUsage);
-  EXPECT_THAT(outcome.err, HasSubstr("--log-level"));
 }
 
 }  // namespace

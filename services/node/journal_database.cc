@@ -1,0 +1,126 @@
+#include "services/node/journal_database.h"
+
+#include <leveldb/iterator.h>
+#include <leveldb/write_batch.h>
+
+#include <cerrno>
+#include <string>
+#include <system_error>
+
+#include "services/base/text.h"
+#include "services/node/journal_files.h"
+#include "services/node/journal_soundness.h"
+
+namespace lvs::services {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string_view View(const leveldb::Slice& slice) { return {slice.data(), slice.size()}; }
+
+}  // namespace
+
+leveldb::Options StrictOptions() {
+  leveldb::Options options;
+  options.paranoid_checks = true;
+  return options;
+}
+
+leveldb::Status OpenDatabase(const fs::path& db, const leveldb::Options& options, Database* out) {
+  leveldb::DB* raw = nullptr;
+  leveldb::Status status = leveldb::DB::Open(options, db.string(), &raw);
+  out->reset(raw);
+  return status;
+}
+
+leveldb::Status OpenSound(const fs::path& db, Database* out) {
+  constexpr std::string_view kHidden = ".hidden";
+  std::error_code error;
+  const auto each_hidden = [&](const auto& act) {
+    for (const fs::directory_entry& entry : fs::directory_iterator(db, error)) {
+      if (entry.path().extension() == kHidden) act(entry.path());
+    }
+  };
+  // Where LevelDB has taken the number for a table of its own meanwhile, the hidden one is nobody's.
+  const auto show = [&] {
+    each_hidden([&](const fs::path& file) {
+      const fs::path table = fs::path(file).replace_extension();
+      if (fs::exists(table, error)) {
+        fs::remove(file, error);
+      } else {
+        fs::rename(file, table, error);
+      }
+    });
+  };
+  show();  // a crash may have come in between
+  if (const std::string damage = RootDamage(db); !damage.empty()) return leveldb::Status::Corruption(damage);
+  for (const std::string& table : UnsoundTables(db)) {
+    fs::rename(db / table, db / (table + std::string(kHidden)), error);
+    if (error) return leveldb::Status::IOError(table, error.message());
+  }
+  leveldb::Status status = OpenDatabase(db, StrictOptions(), out);
+  if (status.ok()) {
+    each_hidden([&](const fs::path& file) { fs::remove(file, error); });
+  } else {
+    show();
+  }
+  return status;
+}
+
+// LevelDB gives the reason only as text.
+std::optional<absl::Status> MachineFault(const fs::path& db, const leveldb::Status& status) {
+  for (const int reason : {EACCES, EPERM, EROFS, ENOSPC, EDQUOT, EFBIG, EMFILE, ENFILE, EIO, ENOMEM}) {
+    if (status.ToString().ends_with(ErrnoText(reason))) return CacheFileError(db.string(), reason);
+  }
+  return std::nullopt;
+}
+
+leveldb::Status ReadAll(leveldb::DB& db, const CacheShape& shape, CacheContents* out) {
+  leveldb::ReadOptions options;
+  options.verify_checksums = true;
+  options.fill_cache = false;
+  const std::unique_ptr<leveldb::Iterator> row(db.NewIterator(options));
+  for (row->SeekToFirst(); row->Valid(); row->Next()) {
+    const std::string_view key = View(row->key());
+    const std::string_view value = View(row->value());
+    if (key == kCacheShapeKey) {
+      if (!value.empty() && static_cast<std::uint8_t>(value[0]) > kCacheFormat) out->newer = value[0];
+      if (const std::optional<CacheShape> stored = ReadShape(value)) out->shape = stored;
+    } else if (const std::optional<CacheRecord> record = ReadEntry(key, value, shape)) {
+      out->records.push_back(*record);
+    } else {
+      ++out->damaged;
+    }
+  }
+  return row->status();
+}
+
+absl::Status WriteDatabase(const fs::path& at, const CacheShape& shape, const std::vector<CacheRecord>& records) {
+  constexpr std::size_t kBatchRecords = 4096;
+  leveldb::Options options = StrictOptions();
+  options.create_if_missing = true;
+  options.error_if_exists = true;
+  Database db;
+  leveldb::WriteOptions synced;
+  synced.sync = true;
+  leveldb::Status status = OpenDatabase(at, options, &db);
+  leveldb::WriteBatch batch;
+  batch.Put(ToSlice(kCacheShapeKey), ShapeValue(shape));
+  for (std::size_t i = 0; i < records.size() && status.ok(); ++i) {
+    const std::string key = EntryKey(records[i]);
+    batch.Put(key, EntryValue(key, records[i].entry, shape.value_slots));
+    if (i % kBatchRecords != kBatchRecords - 1) continue;
+    status = db->Write(synced, &batch);
+    batch.Clear();
+  }
+  if (status.ok()) status = db->Write(synced, &batch);
+  db.reset();
+  if (status.ok()) return SyncCacheFolder(at);
+  std::error_code error;
+  fs::remove_all(at, error);
+  if (const auto fault = MachineFault(at, status)) return *fault;
+  return absl::UnavailableError(at.string() + " cannot be written: " + status.ToString());
+}
+
+}  // namespace lvs::services

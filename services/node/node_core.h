@@ -1,0 +1,132 @@
+// The core of a node: its state and the one lock around it, without gRPC, actors, disk or a thread of its own.
+//
+//   NodeCore core(config);
+//   core.Start(CycleNow(period_us));
+//   core.Contribute(request, link, now, deadline, cycle, done);     // from any client
+//   // The clock's thread:
+//   while (core.Sleep(CycleStart(cycle + 1, period_us), wall_now, now)) {
+//     core.Expire(now);
+//     const std::optional<NodeCore::CycleTurn> turn = core.Turn(CycleNow(period_us));
+//     if (turn && turn->run) actors.Tick(core.NextTick(turn->cycle, now));
+//   }
+//   // The actors' thread:
+//   NodeCore::Outcome outcome = core.Take(report);
+//   // The cache's thread:
+//   core.OnDisk(ids);
+//
+// The lock is held for bookkeeping only: replies are sent, and their errors written, without it.
+//
+// Time is passed in, but for the two functions that wait (Sleep, WaitForEnd). All functions are safe from any thread.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lvs/v1/config.pb.h"
+#include "lvs/v1/control.pb.h"
+#include "services/base/mutex.h"
+#include "services/node/contributions.h"
+#include "services/node/cycle_pace.h"
+#include "services/node/node_drain.h"
+#include "services/node/node_figures.h"
+#include "services/node/problems.h"
+#include "shard/hosting/messages.h"
+#include "vaultguard/refusals.h"
+
+namespace lvs::services {
+
+class NodeCore {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+  using WallTime = std::chrono::system_clock::time_point;
+
+  // `config` is complete and valid (node_config.h).
+  explicit NodeCore(const v1::NodeConfig& config);
+
+  // ---- Contributions ----
+
+  // `now` and `cycle` are what the clocks show. Calls `done` once: from within where the contribution is refused here,
+  // later where it is taken in.
+  void Contribute(const v1::ContributeRequest& request, std::string_view link, Time now, Time deadline,
+                  std::uint64_t cycle, ControlBackend::OnReply done) ABSL_LOCKS_EXCLUDED(mu_);
+  // Answers the contributions that waited for the cache.
+  void OnDisk(const std::vector<std::uint64_t>& ids) ABSL_LOCKS_EXCLUDED(mu_);
+  // Answers those whose deadline is over with what was reached.
+  void Expire(Time now) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // ---- Cycles ----
+
+  struct CycleTurn {
+    std::uint64_t cycle = 0;
+    bool run = false;  // false: the actors are still at an earlier one
+  };
+
+  // The clock shows `cycle`; the first to run is the next.
+  void Start(std::uint64_t cycle) ABSL_LOCKS_EXCLUDED(mu_);
+  // Waits until the next cycle, which begins at `begins`, the next deadline or Stop. A contribution with an earlier
+  // deadline shortens the wait. False after Stop.
+  bool Sleep(WallTime begins, WallTime wall_now, Time now) ABSL_LOCKS_EXCLUDED(mu_);
+  // The clock shows cycle `shown`; nullopt where it is no new one.
+  std::optional<CycleTurn> Turn(std::uint64_t shown) ABSL_LOCKS_EXCLUDED(mu_);
+  // What the actors do in `cycle`, but for what the first cycle restores. The first tick begins SYNCING.
+  hosting::NodeTick NextTick(std::uint64_t cycle, Time now) ABSL_LOCKS_EXCLUDED(mu_);
+  // The next tick scatters the free coordinates.
+  void Scatter() ABSL_LOCKS_EXCLUDED(mu_);
+
+  struct Outcome {
+    bool began_to_serve = false;
+    std::vector<DueReply> due;            // to be sent
+    std::vector<std::uint64_t> for_disk;  // contributions that wait for the report's changes to be on disk
+  };
+  // The report of the cycle that NextTick began.
+  Outcome Take(const hosting::NodeReport& report) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // ---- The end ----
+
+  // False where a drain has begun before.
+  bool Drain(std::string_view reason, Time now) ABSL_LOCKS_EXCLUDED(mu_);
+  bool draining() const ABSL_LOCKS_EXCLUDED(mu_);
+
+  struct DrainLook {
+    NodeDrain::Action action = NodeDrain::Action::kNone;
+    bool handed_over = false;
+    std::string reason;
+  };
+  // One look at the drain. `safe` says that what is held outlives the process whatever peers have; `alone`, that there
+  // is nobody to hand over to.
+  DrainLook LookAtDrain(bool safe, bool alone, Time now) ABSL_LOCKS_EXCLUDED(mu_);
+  // True once the drain has ended; false where it has not by `end`.
+  bool WaitForEnd(Time end) const ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Ends the sleep, now and for good.
+  void Stop() ABSL_LOCKS_EXCLUDED(mu_);
+  // Answers all that still waits: the node ends.
+  void RefuseRest() ABSL_LOCKS_EXCLUDED(mu_);
+
+  // ---- Figures ----
+
+  // Sets what the core knows; adds its refusals and facts to the caller's.
+  void Fill(v1::NodeStatus* status, vaultguard::RefusalCounts* refused, ProblemFacts* facts) const
+      ABSL_LOCKS_EXCLUDED(mu_);
+  v1::ShardList Shards(Time now) ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  const ContributionLimits limits_;
+
+  mutable Mutex mu_;
+  CondVar wake_;           // Sleep
+  mutable CondVar ended_;  // WaitForEnd
+  v1::NodeState state_ ABSL_GUARDED_BY(mu_) = v1::STARTING;
+  bool stop_ ABSL_GUARDED_BY(mu_) = false;
+  bool scatter_ ABSL_GUARDED_BY(mu_) = false;
+  CyclePace pace_ ABSL_GUARDED_BY(mu_);
+  NodeDrain drain_ ABSL_GUARDED_BY(mu_);
+  Contributions contributions_ ABSL_GUARDED_BY(mu_);
+  NodeFigures figures_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace lvs::services
