@@ -25,7 +25,7 @@ namespace lvs::actors {
 class WorkSharing : public caf::policy::unprofiled {
  public:
   // Configuration: for how long a worker spins before it sleeps, a caf::timespan.
-  static constexpr const char* kPatienceKey = "lvs.patience";
+  static constexpr char kPatienceKey[] = "lvs.patience";
 
   struct coordinator_data {
     explicit coordinator_data(caf::scheduler::abstract_coordinator* parent)
