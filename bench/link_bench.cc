@@ -19,11 +19,9 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <iostream>
 #include <memory>
-#include <mutex>
 #include <new>
 #include <stdexcept>
 #include <string>
@@ -39,6 +37,7 @@
 #include "actors/server_node.h"
 #include "nlohmann/json.hpp"
 #include "services/base/heap.h"
+#include "services/base/mutex.h"
 #include "services/net/transport_layer.h"
 #include "shard/random.h"
 
@@ -128,8 +127,8 @@ int Receive(const Options& options, Shared* shared) {
   int port = 0;
   if (!Serve(&transport, &port)) return 1;
 
-  std::mutex mu;
-  std::condition_variable changed;
+  services::Mutex mu;
+  services::CondVar changed;
   std::uint64_t frames = 0;
   std::uint64_t reports = 0;
   actors::ServerNodeConfig node_config;
@@ -140,7 +139,7 @@ int Receive(const Options& options, Shared* shared) {
   node_config.alone_cycles = 2;
   const std::vector<std::shared_ptr<actors::FrameSink>> silence(transport_options.links, std::make_shared<Silent>());
   actors::ServerNode node(node_config, silence, [&](const Payload<hosting::NodeReport>& report) {
-    const std::lock_guard lock(mu);
+    const services::MutexLock lock(&mu);
     ++reports;
     if (report->verdict != nullptr && !shared->end) {
       for (const auto& shard : report->verdict->shards) {
@@ -149,14 +148,14 @@ int Receive(const Options& options, Shared* shared) {
         shared->refused += refused.Total() - refused.Of(vaultguard::Refusal::kStale);
       }
     }
-    changed.notify_one();
+    changed.NotifyOne();
   });
   transport.Start(
       "127.0.0.1:" + std::to_string(port),
       [&](std::uint32_t link, Payload<Frame> frame) {
         node.Deliver(link, std::move(frame));
-        const std::lock_guard lock(mu);
-        if (++frames % options.shards == 0) changed.notify_one();
+        const services::MutexLock lock(&mu);
+        if (++frames % options.shards == 0) changed.NotifyOne();
       },
       [&](std::uint32_t link, bool up) { node.SetLink(link, up); });
   transport.Tick(kFirstCycle);
@@ -169,19 +168,22 @@ int Receive(const Options& options, Shared* shared) {
     tick.cycle = kFirstCycle + round;
     node.Tick(std::move(tick));
     transport.Tick(kFirstCycle + round);
-    std::unique_lock lock(mu);
-    changed.wait(lock, [&] { return reports == round; });
+    const services::MutexLock lock(&mu);
+    while (reports != round) changed.Wait(&mu);
+  };
+  const auto all_heard = [&](std::chrono::milliseconds patience) {
+    const auto until = Clock::now() + patience;
+    const services::MutexLock lock(&mu);
+    const auto heard = [&] { return frames >= (round + 1) * options.shards && reports == round; };
+    while (!heard()) {
+      if (!changed.WaitUntil(&mu, until)) return heard();
+    }
+    return true;
   };
   while (!shared->end) {
-    {
-      std::unique_lock lock(mu);
-      const bool all = changed.wait_for(lock, std::chrono::milliseconds(20),
-                                        [&] { return frames >= (round + 1) * options.shards && reports == round; });
-      if (!all) {  // nothing to do yet; the transport's upkeep goes on
-        lock.unlock();
-        transport.Tick(kFirstCycle + round);
-        continue;
-      }
+    if (!all_heard(std::chrono::milliseconds(20))) {  // nothing to do yet; the transport's upkeep goes on
+      transport.Tick(kFirstCycle + round);
+      continue;
     }
     cycle();
     shared->cpu_ns = CpuNs();

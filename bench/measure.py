@@ -387,7 +387,7 @@ def process_cpu_s(pid):
 CONSTANTS = {
     "period_us": ("services/node/node_config.h", r"period_us = ([\d']+);"),
     "shards": ("services/node/node_config.h", r"shards = ([\d']+);"),
-    "halo_rows": ("services/net/transport_layer.h", r"halo_rows = ([\d']+);"),
+    "halo_rows": ("services/peering/hello.h", r"halo_rows = ([\d']+);"),
     "links_max": ("services/peering/membership.h", r"links_max = ([\d']+);"),
     "active_target": ("services/peering/membership.h", r"active_target = ([\d']+);"),
     "passive_max": ("services/peering/membership.h", r"passive_max = ([\d']+);"),
@@ -401,7 +401,7 @@ CONSTANTS = {
     "frame_entries_max": ("vaultguard/limits.h", r"kMaxFrameEntries = ([\d']+);"),
     "sign_of_life_cycles": ("shard/ledger_sync.cc", r"kSignOfLifeCycles = ([\d']+);"),
     "halo_refresh_cycles": ("shard/hosting/ambassadors.cc", r"kRefreshCycles = ([\d']+);"),
-    "strangers_max": ("services/net/transport_layer.cc", r"kMaxStrangers = ([\d']+);"),
+    "strangers_max": ("services/peering/peer_table.h", r"kStrangersMax = ([\d']+);"),
 }
 
 

@@ -1,5 +1,5 @@
-// Addresses as configurations, peers and tools write them: host:port, with an IPv6 address in brackets. This is the only
-// parser of addresses; whoever reads one from text calls it.
+// Addresses as configurations, peers and tools write them: host:port, with an IPv6 address in brackets. This is the
+// only parser of addresses; whoever reads one from text calls it.
 //
 //   absl::StatusOr<HostPort> at = ParseHostPort("[2001:db8::7]:7400");   // {"2001:db8::7", 7400}
 //   FormatHostPort(*at);                                                 // "[2001:db8::7]:7400"

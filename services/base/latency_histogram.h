@@ -1,11 +1,12 @@
-// Latencies in buckets that grow with the latency: a fixed memory, and a relative error of at most 1 % at any scale.
+// A histogram of latencies in buckets that grow with the latency: fixed memory, and a relative error of at most 1 % at
+// any scale.
 //
 //   LatencyHistogram histogram;
 //   histogram.Record(1'250);                    // microseconds
 //   histogram.Quantile(0.99);                   // microseconds
 //
-// Log-linear, as in HDR histograms: exact below 256 us, then 128 buckets for every doubling, up to 12 days (beyond, the
-// last bucket; Max stays exact). Not thread-safe: give each thread its own and Merge.
+// Log-linear, as HDR histograms are: exact below 256 us, then 128 buckets for every doubling, up to 12 days. Longer
+// latencies count in the last bucket; MaxUs stays exact. Not thread-safe: give each thread its own, and Merge.
 #pragma once
 
 #include <cstddef>
@@ -21,7 +22,7 @@ class LatencyHistogram {
   // Negative latencies, which a clock may give, count as 0.
   void Record(std::int64_t latency_us);
   void Merge(const LatencyHistogram& other);
-  // What was recorded since `earlier` was a copy of this one. Its MaxUs is as exact as a bucket.
+  // The latencies recorded since `earlier` was a copy of this histogram. MaxUs of the result is as exact as a bucket.
   LatencyHistogram Since(const LatencyHistogram& earlier) const;
 
   std::uint64_t Count() const { return count_; }

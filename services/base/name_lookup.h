@@ -1,6 +1,6 @@
 // Which addresses a configured address stands for: a host name may be that of many nodes.
 //
-//   for (const std::string& address : LookUpNames({"nodes.example:7400"})) ...   // "10.0.0.7:7400", "[2001:db8::7]:7400"
+//   LookUpNames({"nodes.example:7400"});   // {"10.0.0.7:7400", "[2001:db8::7]:7400"}
 //
 // Any thread.
 #pragma once

@@ -11,7 +11,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,6 +21,7 @@
 #include "grpcpp/security/tls_certificate_verifier.h"
 #include "grpcpp/security/tls_credentials_options.h"
 #include "services/base/log.h"
+#include "services/base/mutex.h"
 #include "services/base/yaml_proto.h"
 
 namespace lvs::services {
@@ -57,7 +57,7 @@ std::vector<Certificate> ParseCertificates(BIO* pem) {
 
 // ---- Which certificates are of this network ------------------------------------------------------------------------
 
-// What a certificate is shown for, by OpenSSL's names; one that restricts its use must allow it.
+// The use that a certificate is shown for, by OpenSSL's names. A certificate that restricts its use must allow it.
 constexpr const char* kAsClient = "ssl_client";
 constexpr const char* kAsServer = "ssl_server";
 
@@ -107,7 +107,7 @@ ConnectionRefusal ReasonOf(int chain_error) {
 }
 
 // ---- Checks --------------------------------------------------------------------------------------------------------
-// gRPC says in its own log, and nowhere else, that files are not usable; so look before.
+// gRPC reports unusable files in its own log and nowhere else, so they are checked before.
 
 absl::Status Unusable(std::string_view key, const std::string& file, const std::string& why) {
   ERR_clear_error();
@@ -131,7 +131,7 @@ absl::StatusOr<std::vector<Certificate>> ReadCertificates(std::string_view key, 
   return certificates;
 }
 
-// No key of ours has a passphrase, and nobody is there to be asked for one.
+// OpenSSL would ask on the terminal for a passphrase; a node has no terminal.
 int NoPassphrase(char* /*buffer*/, int /*size*/, int /*writing*/, void* /*context*/) { return -1; }
 
 absl::Status CheckFiles(const v1::Tls& files) {
@@ -163,7 +163,7 @@ absl::Status CheckFiles(const v1::Tls& files) {
 // ---- The other side's certificate ----------------------------------------------------------------------------------
 
 // gRPC's handshake proves that the other side has the key of the certificate that it shows, and leaves the certificate
-// itself to this check, which comes before anything else is read: only so is it known here why somebody is refused.
+// itself to this check, which comes before anything else is read. A check of gRPC's own would not say why it refuses.
 class NetworkVerifier final : public tls::ExternalCertificateVerifier {
  public:
   NetworkVerifier(const v1::Tls& files, std::chrono::seconds refresh, const char* shown_as,
@@ -199,10 +199,10 @@ class NetworkVerifier final : public tls::ExternalCertificateVerifier {
     return {grpc::StatusCode::UNAUTHENTICATED, "the certificate is refused: " + why};
   }
 
-  // As gRPC does with its copy: what cannot be read, or is no certificate, changes nothing.
+  // A file that cannot be read, or holds no certificate, changes nothing; gRPC treats its copy of the file alike.
   Store Roots() {
     const auto now = std::chrono::steady_clock::now();
-    const std::lock_guard lock(mu_);
+    const MutexLock lock(&mu_);
     if (roots_ != nullptr && now - read_at_ < refresh_) return roots_;
     read_at_ = now;
     const auto roots = ReadCertificates("tls.ca_file", ca_file_);
@@ -214,9 +214,9 @@ class NetworkVerifier final : public tls::ExternalCertificateVerifier {
   const std::chrono::seconds refresh_;
   const char* const shown_as_;
   const std::shared_ptr<ConnectionRefusals> refusals_;
-  std::mutex mu_;
-  Store roots_;
-  std::chrono::steady_clock::time_point read_at_;
+  Mutex mu_;
+  Store roots_ ABSL_GUARDED_BY(mu_);
+  std::chrono::steady_clock::time_point read_at_ ABSL_GUARDED_BY(mu_);
 };
 
 // ---- Credentials ---------------------------------------------------------------------------------------------------
@@ -227,7 +227,8 @@ std::shared_ptr<tls::CertificateProviderInterface> Watcher(const v1::Tls& files,
                                                                seconds);
 }
 
-// The same on both sides: own pair and roots from the watched files; the chain is checked here, the name by nobody.
+// Both sides alike: own pair and roots come from the watched files, NetworkVerifier checks the chain, and nobody checks
+// the name.
 void Configure(tls::TlsCredentialsOptions* options, const v1::Tls& files, std::chrono::seconds refresh,
                const char* shown_as, std::shared_ptr<ConnectionRefusals> refusals) {
   options->watch_root_certs();

@@ -4,22 +4,22 @@
 //   if (!credentials.ok()) return credentials.status();
 //   builder.AddListeningPort(config.listen(), *credentials, &port);
 //
-// Without `tls` connections are plain; whether they may be is for node_config.h to say. With `tls` they are mutual TLS:
-// each side must show a certificate that chains to ca_file and is valid now, and each side checks the other's. Who is
-// refused is counted by reason (no certificate, untrusted, expired, unfit) and logged as `tls.refused`.
+// Without `tls` connections are plain; node_config.h decides whether they may be. With `tls` they are mutual TLS: each
+// side must show a certificate that chains to ca_file and is valid now, and each side checks the other's. Refusals are
+// counted by reason (no certificate, untrusted, expired, unfit) and logged as `tls.refused`.
 //
 // Names in certificates are not compared with the address that was dialled. Peers learn of each other by exchange and
 // dial addresses, not names, and identity is no part of the protocol: whoever holds a certificate of the operator's CA
-// is a member, as server and as client alike, and no member is more than another. So the CA must be the network's own:
-// with a public CA as ca_file, anybody could join. Certificates that restrict their use must allow both serverAuth and
+// is a member, as server and as client alike, and all members are equal. So the CA must be the network's own: with a
+// public CA as ca_file, anybody could enter. Certificates that restrict their use must allow both serverAuth and
 // clientAuth.
 //
-// Files are looked at every refresh interval, and what changed holds for connections made from then on; those that
-// stand go on. Replace key and certificate within one interval; while the two do not fit, the former pair stays in use.
-// Files that vanish or cannot be read change nothing.
+// Files are read again every refresh interval. A change holds for connections made from then on; older connections go
+// on. Replace key and certificate within one interval: while the two do not fit, the former pair stays in use. Files
+// that vanish or cannot be read change nothing.
 //
 // Errors: FAILED_PRECONDITION, NOT_FOUND or PERMISSION_DENIED where a file is not usable now; the message names it.
-// That a key does not fit its certificate, or is expired, shows when a connection is made. Any thread.
+// Files that become unusable later show when a connection is made. Any thread.
 #pragma once
 
 #include <chrono>
@@ -29,7 +29,7 @@
 #include "grpcpp/security/credentials.h"
 #include "grpcpp/security/server_credentials.h"
 #include "lvs/v1/config.pb.h"
-#include "services/net/connection_refusals.h"
+#include "services/peering/connection_refusals.h"
 
 namespace lvs::services {
 

@@ -9,19 +9,8 @@
 //   transport.Drain("upgrade");   // says goodbye; nobody is let in any more
 //   transport.Stop();
 //
-// The parts: peer_stream.h, one stream; outbox.h, what waits on it; membership.h, whom to dial and to keep;
-// link_faults.h, for test networks. Here: which stream holds which link, and what is taken from it.
-//
-// Streams come and go; links are the fixed places that they take. A peer is welcomed where the protocol ranges overlap
-// and state shape and cycle period agree. Of two streams between the same two nodes, the one that the node with the
-// smaller session dialled is kept.
-//
-// What goes out waits in an outbox a link (outbox.h), so a slow peer costs freshness and never memory.
-//
-// Inbox: every frame is checked against size, columns, finite numbers, shards and the cycle window before it reaches an
-// actor; what is refused is counted by reason and changes nothing. A link that says more than a few frames a shard and
-// cycle is refused the rest, one that keeps saying what is refused is dropped, and one that says more messages than an
-// honest one can is read no faster than that. Of strangers that say no hello the oldest makes room for the newest.
+// What is said and what is taken is decided in services/peering/peering.h, for every carrier alike. Here: the gRPC
+// service and channels, the clock, and a thread that looks up names.
 //
 // All functions are safe from any thread.
 #pragma once
@@ -34,41 +23,17 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "actors/server_node.h"
+#include "actors/frame_sink.h"
 #include "grpcpp/impl/service_type.h"
 #include "grpcpp/security/credentials.h"
 #include "lvs/v1/control.pb.h"
-#include "services/net/connection_refusals.h"
+#include "services/peering/peer_table.h"
 #include "vaultguard/refusals.h"
 
 namespace lvs::services {
 
-// What this build speaks: 1, one frame a message; 2, many frames a message, and pings.
-inline constexpr std::uint32_t kProtocolMin = 1;
-inline constexpr std::uint32_t kProtocolMax = 2;
-
-// A message on a stream may not be longer. A batch of frames ends at a quarter of it, and the largest frame takes less
-// than half; what is read may take a hundred times as much memory for as long as it is looked at.
-inline constexpr int kMessageBytesMax = 1 << 18;
-
-struct TransportOptions {
-  std::string region;
-  std::string build;
-  shard::SessionId session;
-  std::uint32_t shards = 0;
-  shard::Shape shape;
-  std::uint64_t period_us = 100'000;
-  std::uint32_t halo_rows = 32;
-  std::uint32_t protocol_max = kProtocolMax;
-  std::uint32_t links = 16;
-  std::vector<std::string> boot;  // host:port; a host may stand for many addresses
+struct TransportOptions : PeeringOptions {
   std::shared_ptr<grpc::ChannelCredentials> credentials;
-  std::shared_ptr<ConnectionRefusals> refusals;  // where refused streams are counted; null: nowhere
-  bool faults = false;                           // SetFaults may be called
-  std::uint64_t seed = 0;
-  // Times, seconds.
-  double hello_s = 5;    // a stream that has not said hello by then is ended
-  double silence_s = 6;  // one that has not been heard for so long is ended
 };
 
 class TransportLayer {
@@ -94,20 +59,20 @@ class TransportLayer {
   // Ends every stream and waits for them. Idempotent.
   void Stop();
 
-  // FAILED_PRECONDITION unless the options allow faults, INVALID_ARGUMENT where they cannot be.
+  // FAILED_PRECONDITION unless the options allow faults, INVALID_ARGUMENT where a value is out of range.
   absl::Status SetFaults(const v1::Faults& faults);
 
   v1::PeerList Peers() const;
   v1::TrafficStatus Traffic() const;
   vaultguard::RefusalCounts refused() const;
   std::uint32_t connected() const;
-  // Of those connected, the ones whose last frames (a hundred or more) were all of cycles that have not been.
+  // Connected peers whose newest frames (a hundred or more) were all from the future.
   std::uint32_t ahead() const;
   bool draining() const;
 
  private:
   class Impl;
-  std::shared_ptr<Impl> impl_;
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace lvs::services

@@ -151,8 +151,8 @@ Membership::Address* Membership::Learn(const std::string& address, double now) {
   return &learnt;
 }
 
-// Hearsay and proven addresses each keep half of the view from the other. Of hearsay a random one goes, of proven ones
-// the oldest.
+// Hearsay and proven addresses each keep half of the view from the other. A random address of hearsay goes, or the
+// oldest of the proven ones.
 bool Membership::MakeRoom() {
   std::vector<AddressBook::iterator> hearsay;
   auto oldest = known_.end();
@@ -310,7 +310,7 @@ void Membership::EndLink(LinkMap::iterator found, LinkEnd end, std::string_view 
   }
 }
 
-// One that has had time to hear other addresses.
+// Drops a link whose peer has had time to hear other addresses.
 void Membership::DropOlderLink(double now) {
   std::vector<LinkMap::iterator> older;
   for (auto link = links_.begin(); link != links_.end(); ++link) {
@@ -344,7 +344,7 @@ void Membership::DialFailed(std::string_view address, const absl::Status& why, d
   }
 }
 
-// Nobody needs the links of a node that cannot be dialled but itself, so where they are scarce it takes fewer.
+// A node that cannot be dialled is the only one that needs its links, so it takes fewer where links are scarce.
 std::size_t Membership::Target(double now) const {
   const bool modest = options_.self.empty() && now < crowded_until_;
   return modest ? (options_.active_target + 1) / 2 : options_.active_target;

@@ -1,33 +1,33 @@
-// Which server nodes this one is connected to (ARCH-2.2): the idea of HyParView. A few links are held (the active
-// view); many more addresses are known (the passive view) and mend it. Nobody coordinates, no address is an identity,
-// and a node that nobody can dial takes part by dialling.
+// Which server nodes this one is connected to (ARCH-2.2), after the idea of HyParView. A few links are held (the active
+// view). Many more addresses are known (the passive view), and replace links that break. Nobody coordinates, no address
+// is an identity, and a node that nobody can dial takes part by dialling.
 //
-// Pure: no threads, no clock, no gRPC. The transport says what happened and does what Tick() asks for. Time is seconds
-// of any steady clock, and it never runs backwards.
+// Pure: no threads, no clock, no carrier. The owner reports what happened and does what Tick() asks for. Time is in
+// seconds of any steady clock, and never runs backwards.
 //
 //   Membership membership({.seed = seed, .session = session, .self = "10.0.0.5:7000"});
 //   absl::Status boot = membership.AddBoot("seed.example:7000", now);
 //   ...
 //   const Membership::Actions actions = membership.Tick(now);          // ten times a second, say
-//   for (const std::string& address : actions.dial) Dial(address);      // ends in Connected() or in DialFailed()
+//   for (const std::string& address : actions.dial) Dial(address);     // ends in Connected() or in DialFailed()
 //   for (LinkId link : actions.exchange_with) Send(link, membership.Sample(link, now));
-//   for (const auto& drop : actions.drop) Close(drop.link, drop.why);   // after the exchange: a newcomer leaves
-//   informed
+//   for (const auto& drop : actions.drop) Close(drop.link, drop.why);  // last: a newcomer leaves with a sample
 //
 // How the graph stays whole
-//   below active_target   addresses are dialled at random, half of the time one that has worked before, half of the
-//   time
-//                         one that was only heard of. At most active_target others: all are linked with all.
-//   full                  the last slots are for guests: a newcomer gets a sample of addresses, then must go.
-//   cannot be dialled     such peers never take all slots, so those that can be dialled form a backbone; where slots
-//                         are scarce, they are content with half of the target. Tested up to two such peers in three.
-//   every fallback_s      a random address is linked even where nothing lacks, and a random older link goes in its
-//   place:
-//                         two halves that lost one another meet again (SPEC-10). A full node frees a slot.
-//   alone                 a node without a link forgets no address and tries them all for ever.
+//   below active_target   Addresses are dialled at random: half of the time one that has worked before, half of the
+//                         time one that was only heard of. Where there are at most active_target others, all are
+//                         linked.
+//   full                  The last slots are for guests: a newcomer gets a sample of addresses, then must go.
+//   cannot be dialled     Such peers never take all slots, so that those that can be dialled form a backbone. Where
+//                         slots are scarce, they are content with half of the target. Tested with up to two such peers
+//                         in three.
+//   every fallback_s      A random address is linked even where nothing lacks, and a random older link goes in its
+//                         place, so that two halves that lost one another meet again (SPEC-10). A full node frees a
+//                         slot.
+//   alone                 A node without a link forgets no address and tries them all for ever.
 //
-// What a liar can do: fill half of the passive view with made-up addresses. An address is passed on only by nodes that
-// were connected to it, so made-up ones travel one hop; three failures, and they are forgotten.
+// A liar can fill half of the passive view with made-up addresses. They travel one hop, because an address is passed on
+// only by nodes that were connected to it; after three failures they are forgotten.
 //
 // Everything is bounded: links by links_max, addresses by passive_max beside boot_max boot addresses, dials in flight
 // by dials_max, what is read of an exchange by heard_max, and how often by shuffle_s.
@@ -74,17 +74,17 @@ struct MembershipOptions {
   double fallback_s = 60;
   double backoff_min_s = 0.2;
   double backoff_max_s = 10;
-  double dial_timeout_s = 15;  // for a dial that the transport never answers
+  double dial_timeout_s = 15;  // for a dial that is never answered
   double guest_s = 0.2;
   double forget_s = 600;
   double goodbye_s = 30;
   double crossing_s = 1;  // two nodes that dial one another at once have both links within this time
 };
 
-// The transport's number for a stream; never used twice, not 0.
+// The number of a stream; never used twice, not 0.
 using LinkId = std::uint64_t;
 
-// What the hello said.
+// What a peer's hello said, and how it was reached.
 struct PeerLink {
   LinkId link = 0;
   std::string advertised;  // empty where the peer cannot be dialled; nonsense counts as empty
@@ -122,16 +122,16 @@ class Membership {
 
   // ---- Addresses ----
 
-  // An address to begin with: never forgotten, tried for ever. Where a host name stands for many addresses, let the
-  // transport pass what it resolves to Heard() as well. INVALID_ARGUMENT, RESOURCE_EXHAUSTED (boot_max).
+  // An address to begin with: never forgotten, tried for ever. Where a host name stands for many addresses, pass those
+  // to Heard() as well. INVALID_ARGUMENT, RESOURCE_EXHAUSTED (boot_max).
   absl::Status AddBoot(std::string_view address, double now);
 
-  // Addresses that a peer told over this link; kLocal: that this node found out itself. Of a link, what comes sooner
-  // than half of shuffle_s after the last is refused whole.
+  // Addresses that a peer told over this link; with kLocal, addresses that this node found out itself. An exchange that
+  // comes sooner than half of shuffle_s after the link's last one is refused whole.
   static constexpr LinkId kLocal = 0;
   HeardCount Heard(LinkId link, const v1::PeerExchange& exchange, double now);
 
-  // The address turned out to be this node: never dialled again.
+  // Says that the address is this node's own: it is never dialled again.
   void MarkSelf(std::string_view address);
 
   // What to tell that peer: addresses that this node has been connected to, at random, without the peer's own.
@@ -139,13 +139,15 @@ class Membership {
 
   // ---- Links ----
 
-  // A stream is up and both hellos are said. Otherwise than OK, the stream is to be ended with this status, and the
-  // link is not known here: RESOURCE_EXHAUSTED (full), ALREADY_EXISTS (connected to that session, or the session is
-  // this node's own; of two that dialled one another at once, both ends keep the same link. A link that has lasted
-  // longer than that makes room for no other: a session is no secret, and whoever knows it could take its place).
+  // A stream is up and both hellos are said. Where the status is not OK, the stream is to be ended with it, and the
+  // link is not known here:
+  //   RESOURCE_EXHAUSTED   no link is free
+  //   ALREADY_EXISTS       the session is this node's own, or is connected already
+  // Where two nodes dialled one another at once, both ends keep the same link. A link that has lasted longer than
+  // crossing_s makes room for no other: a session is no secret, and whoever knows it could take the link over.
   absl::Status Connected(const PeerLink& peer, double now);
 
-  // The link is gone, for whatever reason; one that is not known is ignored.
+  // The link is gone, for whatever reason. Links that are not known are ignored.
   void Disconnected(LinkId link, LinkEnd end, std::string_view why, double now);
 
   // A dial of Actions::dial came to nothing. ALREADY_EXISTS: the peer is connected under another address.

@@ -5,8 +5,6 @@
 #include <vector>
 
 #include "google/protobuf/io/coded_stream.h"
-#include "grpc/slice.h"
-#include "grpcpp/support/slice.h"
 #include "shard/frame_codec.h"
 
 namespace lvs::services {
@@ -24,7 +22,10 @@ std::uint8_t* BeginDelimited(int field, std::size_t bytes, std::uint8_t* at) {
   return CodedOutputStream::WriteVarint64ToArray(bytes, at);
 }
 
-// The frame with the rows that `keep` says.
+// Uninitialised: to clear the bytes first would show in the link's speed.
+MessageBytes Allocate(std::size_t size) { return {std::make_unique_for_overwrite<std::uint8_t[]>(size), size}; }
+
+// The frame with the rows for which `keep` is true.
 template <typename Keep>
 Frame WithRows(const Frame& frame, const Keep& keep) {
   Frame out = frame;
@@ -35,15 +36,23 @@ Frame WithRows(const Frame& frame, const Keep& keep) {
   return out;
 }
 
+// Rows that the receiver has no place for would be refused with the whole frame.
+void LeaveOutUnknownRows(std::uint32_t halo_rows, std::shared_ptr<const Frame>* frame, std::size_t* bytes) {
+  const auto known = [halo_rows](std::uint32_t row) { return row < halo_rows; };
+  if (std::all_of((*frame)->halo_row.begin(), (*frame)->halo_row.end(), known)) return;
+  *frame = std::make_shared<const Frame>(WithRows(**frame, known));
+  *bytes = shard::EncodedSize(**frame);
+}
+
 }  // namespace
 
 void Outbox::SetReceiver(const Receiver& receiver) {
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   receiver_ = receiver;
 }
 
 void Outbox::Offer(const std::shared_ptr<const Frame>& frame) {
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   if (closed_) return;
   if (frame->shard >= limits_.shards) {
     ++counts_.dropped;
@@ -76,29 +85,29 @@ bool Outbox::Fit(std::uint32_t shard, std::shared_ptr<const Frame> frame) {
 }
 
 void Outbox::Say(v1::PeerMessage message) {
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   if (!closed_) messages_[static_cast<std::size_t>(message.kind_case())] = std::move(message);
 }
 
-bool Outbox::Take(grpc::ByteBuffer* message) {
-  const std::lock_guard lock(mu_);
+bool Outbox::Take(MessageBytes* message) {
+  const MutexLock lock(&mu_);
   if (closed_ || writing_) return false;
   const auto next = std::find_if(messages_.begin(), messages_.end(), [](const auto& m) { return m.has_value(); });
-  grpc::Slice bytes;
   if (next != messages_.end()) {
-    bytes = grpc::Slice(std::exchange(*next, std::nullopt)->SerializeAsString());
+    *message = Allocate((*next)->ByteSizeLong());
+    (*next)->SerializeWithCachedSizesToArray(message->data.get());
+    next->reset();
   } else if (!frames_.empty()) {
-    bytes = TakeFrames();
+    *message = TakeFrames();
   } else {
     return false;
   }
-  counts_.bytes_sent += bytes.size();
-  *message = grpc::ByteBuffer(&bytes, 1);
+  counts_.bytes_sent += message->size;
   writing_ = true;
   return true;
 }
 
-grpc::Slice Outbox::TakeFrames() {
+MessageBytes Outbox::TakeFrames() {
   std::vector<Waiting> taken;
   std::size_t bytes = 0;
   do {
@@ -115,29 +124,24 @@ grpc::Slice Outbox::TakeFrames() {
 
   std::size_t size = 0;
   for (Waiting& waiting : taken) {
-    const auto known = [this](std::uint32_t row) { return row < receiver_.halo_rows; };
-    const Frame& frame = *waiting.frame;
-    if (!std::all_of(frame.halo_row.begin(), frame.halo_row.end(), known)) {
-      waiting.frame = std::make_shared<const Frame>(WithRows(frame, known));
-      waiting.bytes = shard::EncodedSize(*waiting.frame);
-    }
+    LeaveOutUnknownRows(receiver_.halo_rows, &waiting.frame, &waiting.bytes);
     size += DelimitedSize(waiting.bytes);
   }
-  grpc_slice slice = grpc_slice_malloc(DelimitedSize(size));
-  std::uint8_t* at = BeginDelimited(v1::PeerMessage::kFramesFieldNumber, size, GRPC_SLICE_START_PTR(slice));
+  MessageBytes message = Allocate(DelimitedSize(size));
+  std::uint8_t* at = BeginDelimited(v1::PeerMessage::kFramesFieldNumber, size, message.data.get());
   for (const Waiting& waiting : taken) {
     at = shard::Encode(*waiting.frame, BeginDelimited(v1::FrameBatch::kFramesFieldNumber, waiting.bytes, at));
   }
-  return {slice, grpc::Slice::STEAL_REF};
+  return message;
 }
 
 void Outbox::Written() {
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   writing_ = false;
 }
 
 void Outbox::Close() {
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   closed_ = true;
   for (auto& message : messages_) message.reset();
   frames_.clear();
@@ -145,12 +149,12 @@ void Outbox::Close() {
 }
 
 std::size_t Outbox::bytes() const {
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   return bytes_;
 }
 
 Outbox::Counts Outbox::counts() const {
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   return counts_;
 }
 

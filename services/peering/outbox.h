@@ -1,22 +1,22 @@
-// What waits to go out on one link (SPEC-3.2): of each shard one frame and of each other kind one message, always the
+// What waits to go out on one link (SPEC-3.2): one frame for each shard and one message of each other kind, always the
 // newest, so that a slow peer costs freshness and never memory.
 //
 //   Outbox outbox({.shards = 16, .bytes = 1 << 20});
 //   outbox.SetReceiver({.many_frames = true, .halo_rows = 32});      // when the other side has said hello
 //   outbox.Offer(frame);                                             // from any thread, as often as one likes
-//   if (grpc::ByteBuffer message; outbox.Take(&message)) Send(...);  // then nothing more until
+//   if (MessageBytes message; outbox.Take(&message)) Send(...);      // then nothing more until
 //   outbox.Written();                                                // the write is done
 //
-// A frame that is offered while one of its shard waits takes that one's place (shard::Coalesce): it has the newest
-// cycle and state, and its ledger news begins where that of the older one began, so no news is skipped. Messages of
-// other kinds go first; a second of the same kind takes the first one's place. Then frames, round the shards.
+// A frame that is offered while another of its shard waits takes that one's place (shard::Coalesce): the result has the
+// newest cycle and state, and its ledger news begins where the older frame's began, so no news is skipped. Messages of
+// other kinds go first; a second of the same kind takes the first one's place. Frames follow, round the shards.
 //
-// Bounded: `shards` frames, `bytes` in all (encoded, as on the wire; in memory they are at most some times that), and
-// one message of each other kind. Where a frame does not fit, it is shortened to its ledger news; where that does not
-// fit either it is dropped, and what waited goes on waiting. Nothing is lost by that for good: state is said again when
-// it changes or is refreshed, and news that is not acknowledged is told again (actors/shard_actor.h).
+// Bounds: `shards` frames, `bytes` in all (encoded, as on the wire; in memory a few times as much), and one message of
+// each other kind. A frame that does not fit is shortened to its ledger news. Where that does not fit either the frame
+// is dropped, and the older one goes on waiting. Nothing is lost for good: state is said again when it changes or is
+// refreshed, and news that is not acknowledged is told again (shard/ledger_sync.h).
 //
-// Any thread; no function calls back or blocks.
+// Any thread; no function calls back or blocks. The lock is innermost.
 #pragma once
 
 #include <array>
@@ -24,11 +24,11 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 
-#include "grpcpp/support/byte_buffer.h"
 #include "lvs/v1/peer.pb.h"
+#include "services/base/mutex.h"
+#include "services/peering/carrier.h"
 #include "shard/frame.h"
 
 namespace lvs::services {
@@ -66,10 +66,10 @@ class Outbox {
   // Any kind but frames.
   void Say(v1::PeerMessage message);
 
-  // The next message to write, a serialised lvs.v1.PeerMessage: a copy of a frame as a message and then as bytes would
-  // cost more than all the rest. False where nothing waits, or the write of an earlier one is not done. Frames and
-  // messages alike are gone from here once they are taken.
-  bool Take(grpc::ByteBuffer* message);
+  // The next message to write, a serialised lvs.v1.PeerMessage. Frames are encoded straight into its bytes: copying a
+  // frame into a protobuf message first would cost more than all the rest. False where nothing waits, or the write of
+  // an earlier message is not done. Frames and messages alike are gone from here once they are taken.
+  bool Take(MessageBytes* message);
   void Written();
 
   // Empties it; nothing is taken in or out any more.
@@ -86,20 +86,20 @@ class Outbox {
     std::size_t bytes = 0;
   };
 
-  bool Fit(std::uint32_t shard, std::shared_ptr<const shard::Frame> frame);  // under mu_
-  grpc::Slice TakeFrames();                                                  // under mu_
+  bool Fit(std::uint32_t shard, std::shared_ptr<const shard::Frame> frame) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  MessageBytes TakeFrames() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const Limits limits_;
-  mutable std::mutex mu_;
-  bool closed_ = false;
-  bool writing_ = false;
-  Receiver receiver_;
+  mutable Mutex mu_;
+  bool closed_ ABSL_GUARDED_BY(mu_) = false;
+  bool writing_ ABSL_GUARDED_BY(mu_) = false;
+  Receiver receiver_ ABSL_GUARDED_BY(mu_);
   // By the number of the kind, which is the order in which they go.
-  std::array<std::optional<v1::PeerMessage>, v1::PeerMessage::kGoodbye + 1> messages_;
-  std::map<std::uint32_t, Waiting> frames_;  // by shard
-  std::uint32_t last_shard_ = 0;             // that was taken
-  std::size_t bytes_ = 0;
-  Counts counts_;
+  std::array<std::optional<v1::PeerMessage>, v1::PeerMessage::kGoodbye + 1> messages_ ABSL_GUARDED_BY(mu_);
+  std::map<std::uint32_t, Waiting> frames_ ABSL_GUARDED_BY(mu_);  // by shard
+  std::uint32_t last_shard_ ABSL_GUARDED_BY(mu_) = 0;             // that was taken
+  std::size_t bytes_ ABSL_GUARDED_BY(mu_) = 0;
+  Counts counts_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace lvs::services

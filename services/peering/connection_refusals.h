@@ -1,5 +1,5 @@
-// Why connections and streams were refused, as opposed to what is said on them (vaultguard/refusals.h); both are in
-// NodeStatus.refused and in lvs_refused_total, by reason.
+// Why connections and streams were refused, by reason. What was refused of the things said on a stream is counted in
+// vaultguard/refusals.h; NodeStatus.refused and lvs_refused_total show both.
 //
 //   ConnectionRefusals refusals;
 //   refusals.Add(ConnectionRefusal::kTlsExpired);     // any thread
@@ -18,14 +18,14 @@
 namespace lvs::services {
 
 enum class ConnectionRefusal : std::uint8_t {
-  kTlsNoCertificate,  // none was shown
-  kTlsUntrusted,      // not by the CA of this network
-  kTlsExpired,        // or not valid yet
-  kTlsUnfit,          // otherwise not to be accepted: for another use, a weak key
-  kHelloMissing,      // a stream that said none in time, or had to make room before
-  kHelloInvalid,      // one that cannot be
-  kHelloMisfit,       // another protocol, state or period
-  kUnreadable,        // no message, although the connection stood
+  kTlsNoCertificate,  // no certificate was shown
+  kTlsUntrusted,      // the certificate is not signed by the CA of this network
+  kTlsExpired,        // the certificate is expired, or not valid yet
+  kTlsUnfit,          // the certificate is for another use, or has a weak key
+  kHelloMissing,      // a stream said no hello in time, or had to make room before
+  kHelloInvalid,      // the hello is one that no node would say
+  kHelloMisfit,       // the hello has another protocol, state or period
+  kUnreadable,        // bytes that are no message, although the connection stood
   kCount,
 };
 

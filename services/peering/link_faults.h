@@ -1,14 +1,14 @@
-// Faults that a test network asks for on the links of a node: peers that are severed, frames lost or late on the way
-// in. Without any, all of it does nothing.
+// Faults that a test network asks for on the links of a node: severed peers, and frames lost or late on the way in. A
+// node that was asked for none behaves as if this were not here.
 //
 //   LinkFaults<Late> faults(seed);
-//   faults.Set(request);                       // INVALID_ARGUMENT where they cannot be
+//   faults.Set(request);                       // INVALID_ARGUMENT where a value is out of range
 //   if (faults.Severed(address)) ...           // neither heard nor spoken to
 //   if (faults.Loses()) return;
 //   if (faults.delay_s() > 0) faults.Hold(now + faults.delay_s(), {stream, frame});    // false: too many are held
 //   for (Late& late : faults.Due(now)) ...
 //
-// Not thread-safe.
+// Pure: time is passed in, and the same seed loses the same frames. Not thread-safe.
 #pragma once
 
 #include <algorithm>

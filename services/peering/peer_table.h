@@ -1,0 +1,139 @@
+// Which stream holds which link: admission, upkeep and the end of streams. Here are the decisions; whoever owns the
+// table (peering.h) carries them out and holds the lock.
+//
+//   PeerTable table(options);
+//   table.Start("10.0.0.5:7400", now_s);
+//   table.Add(stream, now_s);                                            // a stranger: it has said no hello yet
+//   absl::StatusOr<std::uint32_t> slot = table.Admit(stream, hello, now_s);
+//   const PeerTable::Upkeep upkeep = table.Tick(now_s, true);            // every cycle: what to do with which stream
+//   table.Remove(stream, why, now_s);
+//
+// Of two streams between the same two nodes, the one that the node with the smaller session dialled is kept
+// (membership.h). Of strangers that say nothing the oldest makes room for the newest: whoever means it says hello at
+// once.
+//
+// Pure: no threads, time passed in, in seconds of any steady clock. Not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "lvs/v1/control.pb.h"
+#include "lvs/v1/peer.pb.h"
+#include "services/peering/connection_refusals.h"
+#include "services/peering/hello.h"
+#include "services/peering/intake.h"
+#include "services/peering/link_slots.h"
+#include "services/peering/membership.h"
+#include "services/peering/peer_stream.h"
+
+namespace lvs::services {
+
+// Streams that may be open without a hello, beside those that hold links.
+inline constexpr std::size_t kStrangersMax = 32;
+
+struct PeeringOptions : NodeTerms {
+  std::uint32_t links = 16;
+  std::vector<std::string> boot;                 // host:port; a host may stand for many addresses
+  std::shared_ptr<ConnectionRefusals> refusals;  // where refused streams are counted; null: nowhere
+  bool faults = false;                           // SetFaults may be called
+  std::uint64_t seed = 0;
+  double hello_s = 5;    // a stream that has said no hello by then is ended
+  double silence_s = 6;  // a link that was not heard for so long is ended
+  // Where frames are decoded into; null: memory of their own.
+  std::function<std::shared_ptr<shard::Frame>()> new_frame;
+};
+
+class PeerTable {
+ public:
+  // What a tick decided.
+  struct Upkeep {
+    std::vector<std::shared_ptr<PeerStream>> resume;
+    std::vector<std::pair<std::shared_ptr<PeerStream>, v1::PeerMessage>> say;
+    std::vector<std::pair<std::shared_ptr<PeerStream>, absl::Status>> close;
+    std::vector<std::shared_ptr<PeerStream>> abort;
+    std::vector<std::string> dial;
+  };
+
+  // A stream and what is kept about it here.
+  struct Link {
+    std::shared_ptr<PeerStream> stream;
+    double since_s = 0;
+    double heard_s = 0;
+    Intake intake;
+    double ping_s = 0;
+    double rtt_ms = 0;
+    double closed_s = -1;                              // seen to be closed; -1: not yet
+    std::optional<std::uint32_t> slot = std::nullopt;  // the link that it holds, once admitted
+    bool resting = false;                              // paused until its allowance of reads is paid back
+    bool goodbye = false;
+  };
+
+  explicit PeerTable(const PeeringOptions& options);
+
+  // `advertise`: where peers may dial this node; empty: nowhere. Boot addresses that cannot be used are logged.
+  void Start(std::string advertise, double now_s);
+  const std::string& advertise() const { return advertise_; }
+
+  // ---- Streams ----
+
+  LinkId NextId() { return ++last_id_; }
+  void Add(const std::shared_ptr<PeerStream>& stream, double now_s);
+  // The stranger that must make room for the next one; null where there is room.
+  std::shared_ptr<PeerStream> CrowdedOut() const;
+  // Null where the stream is gone. Valid until Remove.
+  Link* Find(LinkId id);
+  // Gives the stream a link, by number. Otherwise the status to end it with: RESOURCE_EXHAUSTED, ALREADY_EXISTS.
+  absl::StatusOr<std::uint32_t> Admit(const std::shared_ptr<PeerStream>& stream, const v1::Hello& hello, double now_s);
+  // Forgets a stream that has ended, and frees its link. False: it was a stranger.
+  bool Remove(const std::shared_ptr<PeerStream>& stream, const absl::Status& why, double now_s);
+  std::vector<std::shared_ptr<PeerStream>> streams() const;
+  std::size_t stream_count() const { return links_.size(); }
+
+  // ---- Time ----
+
+  // `seek`: peers are dialled and told addresses; false while the node leaves.
+  Upkeep Tick(double now_s, bool seek);
+  // The answer to a ping of this table.
+  void Pong(const v1::Ping& pong, double now_s, Link* link);
+
+  Membership& membership() { return *membership_; }  // since Start
+
+  // ---- What operators see ----
+
+  v1::PeerList Peers(double now_s) const;
+  v1::TrafficStatus Traffic() const;
+  std::uint32_t connected() const { return slots_.occupied(); }
+  std::uint32_t ahead() const;  // connected peers whose newest frames were all from the future
+
+ private:
+  // Of streams that are gone, and of all.
+  struct Totals {
+    Outbox::Counts sent;
+    std::uint64_t frames_received = 0;
+    std::uint64_t bytes_received = 0;
+    void Add(const Link& link);
+  };
+
+  void TickLink(double now_s, Link* link, Upkeep* upkeep);
+  void TickMembership(double now_s, Upkeep* upkeep);
+  v1::Peer Describe(const Link& link, double now_s) const;
+
+  const PeeringOptions& options_;
+  std::string advertise_;                   // since Start
+  std::unique_ptr<Membership> membership_;  // since Start
+  std::map<LinkId, Link> links_;            // by age; strangers included
+  LinkSlots slots_;
+  LinkId last_id_ = 0;
+  Totals gone_;
+};
+
+}  // namespace lvs::services

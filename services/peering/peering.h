@@ -1,0 +1,144 @@
+// What one server node says to its peers and takes from them, whatever carries the bytes (SPEC-3.2, SPEC-13, ARCH-2.2).
+// A carrier of its own kind per stream (carrier.h) reads and writes; a transport (services/net/transport_layer.h) makes
+// carriers, passes the time in and dials.
+//
+//   auto peering = std::make_shared<Peering>(options);
+//   peering->Start("10.0.0.5:7400", deliver, link_changed, now_s);
+//   peering->Accept(now_s)->Begin(carrier);                          // a peer opened a stream
+//   for (const std::string& address : peering->Tick(cycle, now_s)) {  // every cycle
+//     if (auto stream = peering->Dialled(address, now_s)) stream->Begin(carrier);
+//   }
+//   peering->outlets()[link]->Offer(frame);
+//   peering->Drain("upgrade");                                       // says goodbye; nobody is let in any more
+//   peering->Stop();                                                 // ends every stream; wait until none is left
+//
+// Streams come and go; links are the fixed places that they take. The first message of a stream must be a hello that
+// fits (hello.h); then the stream gets a link (peer_table.h) and what it says is taken (intake.h). Frames that are
+// refused are counted by reason and change nothing. A link that says too much is refused the rest, one that keeps
+// saying what is refused is dropped, and one that sends more messages than an honest link can is read no faster than
+// that.
+//
+// Threads: any function, any thread. Locks, in the order in which they are taken:
+//   Outlet::mu_  alone; under it run `deliver` and `link_changed`, which must not call back
+//   Peering::mu_  then PeerStream::mu_  then Outbox::mu_, or the carrier's own
+// Nothing blocks, and no clock is read.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "lvs/v1/control.pb.h"
+#include "services/base/mutex.h"
+#include "services/peering/link_faults.h"
+#include "services/peering/outlet.h"
+#include "services/peering/peer_stream.h"
+#include "services/peering/peer_table.h"
+#include "shard/frame.h"
+#include "vaultguard/refusals.h"
+
+namespace lvs::services {
+
+class Peering final : public StreamOwner, public std::enable_shared_from_this<Peering> {
+ public:
+  using FramePtr = std::shared_ptr<const shard::Frame>;
+  using Deliver = std::function<void(std::uint32_t link, FramePtr)>;
+  using LinkChanged = std::function<void(std::uint32_t link, bool up)>;
+
+  explicit Peering(PeeringOptions options);
+
+  // One for each link, by number. The same ones for ever.
+  const std::vector<std::shared_ptr<Outlet>>& outlets() const { return outlets_; }
+
+  // `advertise`: where peers are told to dial, host:port; empty: nobody dials this node. Once.
+  void Start(std::string advertise, Deliver deliver, LinkChanged link_changed, double now_s);
+
+  // The stream for a carrier that a peer opened. Never null: where the stream is not welcome, it ends when it begins.
+  std::shared_ptr<PeerStream> Accept(double now_s);
+  // The stream for a carrier that dials this address; the hello waits in it. Null after Stop.
+  std::shared_ptr<PeerStream> Dialled(const std::string& address, double now_s);
+
+  // One cycle of upkeep: pings, ends what fell silent, resumes what rested. `cycle` is the newest one, against which
+  // frames are checked. Returns the addresses to dial.
+  std::vector<std::string> Tick(std::uint64_t cycle, double now_s);
+  // Addresses that this node found out itself.
+  void Learn(const v1::PeerExchange& found, double now_s);
+
+  void Drain(std::string_view reason);
+  // Closes every stream; each still reports its end. Idempotent.
+  void Stop();
+  // For streams whose peers do not read that they end.
+  void Abort();
+  // From now on nothing is delivered and no link is reported.
+  void Disconnect();
+
+  // FAILED_PRECONDITION unless the options allow faults, INVALID_ARGUMENT where a value is out of range.
+  absl::Status SetFaults(const v1::Faults& faults);
+
+  v1::PeerList Peers(double now_s) const;
+  v1::TrafficStatus Traffic() const;
+  vaultguard::RefusalCounts refused() const;
+  std::uint32_t connected() const;
+  std::uint32_t ahead() const;  // connected peers whose newest frames (a hundred or more) were all from the future
+  bool draining() const;
+  std::size_t stream_count() const;  // strangers included
+
+  // ---- Reports of streams ----
+
+  void Take(const std::shared_ptr<PeerStream>& stream, const v1::PeerMessage& message, std::size_t bytes,
+            double now_s) override;
+  void Unreadable() override;
+  void Gone(const std::shared_ptr<PeerStream>& stream, const absl::Status& why, double now_s) override;
+
+ private:
+  // A frame that a fault holds up.
+  struct Late {
+    std::weak_ptr<PeerStream> stream;
+    std::uint32_t slot = 0;
+    FramePtr frame;
+  };
+  // What a link's frames meet before they are decoded.
+  struct Passage {
+    std::optional<std::uint32_t> slot;  // empty: the stream is gone
+    std::optional<vaultguard::Refusal> refused;
+    bool lost = false;
+    double delay_s = 0;
+  };
+
+  void TakeMessage(const std::shared_ptr<PeerStream>& stream, const v1::PeerMessage& message, double now_s);
+  void Greet(const std::shared_ptr<PeerStream>& stream, const v1::Hello& hello, double now_s);
+  absl::StatusOr<std::uint32_t> Admit(const std::shared_ptr<PeerStream>& stream, const v1::Hello& hello, double now_s);
+  void TakeFrames(const std::shared_ptr<PeerStream>& stream, const v1::FrameBatch& batch, double now_s);
+  std::optional<vaultguard::Refusal> TakeFrame(const std::shared_ptr<PeerStream>& stream, std::string_view said,
+                                               double now_s);
+  Passage PassFrame(LinkId id, double now_s) ABSL_LOCKS_EXCLUDED(mu_);
+  void Hand(const std::shared_ptr<PeerStream>& stream, std::uint32_t slot, FramePtr frame);
+  void ReleaseLate(double now_s);
+  bool IsSevered(const PeerStream& stream) const;
+  bool IsSevered(const std::string& address) const;
+  std::vector<std::shared_ptr<PeerStream>> Streams() const ABSL_LOCKS_EXCLUDED(mu_);
+  std::shared_ptr<PeerStream> NewStream(const std::string& dialled, double now_s) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  const PeeringOptions options_;
+  std::vector<std::shared_ptr<Outlet>> outlets_;
+  Deliver deliver_;           // since Start
+  LinkChanged link_changed_;  // since Start
+  std::atomic<std::uint64_t> cycle_{0};
+
+  mutable Mutex mu_;
+  PeerTable table_ ABSL_GUARDED_BY(mu_);
+  vaultguard::RefusalCounts refused_ ABSL_GUARDED_BY(mu_);
+  LinkFaults<Late> faults_ ABSL_GUARDED_BY(mu_);
+  std::uint64_t frames_lost_ ABSL_GUARDED_BY(mu_) = 0;  // to those faults
+  bool started_ ABSL_GUARDED_BY(mu_) = false;
+  bool draining_ ABSL_GUARDED_BY(mu_) = false;
+  bool stopped_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+}  // namespace lvs::services

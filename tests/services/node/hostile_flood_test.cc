@@ -1,0 +1,159 @@
+// Floods and silence: peers that say too much, nothing at all, or never read (TEST-7, SPEC-9.4).
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/services/node/honest_network.h"
+#include "tests/services/node/hostile_peer.h"
+
+namespace lvs::services {
+namespace {
+
+// ---- Floods and silence ----
+
+TEST(Test7, StreamThatNeverReadsKeepsABoundedOutbox) {
+  HonestNetwork network;
+  Attacker attacker(network.address(), {.reads = false});
+  attacker.Say(attacker.GoodHello());
+  const auto link = [&] { return LinkOf(attacker, network.node()); };
+  ASSERT_TRUE(Within(2s, [&] { return link().session_low() != 0; }));
+  v1::PeerMessage ping;
+  for (int n = 0; n < 1000; ++n) {  // it is not silent, and each ping wants an answer
+    ping.mutable_ping()->set_sent_us(static_cast<std::uint64_t>(n));
+    if (n % 100 == 0) attacker.Say(attacker.GoodFrame(0));
+    attacker.Say(ping);
+    if (n % 4 == 0) std::this_thread::sleep_for(5ms);
+  }
+  EXPECT_TRUE(Within(3s, [&] { return link().frames_coalesced() > 0; }));
+  EXPECT_LT(network.node().Status().traffic().outbox_bytes_max(), kShards * 200'000u);
+  network.ExpectUnharmed();
+}
+
+// It cannot be told that it is dropped, as it does not read; its place is free all the same.
+TEST(Test7, StreamThatNeverReadsLosesItsPlaceOnceItIsDropped) {
+  HonestNetwork network;
+  Attacker attacker(network.address(), {.reads = false});
+  attacker.Say(attacker.GoodHello());
+  ASSERT_TRUE(Within(2s, [&] { return LinkOf(attacker, network.node()).session_low() != 0; }));
+  v1::PeerMessage ping;  // answers fill its window
+  for (int n = 0; n < 300; ++n) {
+    ping.mutable_ping()->set_sent_us(static_cast<std::uint64_t>(n) + 1);
+    attacker.Say(ping);
+  }
+  attacker.Say(attacker.GoodHello());  // a second one: it is dropped
+  EXPECT_TRUE(Within(6s, [&] { return LinkOf(attacker, network.node()).session_low() == 0; }));
+  EXPECT_EQ(network.node().Status().peers_connected(), 1u);
+  network.ExpectUnharmed();
+}
+
+TEST(Test7, PingFloodSlowsOnlyWhoFloods) {
+  HonestNetwork network;
+  Attacker attacker(network.address());
+  ASSERT_TRUE(attacker.Join());
+  v1::PeerMessage ping;
+  ping.mutable_ping()->set_sent_us(1);
+  std::atomic<bool> end{false};
+  std::atomic<std::uint64_t> said{0};
+  std::thread flood([&] {
+    while (!end && attacker.Say(ping)) ++said;
+  });
+  std::this_thread::sleep_for(1s);
+  const auto received = [&] { return LinkOf(attacker, network.node()).bytes_received(); };
+  EXPECT_LT(network.RoundTripMs(0), 1000 * kPatience);
+  // A dozen bytes a ping: no more than a few thousand are read a second.
+  EXPECT_LT(received() / ping.ByteSizeLong(), 4000u * kPatience);
+  EXPECT_GT(received(), 0u);
+  end = true;
+  network.ExpectUnharmed();
+  flood.join();
+}
+
+// Of many pings in one message the last one counts; all of them were sent and read.
+TEST(Test7, WhatIsWrittenOddlyCountsAsLongAsItIs) {
+  HonestNetwork network;
+  Attacker attacker(network.address());
+  ASSERT_TRUE(attacker.Join());
+  v1::PeerMessage ping;
+  ping.mutable_ping()->set_sent_us(1);
+  std::string bytes;
+  for (int n = 0; n < 5000; ++n) bytes += ping.SerializeAsString();
+  const std::uint64_t before = LinkOf(attacker, network.node()).bytes_received();
+  ASSERT_TRUE(attacker.SayBytes(bytes));
+  EXPECT_TRUE(Within(2s, [&] { return LinkOf(attacker, network.node()).bytes_received() >= before + bytes.size(); }));
+  network.ExpectUnharmed();
+}
+
+// The limit on open files is no limit on who is heard: a listener that ran into it would be deaf from then on.
+TEST(Test7, ConnectionsBeyondTheSoftLimitOfFilesDeafenNobody) {
+  rlimit limit{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  if (limit.rlim_max < 2048) GTEST_SKIP() << "the hard limit of open files is too low here";
+  limit.rlim_cur = 256;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  HonestNetwork network;
+  std::vector<std::unique_ptr<RawConnection>> mute;
+  for (int n = 0; n < 400; ++n) mute.push_back(std::make_unique<RawConnection>(network.address()));
+  EXPECT_TRUE(mute.back()->connected());
+  mute.clear();
+  Attacker newcomer(network.address());
+  EXPECT_TRUE(newcomer.Join());
+  network.ExpectUnharmed();
+}
+
+// A newcomer is welcomed although strangers that say nothing hold every place that strangers have.
+TEST(Test7, StreamsWithoutAHelloKeepNobodyOut) {
+  HonestNetwork network;
+  std::vector<std::unique_ptr<Attacker>> silent;
+  for (int n = 0; n < 200; ++n) silent.push_back(std::make_unique<Attacker>(network.address()));
+  std::vector<std::unique_ptr<RawConnection>> mute;
+  for (int n = 0; n < 200; ++n) mute.push_back(std::make_unique<RawConnection>(network.address()));
+  Within(500ms,
+         [&] { return std::count_if(silent.begin(), silent.end(), [](const auto& s) { return s->ended(); }) >= 152; });
+  Attacker newcomer(network.address());
+  EXPECT_TRUE(newcomer.Join());
+  EXPECT_GE(std::count_if(silent.begin(), silent.end(), [](const auto& s) { return s->ended(); }), 100);
+  EXPECT_GE(Refused(network.node(), "hello_missing"), 100u);
+  network.ExpectUnharmed();
+}
+
+TEST(Test7Full, ConnectionsThatSayNothingAreClosed) {
+  HonestNetwork network;
+  std::vector<std::unique_ptr<RawConnection>> mute;
+  for (int n = 0; n < 200; ++n) mute.push_back(std::make_unique<RawConnection>(network.address()));
+  std::vector<std::unique_ptr<Attacker>> silent;
+  for (int n = 0; n < 40; ++n) silent.push_back(std::make_unique<Attacker>(network.address()));
+  EXPECT_TRUE(Within(15s, [&] {
+    return std::all_of(mute.begin(), mute.end(), [](const auto& m) { return m->Closed(); }) &&
+           std::all_of(silent.begin(), silent.end(), [](const auto& s) { return s->ended(); });
+  }));
+  network.ExpectUnharmed();
+}
+
+TEST(Spec9_4, GoodbyeAndBackInALoop) {
+  HonestNetwork network;
+  for (int n = 0; n < 60; ++n) {
+    Attacker attacker(network.address());
+    ASSERT_TRUE(attacker.Join()) << n;
+    for (std::uint32_t shard = 0; shard < kShards; ++shard) attacker.Say(attacker.GoodFrame(shard));
+    v1::PeerMessage goodbye;
+    goodbye.mutable_goodbye()->set_reason(std::string(100'000, 'x'));
+    attacker.Say(goodbye);
+    const grpc::Status status = attacker.Ended();
+    ASSERT_TRUE(attacker.ended());
+    EXPECT_LT(status.error_message().size(), 1000u);
+  }
+  EXPECT_TRUE(Within(2s, [&] { return network.node().Status().peers_connected() == 1; }));
+  const v1::PeerList peers = network.node().Peers();
+  for (const v1::KnownAddress& known : peers.known()) EXPECT_LT(known.last_error().size(), 1000u);
+  network.ExpectUnharmed();
+}
+
+}  // namespace
+}  // namespace lvs::services
