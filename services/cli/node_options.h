@@ -1,9 +1,7 @@
 // Which server nodes a command talks to, and how: --node, --cluster, --timeout and the TLS files.
 #pragma once
 
-#include <cstddef>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -33,15 +31,5 @@ absl::StatusOr<std::vector<ControlTarget>> TargetsOf(const NodeOptions& options)
 
 // A client for each target; the first problem otherwise.
 absl::StatusOr<std::vector<ControlClient>> ClientsOf(const NodeOptions& options);
-
-// Runs `ask` for each client at the same time, so that the slowest node sets the pace and not their sum.
-template <typename Answer, typename Ask>
-std::vector<absl::StatusOr<Answer>> AskEach(const std::vector<ControlClient>& clients, const Ask& ask) {
-  std::vector<absl::StatusOr<Answer>> answers(clients.size(), absl::UnknownError("not asked"));
-  std::vector<std::jthread> threads;
-  for (std::size_t i = 0; i < clients.size(); ++i) threads.emplace_back([&, i] { answers[i] = ask(clients[i]); });
-  threads.clear();
-  return answers;
-}
 
 }  // namespace lvs::services

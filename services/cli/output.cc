@@ -10,8 +10,6 @@
 
 namespace lvs::services {
 
-std::string ValueText(std::int64_t uvu) { return FormatNumber(static_cast<double>(uvu) / 1e6, 9) + "VU"; }
-
 void PrintTable(std::ostream& out, const Rows& rows, const std::string& indent) {
   std::vector<std::size_t> widths;
   for (const auto& row : rows) {

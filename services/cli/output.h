@@ -7,7 +7,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <iosfwd>
 #include <string>
 #include <vector>
@@ -19,9 +18,6 @@
 namespace lvs::services {
 
 using Json = nlohmann::ordered_json;
-
-// An amount of value: 2500000 -> "2.5VU".
-std::string ValueText(std::int64_t uvu);
 
 // ---- Tables and errors ---------------------------------------------------------------------------------------------
 

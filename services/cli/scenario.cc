@@ -13,6 +13,7 @@
 #include "services/cli/cli.h"
 #include "services/cli/commands.h"
 #include "services/cli/output.h"
+#include "services/client/contribution.h"
 #include "services/scenario/metrics.h"
 
 namespace lvs::services {

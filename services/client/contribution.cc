@@ -1,8 +1,9 @@
 #include "services/client/contribution.h"
 
 #include <charconv>
-#include <cstdio>
 #include <random>
+
+#include "services/base/text.h"
 
 namespace lvs::services {
 
@@ -14,12 +15,9 @@ SessionId RandomSession() {
   return session;
 }
 
-std::string SessionText(const SessionId& session) {
-  char text[33];
-  std::snprintf(text, sizeof text, "%016llx%016llx", static_cast<unsigned long long>(session.high),
-                static_cast<unsigned long long>(session.low));
-  return text;
-}
+std::string SessionText(const SessionId& session) { return FormatHex(session.high) + FormatHex(session.low); }
+
+std::string ValueText(std::int64_t uvu) { return FormatNumber(static_cast<double>(uvu) / 1e6, 9) + "VU"; }
 
 absl::StatusOr<SessionId> ParseSession(std::string_view text) {
   SessionId session;
@@ -30,7 +28,7 @@ absl::StatusOr<SessionId> ParseSession(std::string_view text) {
   if (text.size() != 32 || !read(text.substr(0, 16), &session.high) || !read(text.substr(16), &session.low)) {
     return absl::InvalidArgumentError(std::string(text) + " is not a session; write its 32 hexadecimal digits");
   }
-  if (session == SessionId{}) return absl::InvalidArgumentError("a session is not zero");
+  if (session == SessionId{}) return absl::InvalidArgumentError("session id 0 is reserved; draw 128 random bits");
   return session;
 }
 
@@ -52,6 +50,14 @@ absl::Status ParseDurability(std::string_view text, v1::ContributeRequest* reque
     request->set_nodes(nodes);
   }
   return absl::OkStatus();
+}
+
+std::string DurabilityText(v1::Durability durability, std::uint32_t nodes) {
+  switch (durability) {
+    case v1::DISK: return "disk";
+    case v1::NODES: return "nodes:" + std::to_string(nodes);
+    default: return "memory";
+  }
 }
 
 }  // namespace lvs::services

@@ -8,16 +8,16 @@
 //              cache/        with TestnetPlan::cache
 //
 //   absl::StatusOr<Testnet> net = Testnet::Create("./runs/testnet", {.nodes = 3});
-//   for (std::size_t i = 0; i < net->nodes().size(); ++i) net->Start(i, "/usr/bin/lvs");
-//   ...
-//   net->StopAll(std::chrono::seconds(10));
+//   if (!net.ok()) return net.status();
+//   for (std::size_t i = 0; i < net->nodes().size(); ++i) net->Start(i, "/usr/bin/lvs").IgnoreError();
+//   absl::StatusOr<std::size_t> killed = net->StopAll(std::chrono::seconds(10));
 //
-// With TestnetPlan::namespaces each node has a network namespace of its own (services/cluster/testnet_network.h); `down` has to
-// take them away (RemoveNetwork), and Create does where an earlier testnet left some.
+// With TestnetPlan::namespaces each node has a network namespace of its own (services/cluster/testnet_network.h). After
+// StopAll, RemoveNamespaces takes them away; Create removes those that an earlier testnet left.
 //
-// Processes are daemons: they outlive whoever started them, and any later process may stop them. A process is taken for
-// a node's only if it runs with that node's configuration file, so that a process that got a dead node's pid is safe.
-// Errors: FAILED_PRECONDITION where something runs, or does not, that must not, or must; NOT_FOUND where there is no
+// Processes are daemons: they outlive whoever started them, and any later process may stop them. A process counts as a
+// node's only if it runs with that node's configuration file, so that a process that got the pid of a dead node is safe.
+// Errors: FAILED_PRECONDITION where something runs that must not, or does not run that must; NOT_FOUND where there is no
 // testnet; RESOURCE_EXHAUSTED for ports; DEADLINE_EXCEEDED for a process that does not end. One thread at a time.
 #pragma once
 
@@ -36,22 +36,11 @@
 #include "lvs/v1/config.pb.h"
 #include "lvs/v1/control.pb.h"
 #include "lvs/v1/testnet.pb.h"
+#include "services/base/file_lock.h"
+#include "services/base/process.h"
+#include "services/cluster/testnet_config.h"
 
 namespace lvs::services {
-
-struct TestnetPlan {
-  std::size_t nodes = 3;
-  std::vector<std::string> regions{};  // taken in turn; empty: all in "local"
-  std::uint32_t micro_nodes = 0;       // a node; 0: the node's default
-  std::int64_t period_us = 0;          // 0: the node's default
-  bool cache = false;
-  std::uint16_t base_port = 0;  // three ports a node from here on; 0: free ones, outside the ephemeral range
-  v1::Faults faults{};          // loss and delay, on every link
-  bool namespaces = false;      // base_port means nothing then
-  std::string command{};        // that asks for all this, for reports
-};
-
-inline constexpr std::size_t kTestnetNodesMax = 100;
 
 struct TestnetNode {
   std::filesystem::path folder;  // absolute
@@ -64,29 +53,24 @@ struct TestnetNode {
 // The nodes of the testnet in `directory`, by number.
 absl::StatusOr<std::vector<TestnetNode>> ReadTestnet(const std::filesystem::path& directory);
 
-// The faults that a node is to have: what was last saved, whether or not it runs.
+// The faults that were last saved for a node, whether or not it runs.
 v1::Faults ReadFaults(const TestnetNode& node);
 
-// What `up` wrote down about the testnet in `directory`; empty where that cannot be read.
+// The state that Create wrote down for the testnet in `directory`; empty where that cannot be read.
 v1::TestnetState ReadTestnetState(const std::filesystem::path& directory);
 
 // The process of a node, if it runs.
 std::optional<pid_t> ProcessOf(const TestnetNode& node);
 
-// Whether a process has let go of everything: its cache's lock, its ports. One that was killed while a thread of it
-// writes has no command line any more and is there all the same.
-bool ProcessEnded(pid_t pid);
-
+// The testnet in a directory, locked: no other process changes it for as long as this object lives.
 class Testnet {
  public:
   // Writes the folders; starts nothing. Replaces what an earlier testnet left there, unless a node of it runs.
   static absl::StatusOr<Testnet> Create(const std::filesystem::path& directory, const TestnetPlan& plan);
   static absl::StatusOr<Testnet> Open(const std::filesystem::path& directory);
 
-  // While it is held no other process changes the testnet. Create and Open take it.
-  Testnet(Testnet&& other) noexcept;
+  Testnet(Testnet&&) = default;
   Testnet& operator=(Testnet&&) = delete;
-  ~Testnet();
 
   const std::filesystem::path& directory() const { return directory_; }
   const std::vector<TestnetNode>& nodes() const { return nodes_; }
@@ -99,11 +83,12 @@ class Testnet {
   // SIGTERM to all, SIGKILL to those that are left at the deadline. OK once nothing runs; returns how many were killed.
   absl::StatusOr<std::size_t> StopAll(std::chrono::milliseconds deadline);
 
-  // The faults that node `i` is to have: what was last saved.
+  // The faults that were last saved for node `i`.
   v1::Faults SavedFaults(std::size_t i) const { return ReadFaults(nodes_.at(i)); }
-  // Those of them that it has to bring about itself (Control.SetFaults): all, or in a namespace only the delay.
+  // Those of the saved faults that the node brings about itself (Control.SetFaults): all, or in a namespace only the
+  // delay.
   v1::Faults OwnFaults(std::size_t i) const;
-  // In a namespace the rest holds from here on.
+  // In a namespace, loss and severed peers hold from here on.
   absl::Status SaveFaults(std::size_t i, const v1::Faults& faults) const;
 
   bool in_namespaces() const { return state_.has_network(); }
@@ -114,16 +99,12 @@ class Testnet {
   std::string LogTail(std::size_t i, std::size_t lines) const;
 
  private:
-  Testnet(std::filesystem::path directory, int lock_fd);
+  Testnet(std::filesystem::path directory, FileLock lock);
 
   std::filesystem::path directory_;  // absolute
-  int lock_fd_;
+  FileLock lock_;                    // no other process changes the testnet meanwhile
   std::vector<TestnetNode> nodes_;
   v1::TestnetState state_;
 };
-
-// "0,1/2" for three nodes: the group of each, {0, 0, 1}. INVALID_ARGUMENT unless each node is named once, and there are
-// at least two groups.
-absl::StatusOr<std::vector<std::size_t>> ParsePartition(const std::string& text, std::size_t nodes);
 
 }  // namespace lvs::services

@@ -1,13 +1,5 @@
 #include "services/cluster/testnet_network.h"
 
-#include <fcntl.h>
-#include <poll.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <array>
-#include <cerrno>
 #include <cmath>
 #include <filesystem>
 #include <random>
@@ -15,8 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-
-extern char** environ;
+#include "services/base/process.h"
 
 namespace lvs::services {
 namespace {
@@ -26,62 +17,15 @@ constexpr const char* kTestNetworks = "198.18.";
 constexpr int kSubnets = 256;
 constexpr const char* kTable = "inet lvs";
 
-// Runs a command with this on its standard input, which is short. What it said on both outputs; FAILED_PRECONDITION
-// with it where it fails.
-absl::StatusOr<std::string> Run(const std::vector<std::string>& words, const std::string& input = "") {
-  std::array<int, 2> in{}, out{};
-  if (::pipe2(in.data(), O_CLOEXEC) != 0) return absl::UnavailableError("no pipe");
-  if (::pipe2(out.data(), O_CLOEXEC) != 0) {
-    ::close(in[0]);
-    ::close(in[1]);
-    return absl::UnavailableError("no pipe");
-  }
-  posix_spawn_file_actions_t files;
-  posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_adddup2(&files, in[0], 0);
-  posix_spawn_file_actions_adddup2(&files, out[1], 1);
-  posix_spawn_file_actions_adddup2(&files, out[1], 2);
-  std::vector<char*> argv;
-  for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
-  pid_t pid = 0;
-  const int error = ::posix_spawnp(&pid, argv[0], &files, nullptr, argv.data(), environ);
-  posix_spawn_file_actions_destroy(&files);
-  ::close(in[0]);
-  ::close(out[1]);
-  if (error == 0 && !input.empty()) {
-    // Shorter than a pipe holds. Whether the command took it shows in how it ends.
-    [[maybe_unused]] const ssize_t written = ::write(in[1], input.data(), input.size());
-  }
-  ::close(in[1]);
-  std::string said;
-  std::array<char, 4096> buffer;
-  for (ssize_t n; error == 0 && (n = ::read(out[0], buffer.data(), buffer.size())) != 0;) {
-    if (n > 0) said.append(buffer.data(), static_cast<std::size_t>(n));
-    if (n < 0 && errno != EINTR) break;
-  }
-  ::close(out[0]);
-  if (error != 0) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("cannot run ", words[0], ": ", std::generic_category().message(error), "; is it installed?"));
-  }
-  int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return said;
-  while (!said.empty() && said.back() == '\n') said.pop_back();
-  return absl::FailedPreconditionError(absl::StrCat("`", absl::StrJoin(words, " "), "`: ", said));
-}
-
 absl::Status RunAll(const std::vector<std::vector<std::string>>& commands) {
   for (const std::vector<std::string>& command : commands) {
-    if (const auto said = Run(command); !said.ok()) return said.status();
+    if (const auto said = RunCommand(command); !said.ok()) return said.status();
   }
   return absl::OkStatus();
 }
 
 absl::Status SetRulesOf(const std::string& name, const std::string& rules) {
-  return Run({"ip", "netns", "exec", name, "nft", "-f", "-"}, rules).status();
+  return RunCommand({"ip", "netns", "exec", name, "nft", "-f", "-"}, rules).status();
 }
 
 std::string Ruleset(const std::string& host, double loss, const std::vector<std::string>& severed) {
@@ -135,7 +79,7 @@ absl::Status CheckNamespaces() {
 }
 
 absl::StatusOr<v1::TestnetNetwork> PlanNetwork(std::size_t nodes) {
-  const auto routes = Run({"ip", "-4", "route", "show", "table", "all"});
+  const auto routes = RunCommand({"ip", "-4", "route", "show", "table", "all"});
   if (!routes.ok()) return routes.status();
   v1::TestnetNetwork network;
   network.set_id(RandomId());
@@ -186,14 +130,14 @@ absl::Status SetRules(const v1::TestnetNetwork& network, std::size_t node, const
 
 absl::Status RemoveNetwork(const v1::TestnetNetwork& network) {
   absl::Status status;
-  const auto links = Run({"ip", "-brief", "link", "show"});
+  const auto links = RunCommand({"ip", "-brief", "link", "show"});
   if (!links.ok()) return links.status();
   const auto remove = [&](const std::string& link) {
     // "NAME@peer" or "NAME ", at the start of a line.
     for (const char after : {'@', ' '}) {
       if (absl::StrCat("\n", *links).find(absl::StrCat("\n", link, std::string(1, after))) == std::string::npos)
         continue;
-      status.Update(Run({"ip", "link", "delete", link}).status());
+      status.Update(RunCommand({"ip", "link", "delete", link}).status());
       return;
     }
   };
@@ -201,7 +145,7 @@ absl::Status RemoveNetwork(const v1::TestnetNetwork& network) {
   for (std::size_t i = 0; i < network.nodes(); ++i) {
     remove(LinkOf(network, i));
     const std::string name = NamespaceOf(network, i);
-    if (NamespaceIsThere(name)) status.Update(Run({"ip", "netns", "delete", name}).status());
+    if (NamespaceIsThere(name)) status.Update(RunCommand({"ip", "netns", "delete", name}).status());
   }
   remove(BridgeOf(network));
   return status;

@@ -2,22 +2,22 @@
 
 #include <signal.h>
 
+#include <algorithm>
 #include <set>
+
+#include "services/base/poll.h"
 
 namespace lvs::services {
 
 namespace {
 constexpr std::chrono::milliseconds kPoll{50};
 constexpr std::chrono::seconds kEnd{20};
+// Long, so that only a node that never serves fails.
+constexpr std::chrono::seconds kStartDeadline{120};
 }  // namespace
 
 bool Eventually(const std::function<bool()>& holds, std::chrono::seconds deadline) {
-  const auto end = std::chrono::steady_clock::now() + deadline;
-  while (!holds()) {
-    if (std::chrono::steady_clock::now() >= end) return false;
-    std::this_thread::sleep_for(kPoll);
-  }
-  return true;
+  return PollUntil(holds, deadline, kPoll);
 }
 
 std::uint64_t Acknowledged(const LoadReport& report) {
@@ -70,24 +70,18 @@ std::optional<v1::NodeStatus> Cluster::Status(std::size_t node) const {
   return *std::move(status);
 }
 
+testing::AssertionResult Cluster::Started(const StartResult& result) const {
+  if (result.status.ok()) return testing::AssertionSuccess();
+  return testing::AssertionFailure() << result.status.message() << "\n"
+                                     << (result.failed ? net_->LogTail(*result.failed, 10) : "");
+}
+
 testing::AssertionResult Cluster::Up() {
-  for (std::size_t n = 0; n < size(); ++n) {
-    if (const absl::Status status = net_->Start(n, LVS_BINARY); !status.ok()) {
-      return testing::AssertionFailure() << status.message();
-    }
-  }
-  const auto peers = static_cast<std::uint32_t>(std::min<std::size_t>(size() - 1, 2));
-  for (std::size_t n = 0; n < size(); ++n) {
-    if (const auto serves = Serves(n, peers); !serves) return serves;
-  }
-  return testing::AssertionSuccess();
+  return Started(StartAll(*net_, {.binary = LVS_BINARY, .deadline = kStartDeadline}));
 }
 
 testing::AssertionResult Cluster::StartNode(std::size_t node) {
-  if (const absl::Status status = net_->Start(node, LVS_BINARY); !status.ok()) {
-    return testing::AssertionFailure() << status.message();
-  }
-  return Serves(node);
+  return Started(services::StartNode(*net_, node, {.binary = LVS_BINARY, .deadline = kStartDeadline}));
 }
 
 testing::AssertionResult Cluster::Serves(std::size_t node, std::uint32_t peers) const {
@@ -105,19 +99,21 @@ testing::AssertionResult Cluster::Serves(std::size_t node, std::uint32_t peers) 
 void Cluster::Kill(std::size_t node) { EXPECT_TRUE(net_->Stop(node, SIGKILL, kEnd).ok()); }
 void Cluster::Drain(std::size_t node) { EXPECT_TRUE(net_->Stop(node, SIGTERM, kEnd).ok()); }
 
-void Cluster::Partition(const std::vector<std::vector<std::size_t>>& groups, double loss, std::uint32_t delay_ms) {
+void Cluster::Faults(double loss, std::uint32_t delay_ms) {
   for (std::size_t n = 0; n < size(); ++n) {
-    v1::Faults faults;
+    v1::Faults faults = net_->SavedFaults(n);
     faults.set_loss(loss);
     faults.set_delay_ms(delay_ms);
-    for (const std::vector<std::size_t>& group : groups) {
-      if (std::find(group.begin(), group.end(), n) != group.end()) continue;
-      for (const std::size_t other : group) faults.add_severed(net_->nodes()[other].config.listen());
-    }
-    const auto set = Client(n).SetFaults(faults);
-    EXPECT_TRUE(set.ok()) << set.status();
+    const absl::Status set = ApplyFaults(*net_, n, faults);
+    EXPECT_TRUE(set.ok()) << set;
   }
 }
+
+void Cluster::Partition(const std::vector<std::size_t>& group_of) {
+  for (const SeveredNode& node : Sever(*net_, group_of)) EXPECT_TRUE(node.status.ok()) << node.status;
+}
+
+void Cluster::Heal() { Partition(std::vector<std::size_t>(size())); }
 
 testing::AssertionResult Cluster::HoldsExactly(std::uint64_t uvu, std::chrono::seconds deadline) const {
   std::string found;
@@ -145,10 +141,11 @@ testing::AssertionResult Cluster::HoldsExactly(std::uint64_t uvu, std::chrono::s
 
 LoadThread::LoadThread(const Cluster& cluster, LoadOptions options) : clients_(cluster.Clients()) {
   options.stop = &stop_;
-  for (std::size_t n = 0; n < cluster.size() && options.shards < 2; ++n) {
-    if (const auto status = cluster.Status(n)) options.shards = status->shards();
+  options.shards = 0;  // all
+  for (const ControlClient& client : clients_) {
+    if (FitToCluster(client, &options).ok()) break;  // some nodes may have been killed
   }
-  options.slots = 2;
+  options.shards = std::max(1u, options.shards);
   options.give_up_after = std::chrono::seconds(60);
   thread_ = std::thread([this, options] { report_ = RunLoad(clients_, options); });
 }

@@ -22,6 +22,7 @@
 #include "services/client/control_client.h"
 #include "services/client/load.h"
 #include "services/cluster/testnet.h"
+#include "services/cluster/testnet_control.h"
 
 namespace lvs::services {
 
@@ -49,14 +50,19 @@ class Cluster {
   testing::AssertionResult Serves(std::size_t node, std::uint32_t peers = 0) const;
   void Kill(std::size_t node);   // SIGKILL
   void Drain(std::size_t node);  // SIGTERM
-  // Groups that do not hear each other; empty: everybody hears everybody.
-  void Partition(const std::vector<std::vector<std::size_t>>& groups, double loss = 0, std::uint32_t delay_ms = 0);
+  // Every node loses this share of its frames, and delays all; partitions stay as they are.
+  void Faults(double loss, std::uint32_t delay_ms);
+  // Nodes of different groups do not hear each other; loss and delay stay as they are.
+  void Partition(const std::vector<std::size_t>& group_of);
+  void Heal();
 
   // Every running node has this total over all slots and shards, and the same ledger.
   testing::AssertionResult HoldsExactly(std::uint64_t uvu,
                                         std::chrono::seconds deadline = std::chrono::seconds(60)) const;
 
  private:
+  testing::AssertionResult Started(const StartResult& result) const;
+
   std::filesystem::path directory_;
   std::optional<Testnet> net_;
 };

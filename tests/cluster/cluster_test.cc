@@ -224,14 +224,14 @@ TEST(Cluster, Arch2_1_DamagedCacheIsQuarantinedAndRebuiltFromPeers) {
 void PartitionedUnderLoad(seconds length, double loss, std::uint32_t delay_ms, seconds heal_deadline) {
   Cluster cluster({.nodes = 4});
   ASSERT_TRUE(cluster.Up());
-  cluster.Partition({}, loss, delay_ms);
+  cluster.Faults(loss, delay_ms);
   LoadThread load(cluster, Load(200, length, v1::MEMORY));
   std::this_thread::sleep_for(milliseconds(200));
-  cluster.Partition({{0, 1}, {2, 3}}, loss, delay_ms);
+  cluster.Partition({0, 0, 1, 1});
   const LoadReport report = load.Finish();
   EXPECT_EQ(report.Failed(), 0u) << "both sides went on accepting";
   EXPECT_NE(cluster.Status(0)->ledger().digest(), cluster.Status(2)->ledger().digest()) << "they were apart";
-  cluster.Partition({}, loss, delay_ms);
+  cluster.Heal();
   EXPECT_TRUE(cluster.HoldsExactly(Sent(report), heal_deadline));
 }
 
@@ -244,7 +244,7 @@ TEST(ClusterFull, Spec12_AMinuteApartOnABadNetworkIsWholeWithinFiveSeconds) {
 TEST(Cluster, Spec6_3_FramesThatAreLostOrLateLoseNothing) {
   Cluster cluster({.nodes = 3});
   ASSERT_TRUE(cluster.Up());
-  cluster.Partition({}, 0.3, 150);
+  cluster.Faults(0.3, 150);
   LoadThread load(cluster, Load(200, seconds(2), v1::NODES, 3));
   const LoadReport report = load.Finish();
   EXPECT_EQ(report.Failed(), 0u);

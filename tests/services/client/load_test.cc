@@ -16,6 +16,7 @@
 #include <tuple>
 #include <vector>
 
+#include "services/client/load_record.h"
 #include "tests/services/client/fake_control.h"
 
 namespace lvs::services {

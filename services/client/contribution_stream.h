@@ -1,0 +1,60 @@
+// A stream of contributions to one server node that comes back when it breaks.
+//
+//   ContributionStream stream(
+//       client, [](const v1::ContributeReply& reply) { std::cout << reply.id() << "\n"; },
+//       [](const grpc::Status& status) { std::cerr << status.error_message() << "\n"; });
+//   bool queued = stream.Send(request);
+//
+// Any thread may send. The callbacks run on the two threads of the stream, without its lock: they may call Send.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <deque>
+#include <functional>
+#include <thread>
+
+#include "lvs/v1/control.pb.h"
+#include "services/base/mutex.h"
+#include "services/client/control_client.h"
+
+namespace lvs::services {
+
+class ContributionStream {
+ public:
+  using OnReply = std::function<void(const v1::ContributeReply&)>;
+  // The stream broke: what was sent and not answered will not be answered. It is opened again a moment later.
+  using OnBroken = std::function<void(const grpc::Status&)>;
+
+  // `client` outlives the stream.
+  ContributionStream(const ControlClient& client, OnReply on_reply, OnBroken on_broken);
+  // Cancels the stream and waits for both threads.
+  ~ContributionStream();
+  ContributionStream(const ContributionStream&) = delete;
+  ContributionStream& operator=(const ContributionStream&) = delete;
+
+  // False while the stream is broken: nothing was sent.
+  bool Send(const v1::ContributeRequest& request);
+
+ private:
+  void Run();
+  // One stream from its opening to its break; false once no further one is wanted.
+  bool RunOnce(grpc::ClientContext* context, grpc::Status* status);
+  void Break();
+  // Waits for the next request, and says whether another one waits behind it; false once the stream is broken or no
+  // longer wanted.
+  bool Take(v1::ContributeRequest* request, bool* more);
+
+  const ControlClient& client_;
+  const OnReply on_reply_;
+  const OnBroken on_broken_;
+  Mutex mutex_;
+  CondVar changed_;
+  std::deque<v1::ContributeRequest> outbox_ ABSL_GUARDED_BY(mutex_);
+  grpc::ClientContext* context_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  bool broken_ ABSL_GUARDED_BY(mutex_) = false;
+  bool done_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
+}  // namespace lvs::services

@@ -1,0 +1,94 @@
+// What is done to a running testnet: nodes brought up, asked, cut off from each other, scattered, and held to what their
+// clients were told. `lvs testnet` and the tests of clusters do it with the same functions.
+//
+//   absl::StatusOr<Testnet> net = Testnet::Create("./runs/testnet", {.nodes = 3});
+//   if (!net.ok()) return net.status();
+//   StartResult up = StartAll(*net, {.binary = "/usr/bin/lvs"});
+//   if (!up.status.ok()) return up.status;
+//   for (const SeveredNode& node : Sever(*net, {0, 0, 1})) std::cerr << node.status << "\n";
+//
+// Waits end early once `stop` is set, with CANCELLED. One thread at a time for one testnet.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "lvs/v1/control.pb.h"
+#include "lvs/v1/report.pb.h"
+#include "services/client/cluster_status.h"
+#include "services/client/control_client.h"
+#include "services/client/load_record.h"
+#include "services/cluster/testnet.h"
+
+namespace lvs::services {
+
+// ---- Asking --------------------------------------------------------------------------------------------------------
+
+absl::StatusOr<ControlClient> ClientOf(const TestnetNode& node);
+absl::StatusOr<std::vector<ControlClient>> ClientsOf(const std::vector<TestnetNode>& nodes);
+
+// The status of all nodes; `clients` in their order. Nodes that do not run are noted with the command that starts them.
+ClusterStatus AskTestnet(const std::vector<TestnetNode>& nodes, const std::vector<ControlClient>& clients);
+
+// ---- Starting ------------------------------------------------------------------------------------------------------
+
+struct StartOptions {
+  std::filesystem::path binary;  // the lvs to run
+  std::chrono::milliseconds deadline{20'000};
+  const std::atomic<bool>* stop = nullptr;
+};
+
+struct StartResult {
+  absl::Status status;
+  std::optional<std::size_t> failed;  // the node that kept the others waiting: its log may say why
+  ClusterStatus cluster;              // as the nodes last answered
+};
+
+// Peers that StartAll waits for, or all other nodes where there are fewer. Nodes keep more links than these, but not
+// always to everybody.
+inline constexpr std::size_t kPeersWanted = 2;
+
+// Starts every node, gives it its faults, and waits until all serve and have peers. Fails as soon as a node ends
+// (UNAVAILABLE), and at the deadline (DEADLINE_EXCEEDED). What was started goes on running.
+StartResult StartAll(Testnet& net, const StartOptions& options);
+
+// Starts one node, gives it its faults, and waits until it serves, whether or not it has peers.
+StartResult StartNode(Testnet& net, std::size_t node, const StartOptions& options);
+
+// ---- Faults --------------------------------------------------------------------------------------------------------
+
+// Saves the faults of a node, and tells it where it runs.
+absl::Status ApplyFaults(const Testnet& net, std::size_t node, const v1::Faults& faults);
+
+struct SeveredNode {
+  std::vector<std::string> severed;  // the peers' addresses that the node is cut off from
+  absl::Status status;
+};
+
+// Cuts each node off from the nodes of other groups; loss and delay stay as they are. One group: all hear each other.
+// The result has every node, also after a failure.
+std::vector<SeveredNode> Sever(const Testnet& net, const std::vector<std::size_t>& group_of);
+
+// Throws the replicas of all running nodes to random places; the number of these nodes. FAILED_PRECONDITION where none
+// runs.
+absl::StatusOr<std::size_t> Scatter(const std::vector<TestnetNode>& nodes, const std::vector<ControlClient>& clients);
+
+// ---- Judging -------------------------------------------------------------------------------------------------------
+
+// Asks until every node is reached and holds the bounds, `within` is over, or `stop` is set; then the last answers. News
+// takes a moment to reach every node.
+TotalsCheck AwaitTotals(const std::vector<TestnetNode>& nodes, const std::vector<ControlClient>& clients,
+                        const std::vector<TotalBounds>& bounds, std::chrono::milliseconds within,
+                        const std::atomic<bool>* stop = nullptr);
+
+// Adds to a recorded report what only the testnet's folder tells: build, replay command, what runs, configurations.
+void DescribeTestnet(const std::vector<TestnetNode>& nodes, v1::RunReport* report);
+
+}  // namespace lvs::services
