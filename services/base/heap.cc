@@ -5,10 +5,10 @@
 namespace lvs::services {
 
 namespace {
-// Free memory that an arena of the heap may keep at its top: some messages of the largest size.
+// Free memory that an arena of the heap may keep at its top: several messages of the largest size.
 constexpr int kTopBytes = 16 << 20;
-// Blocks from here on are mapped one by one; no message is as large. To set either of the two ends the adaptation of
-// both that glibc does by itself.
+// Blocks of this size and more are mapped one by one; no message is as large. Setting either threshold ends glibc's own
+// adaptation of both.
 constexpr int kMappedBytes = 512 << 10;
 }  // namespace
 

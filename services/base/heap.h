@@ -1,10 +1,13 @@
+// The heap of a process that reads messages from peers.
+//
+//   int main() { KeepHeap(); }
 #pragma once
 
 namespace lvs::services {
 
-// For a process that reads what peers say, before it does. gRPC reads each message into fresh memory of the heap, and
-// glibc gives what is free at the top of the heap back to the system after each and takes it again, page by page, for
-// the next (docs/decisions.md).
+// Makes glibc keep freed memory at the top of the heap. gRPC reads each message into fresh memory; without this call
+// glibc returns the top of the heap to the system after each message and takes it again, page by page, for the next
+// (docs/decisions.md). Call it before the first message is read.
 void KeepHeap();
 
 }  // namespace lvs::services

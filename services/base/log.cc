@@ -7,25 +7,33 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <cstdio>
 #include <ctime>
 #include <map>
-#include <mutex>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_format.h"
 #include "grpc/support/log.h"
-#include "services/base/yaml_proto.h"
+#include "services/base/mutex.h"
 
 namespace lvs::services {
 namespace {
 
 constexpr std::int64_t kSecondUs = 1'000'000;
-// Kinds of lines that are counted apart; events are constant words, so only a bug comes near.
+// Events whose lines are counted separately. Events are constant words, so only a bug comes near this many.
 constexpr std::size_t kEventsMax = 1024;
 
 using Json = nlohmann::ordered_json;
+
+const char* LevelWord(v1::LogLevel level) {
+  switch (level) {
+    case v1::ERROR: return "error";
+    case v1::WARNING: return "warning";
+    case v1::DEBUG: return "debug";
+    default: return "info";
+  }
+}
 
 std::int64_t SystemNowUs() {
   return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
@@ -38,13 +46,11 @@ std::string Timestamp(std::int64_t now_us) {
   gmtime_r(&seconds, &utc);
   std::array<char, 40> day{};
   std::strftime(day.data(), day.size(), "%Y-%m-%dT%H:%M:%S", &utc);
-  std::array<char, 8> millis{};
-  std::snprintf(millis.data(), millis.size(), ".%03dZ", static_cast<int>(now_us % kSecondUs / 1000));
-  return std::string(day.data()) + millis.data();
+  return absl::StrFormat("%s.%03dZ", day.data(), now_us % kSecondUs / 1000);
 }
 
-// One write a line, so that lines of several processes on one terminal do not mix either. What cannot be written is
-// dropped: a log must not stop a node.
+// One write a line, so that lines of several processes on one terminal do not mix either. A line that cannot be written
+// is dropped: a log must not stop a node.
 void WriteToStderr(std::string_view line) {
   std::string bytes(line);
   bytes += '\n';
@@ -67,13 +73,13 @@ class Logger {
   bool Takes(v1::LogLevel level) const { return level >= level_.load(std::memory_order_relaxed); }
 
   void Write(v1::LogLevel level, std::string_view event, std::initializer_list<LogField> fields) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     const std::int64_t now_us = clock_ ? clock_() : SystemNowUs();
     std::uint64_t suppressed = 0;
     if (!Admit(event, now_us, &suppressed)) return;
     Json line;
     line["ts"] = Timestamp(now_us);
-    line["level"] = EnumWord(*v1::LogLevel_descriptor()->FindValueByNumber(level));
+    line["level"] = LevelWord(level);
     line["event"] = event;
     for (const LogField& field : fields) {
       std::visit([&](const auto& value) { line[std::string(field.key)] = value; }, field.value);
@@ -88,19 +94,19 @@ class Logger {
   }
 
   void Configure(v1::LogLevel level, std::uint32_t lines_per_second) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     level_ = level;
     lines_per_second_ = lines_per_second;
     windows_.clear();
   }
 
   void SetSink(std::function<void(std::string_view)> sink) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     sink_ = std::move(sink);
   }
 
   void SetClock(std::function<std::int64_t()> clock) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     clock_ = std::move(clock);
   }
 
@@ -111,8 +117,11 @@ class Logger {
     std::uint64_t suppressed = 0;
   };
 
-  // Counts lines of one kind in windows of a second. `suppressed` gets what was left out since the last line.
-  bool Admit(std::string_view event, std::int64_t now_us, std::uint64_t* suppressed) {
+  // Counts the lines of an event in windows of a second. `suppressed` becomes the number of lines that were left out
+  // since the last line of this event. A window and not a token bucket: a second with too many lines shows its first
+  // ones, which say how a burst began.
+  bool Admit(std::string_view event, std::int64_t now_us, std::uint64_t* suppressed)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (lines_per_second_ == 0) return true;
     auto at = windows_.find(event);
     if (at == windows_.end()) {
@@ -135,11 +144,11 @@ class Logger {
   }
 
   std::atomic<v1::LogLevel> level_ = kDefaultLogLevel;
-  std::mutex mutex_;
-  std::uint32_t lines_per_second_ = kDefaultLogLinesPerSecond;
-  std::map<std::string, Window, std::less<>> windows_;
-  std::function<void(std::string_view)> sink_;
-  std::function<std::int64_t()> clock_;
+  Mutex mutex_;
+  std::uint32_t lines_per_second_ ABSL_GUARDED_BY(mutex_) = kDefaultLogLinesPerSecond;
+  std::map<std::string, Window, std::less<>> windows_ ABSL_GUARDED_BY(mutex_);
+  std::function<void(std::string_view)> sink_ ABSL_GUARDED_BY(mutex_);
+  std::function<std::int64_t()> clock_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace
@@ -149,7 +158,7 @@ void Log(v1::LogLevel level, std::string_view event, std::initializer_list<LogFi
   if (!logger.Takes(level)) return;
   try {
     logger.Write(level, event, fields);
-  } catch (...) {  // memory is short, or a test's sink threw
+  } catch (...) {  // no memory is left, or the sink of a test threw
   }
 }
 
@@ -165,7 +174,7 @@ void RouteGrpcLog() {
     text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
     std::string_view file = line->file;
     file.remove_prefix(file.rfind('/') + 1);  // npos + 1 is 0
-    // Said of every server that is dialled by address; names are not compared (credentials.h).
+    // gRPC writes this about every server that is dialled by address; names are not compared (credentials.h).
     const bool noise = text.starts_with("No match found for server name");
     const bool bug = text.starts_with("assertion failed");
     const bool error = line->severity == GPR_LOG_SEVERITY_ERROR && !noise;

@@ -5,12 +5,12 @@
 //
 //   {"ts":"2026-11-21T11:22:33.123Z","level":"info","event":"peer.connected","peer":"10.0.0.7:7400","rtt_ms":1.5,...}
 //
-// An event is a constant word, "thing.happened"; what varies goes into fields, with units last in their names. Of one
-// event at most `lines_per_second` lines are written a second; the next line of that event says how many were left out,
-// "suppressed":n. Fields keep their order; a field called ts, level, event or suppressed is written as given behind the
-// log's own, so do not.
+// An event is a constant word, "thing.happened"; values that vary go into fields, with units last in their names. At
+// most `lines_per_second` lines of one event are written a second; the next line of that event says how many were left
+// out, "suppressed":n. Fields keep their order. The keys ts, level, event and suppressed are the log's own: a field with
+// such a key would write the key twice.
 //
-// Text that is not UTF-8 is written with replacement characters, numbers that JSON has not (NaN, infinity) as null.
+// Text that is not UTF-8 is written with replacement characters, and NaN and infinity, which JSON lacks, as null.
 // Nothing here throws or fails: a line that cannot be made or written is dropped. Any thread; lines never mix.
 #pragma once
 
@@ -25,7 +25,7 @@
 
 namespace lvs::services {
 
-// Referred to until Log returns: made in the call, never kept.
+// A key and its value. Text is not copied: make fields in the call of Log, and do not keep them.
 struct LogField {
   std::string_view key;
   std::variant<std::string_view, bool, std::int64_t, std::uint64_t, double> value;
@@ -41,28 +41,27 @@ struct LogField {
   LogField(std::string_view name, Number number) : key(name), value(static_cast<double>(number)) {}
 };
 
-// Writes the line, unless its level is below the configured one or too many of its kind came this second.
+// Writes the line, unless its level is below the configured one or this event had too many lines this second.
 void Log(v1::LogLevel level, std::string_view event, std::initializer_list<LogField> fields = {}) noexcept;
 
-// True where Log would not drop the level: for lines that are costly to make.
+// True where Log takes lines of this level: for lines that are costly to make.
 bool LogsLevel(v1::LogLevel level) noexcept;
 
-// What holds before the first ConfigureLog, and what a configuration that names neither means.
+// The level and the limit before the first ConfigureLog, and of a configuration that gives none.
 inline constexpr v1::LogLevel kDefaultLogLevel = v1::INFO;
 inline constexpr std::uint32_t kDefaultLogLinesPerSecond = 20;  // of one event
 
-// From now on. 0 lines a second: no limit.
+// Sets level and limit from now on. 0 lines a second: no limit.
 void ConfigureLog(v1::LogLevel level, std::uint32_t lines_per_second);
 
-// From now on gRPC's own lines go through Log, instead of to stderr in a format of their own: its errors as event
-// "grpc" at level warning (to gRPC every handshake that fails is an error), the rest at level debug, a failed assertion
-// as event "grpc.bug" at level error. GRPC_VERBOSITY still says what gRPC writes at all. Call once, before gRPC is
-// used.
+// Sends gRPC's own lines through Log, instead of to stderr in a format of their own: its errors as event "grpc" at level
+// warning (to gRPC every handshake that fails is an error), the rest at level debug, a failed assertion as event
+// "grpc.bug" at level error. GRPC_VERBOSITY still decides which lines gRPC writes. Call once, before gRPC is used.
 void RouteGrpcLog();
 
-// For tests: takes lines (without their newline) instead of stderr, one at a time; nullptr: stderr again.
+// For tests: a sink that takes lines, without their newline, one at a time; nullptr: stderr again.
 void SetLogSink(std::function<void(std::string_view line)> sink);
-// For tests: what tells the time, in microseconds since 1970; nullptr: the system's clock.
+// For tests: a clock, in microseconds since 1970; nullptr: the system's clock.
 void SetLogClock(std::function<std::int64_t()> now_us);
 
 }  // namespace lvs::services

@@ -1,4 +1,6 @@
-// Resident memory of this process, bytes.
+// Memory of this process that is in RAM.
+//
+//   std::string text = FormatMegabytes(ResidentBytes());
 #pragma once
 
 #include <unistd.h>
@@ -8,6 +10,7 @@
 
 namespace lvs::services {
 
+// 0 where /proc cannot be read. Any thread.
 inline std::uint64_t ResidentBytes() {
   std::ifstream statm("/proc/self/statm");
   std::uint64_t pages = 0;
