@@ -383,37 +383,36 @@ def process_cpu_s(pid):
 
 # ---- paper: constants of the code that the page computes with ----
 
-# Name on the page: file, and what stands before the number.
+# Name on the page: name in the table of `lvs limits`.
 CONSTANTS = {
-    "period_us": ("services/node/node_config.h", r"period_us = ([\d']+);"),
-    "shards": ("services/node/node_config.h", r"shards = ([\d']+);"),
-    "halo_rows": ("services/peering/hello.h", r"halo_rows = ([\d']+);"),
-    "links_max": ("services/peering/membership.h", r"links_max = ([\d']+);"),
-    "active_target": ("services/peering/membership.h", r"active_target = ([\d']+);"),
-    "passive_max": ("services/peering/membership.h", r"passive_max = ([\d']+);"),
-    "sample_max": ("services/peering/membership.h", r"sample_max = ([\d']+);"),
-    "dials_max": ("services/peering/membership.h", r"dials_max = ([\d']+);"),
-    "shuffle_s": ("services/peering/membership.h", r"shuffle_s = ([\d.]+);"),
-    "guest_s": ("services/peering/membership.h", r"guest_s = ([\d.]+);"),
-    "heartbeat_cycles": ("vaultguard/limits.h", r"kHeartbeatCycles = ([\d']+);"),
-    "new_sessions_per_cycle": ("vaultguard/limits.h", r"kNewSessionsPerCycle = ([\d']+);"),
-    "new_sessions_at_once": ("vaultguard/limits.h", r"kNewSessionsAtOnce = 1u << (\d+);"),
-    "frame_entries_max": ("vaultguard/limits.h", r"kMaxFrameEntries = ([\d']+);"),
-    "sign_of_life_cycles": ("shard/ledger_sync.cc", r"kSignOfLifeCycles = ([\d']+);"),
-    "halo_refresh_cycles": ("shard/hosting/ambassadors.cc", r"kRefreshCycles = ([\d']+);"),
-    "strangers_max": ("services/peering/peer_table.h", r"kStrangersMax = ([\d']+);"),
+    "period_us": "node.period_us",
+    "shards": "node.shards",
+    "halo_rows": "link.halo_rows",
+    "links_max": "membership.links_max",
+    "active_target": "membership.active_target",
+    "passive_max": "membership.passive_max",
+    "sample_max": "membership.sample_max",
+    "dials_max": "membership.dials_max",
+    "shuffle_s": "membership.shuffle_s",
+    "guest_s": "membership.guest_s",
+    "heartbeat_cycles": "protocol.heartbeat_cycles",
+    "new_sessions_per_cycle": "protocol.new_sessions_per_cycle",
+    "new_sessions_at_once": "protocol.new_sessions_at_once",
+    "frame_entries_max": "protocol.frame_entries_max",
+    "sign_of_life_cycles": "link.sign_of_life_cycles",
+    "halo_refresh_cycles": "link.halo_refresh_cycles",
+    "strangers_max": "link.strangers_max",
 }
 
 
 def paper(_quick):
-    constants = {}
-    for name, (home, pattern) in CONSTANTS.items():
-        found = re.search(pattern, (ROOT / home).read_text())
-        if not found:
-            raise Failed(f"{home} has no {name} any more: mend CONSTANTS in bench/measure.py")
-        value = float(found.group(1).replace("'", ""))
-        constants[name] = {"value": 2**value if "<<" in pattern else value, "home": home}
-    return {"constants": constants, "server_nodes": 1000}
+    limits = {limit["name"]: limit for limit in json_of([BUILD / "lvs", "limits", "--format", "json"])}
+    missing = sorted(set(CONSTANTS.values()) - set(limits))
+    if missing:
+        raise Failed(f"`lvs limits` has no {', '.join(missing)}: mend CONSTANTS in bench/measure.py")
+    return {"constants": {name: {"value": float(limits[limit]["value"]), "home": limits[limit]["home"]}
+                          for name, limit in CONSTANTS.items()},
+            "server_nodes": 1000}
 
 
 # ---- Main ----

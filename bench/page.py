@@ -469,8 +469,8 @@ class Page:
 
         self.say("## A thousand server nodes, on paper",
                  f"Nothing here was run: it is what {nodes:,} server nodes would do by the sizes measured above and the "
-                 "constants in the code, each with its home. Cost of a link and of a node does not depend on how many "
-                 "nodes there are, because a node links with few of them.",
+                 "constants in the code, which `lvs limits` lists, each with its home. The cost of a link and of a node "
+                 "does not depend on how many nodes there are, because a node links with few of them.",
                  table(("constant", "value", "home"), [
                      (f"`{name}`", digits(constant["value"]) if constant["value"] % 1 else f"{constant['value']:,.0f}",
                       f"`{constant['home']}`") for name, constant in constants.items()]),

@@ -12,8 +12,6 @@ namespace {
 
 // Ledgers that differ for this many cycles although all news was acknowledged exchange bucket digests.
 constexpr std::uint64_t kDisagreeCycles = 50;
-// A frame with nothing new in it is said this often.
-constexpr std::uint64_t kSignOfLifeCycles = 20;
 // Cycles' worth of new sessions that a link may save up.
 constexpr std::uint64_t kSavedCycles = 10;
 constexpr std::uint64_t kPauseCyclesMax = 1600;

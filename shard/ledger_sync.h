@@ -45,6 +45,9 @@
 
 namespace lvs::shard {
 
+// A link sends a frame with nothing new in it at least this often, as a sign of life.
+inline constexpr std::uint64_t kSignOfLifeCycles = 20;
+
 struct LedgerSyncConfig {
   std::uint32_t links = 1;  // places for peers, at most 255; a server node may leave one for itself and never use it
   bool up = true;           // somebody is at the far end of each link from the start

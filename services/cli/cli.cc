@@ -50,6 +50,7 @@ int Main(int argc, const char* const* argv, std::ostream& out, std::ostream& err
   AddNode(app, commands);
   AddOperate(app, commands);
   AddTestnet(app, commands);
+  AddLimits(app, commands);
 
   try {
     app.parse(argc, argv);

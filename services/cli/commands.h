@@ -34,6 +34,7 @@ void AddCompare(CLI::App& app, Commands& commands);
 void AddNode(CLI::App& app, Commands& commands);
 void AddOperate(CLI::App& app, Commands& commands);
 void AddTestnet(CLI::App& app, Commands& commands);
+void AddLimits(CLI::App& app, Commands& commands);
 
 // `--format table|json`, which every command that prints a result has.
 CLI::Option* AddFormat(CLI::App* command, std::string& format);

@@ -16,8 +16,6 @@ constexpr std::uint32_t kNobody = ~std::uint32_t{0};
 constexpr std::uint64_t kAttempts = 16;
 // Above so many ambassadors a search in order would cost more than an ambassador is worth.
 constexpr std::size_t kFewAmbassadors = 64;
-// A halo row is told again at least this often, so that a peer that lost a frame hears of everybody.
-constexpr std::uint32_t kRefreshCycles = 50;
 
 bool IsLive(const shard::Columns& columns, std::uint32_t row) {
   return row >= columns.first_local && row < columns.end && columns.Alive(row);
@@ -62,7 +60,7 @@ void Ambassadors::Renew(const shard::StateShard& shard, std::uint64_t cycle) {
 void Ambassadors::Tell(const shard::StateShard& shard, std::uint64_t cycle, std::uint64_t since_cycle, bool everybody,
                        shard::Frame* frame) const {
   const int dimensions = shard.config().shape.dimensions();
-  const bool refresh = everybody || cycle % kRefreshCycles == config_.shard % kRefreshCycles;
+  const bool refresh = everybody || cycle % kHaloRefreshCycles == config_.shard % kHaloRefreshCycles;
   shard::RowWriter rows(frame, rows_.size(), dimensions);
   for (std::uint32_t number = 0; number < rows_.size(); ++number) {
     const std::uint32_t row = rows_[number];

@@ -17,6 +17,9 @@
 
 namespace lvs::hosting {
 
+// A halo row is told again at least this often, so that a peer that lost a frame hears of everybody.
+inline constexpr std::uint32_t kHaloRefreshCycles = 50;
+
 struct AmbassadorsConfig {
   std::uint32_t wanted = 0;  // a shard with fewer replicas has fewer
   std::uint32_t shard = 0;

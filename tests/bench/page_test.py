@@ -7,6 +7,7 @@ import re
 import sys
 import tempfile
 import unittest
+import unittest.mock
 import xml.etree.ElementTree as ElementTree
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -129,11 +130,22 @@ class PageTest(unittest.TestCase):
         self.assertIn("## One gRPC link", text)
         self.assertNotIn("on paper", text)
 
-    def test_the_constants_are_still_in_the_code(self):
+    def test_the_constants_are_those_of_the_program(self):
         constants = measure.paper(False)["constants"]
         self.assertEqual(set(constants), set(measure.CONSTANTS))
-        self.assertTrue(all(constant["value"] > 0 for constant in constants.values()))
+        for name, constant in constants.items():
+            self.assertGreater(constant["value"], 0, name)
+            self.assertTrue((ROOT / constant["home"]).is_file(), constant["home"])
+        self.assertEqual(constants["period_us"]["value"], 100_000)
+
+    def test_a_constant_that_the_program_does_not_know_is_told(self):
+        with unittest.mock.patch.dict(measure.CONSTANTS, moons="sky.moons"):
+            with self.assertRaisesRegex(measure.Failed, "sky.moons"):
+                measure.paper(False)
 
 
 if __name__ == "__main__":
+    # The build folder whose lvs is asked for its constants.
+    if len(sys.argv) > 1:
+        measure.BUILD = pathlib.Path(sys.argv.pop(1))
     unittest.main()
