@@ -4,7 +4,7 @@
 //   {"type":"sdm","diff":[0.5,-0.125],"w":0.5}                      v1::StateDiff     (SPEC-6.2)
 //
 // Example:
-//   absl::StatusOr<TestnetMessage> message = ParseTestnetJson(text);
+//   absl::StatusOr<TestnetMessage> message = ParseTestnetJson(received);
 //   if (!message.ok()) return message.status();        // names the mistake, for the sender's log
 //   if (const auto* packet = std::get_if<v1::EntropyPacket>(&*message)) Take(*packet);
 //   ...

@@ -3,7 +3,7 @@
 // left, the last words move behind the local rows, and the links to the row follow them.
 //
 //   words.Add(row);                       // it left; its words still lie in its row, which is flagged kDeparted
-//   ... memory for words.RowsToMove() departed rows ...
+//   words.RowsToMove();                   // so many rows behind the local ones must be there for
 //   words.Move(&columns, peers, cycle);   // now the row is free
 //
 // Belongs to one StateShard, which owns the memory.

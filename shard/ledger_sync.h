@@ -3,12 +3,14 @@
 // and the same calls give the same frames.
 //
 //   LedgerSync sync(config, &owner);                      // owner: the ledger, and the way into it
-//   each cycle:
-//     sync.Begin(cycle);
-//     for (const LedgerSync::Arrival& a : sync.Due(cycle)) sync.Take(a.link, *a.frame, cycle, &refused);
-//     for each link: sync.Fill(link, cycle, &frame);      // the ledger's part of a frame
-//                    if (sync.Speaks(link, cycle, frame, moving)) send(frame);
-//   at any time: sync.Receive(link, due_cycle, frame);
+//   sync.Receive(/*link=*/0, due_cycle, heard);           // at any time
+//   // In each cycle:
+//   sync.Begin(cycle);
+//   for (const LedgerSync::Arrival& a : sync.Due(cycle)) sync.Take(a.link, *a.frame, cycle, &refused);
+//   for (std::uint32_t link = 0; link < links; ++link) {
+//     sync.Fill(link, cycle, &frame);                     // the ledger's part of a frame
+//     if (sync.Speaks(link, cycle, frame, urgent)) Send(frame);
+//   }
 //
 // Four rules, from cheap to thorough:
 //   news      A frame carries the entries that changed since what was last sent, and their range of change numbers. The

@@ -1,7 +1,10 @@
 // Where the time of a shard's cycle goes (`lvs run --profile`). This folder reads no clock: who owns one passes a watch
 // along and is told when the next stage begins.
 //
-//   class Stopwatch : public shard::StageWatch { ... };
+//   struct Stopwatch : StageWatch {
+//     void Enter(Stage stage) override { ... }
+//   };
+//   Stopwatch stopwatch;
 //   shard.Advance(cycle, loss, &counts, &stopwatch);   // enters kLedger, kDrift, kLedger, kOverlay
 //
 // Called by the one thread that runs the shard.

@@ -2,10 +2,10 @@
 // share. Advance() runs one drift cycle. Pure: no actors, no I/O, no clock; one owner at a time.
 //
 //   StateShard shard(config);
-//   shard.Start(200);                                // 200 replicas, initial state drawn
+//   shard.Start(200, 0);                             // 200 replicas, initial state drawn, no opening balance
 //   shard.Contribute(entry, cycle);                  // SPEC-5.1
 //   shard.Advance(cycle, /*loss=*/0.01, &counts);    // SPEC-7.2
-//   shard.Measure(cycle, &measure);
+//   shard.MeasureHonest(&measure);
 #pragma once
 
 #include <array>

@@ -6,7 +6,8 @@
 //   Writer out{buffer};                            // ... and write them
 //   PutVarint(1, shard, &out);
 //   const bool whole = ForEachField(Reader(bytes, n), [&](std::uint32_t field, Wire wire, Reader* in) {
-//     if (field == 1 && wire == Wire::kVarint) shard = in->Varint(); else return false;   // false: skip it
+//     if (field != 1 || wire != Wire::kVarint) return false;   // skipped
+//     shard = in->Varint();
 //     return true;
 //   });
 #pragma once

@@ -6,7 +6,7 @@
 //   if (bucket.Level(now_s) >= 0) Resume();    // the debt is paid
 //
 //   TokenBuckets limit({.per_second = 100, .burst = 200});          // one bucket a key, in a table of fixed size
-//   double wait_s = limit.Take(key, now_s);
+//   wait_s = limit.Take(key, now_s);
 //
 // Time is passed in, in seconds of any clock; a clock that is set back earns nothing. Not thread-safe.
 #pragma once

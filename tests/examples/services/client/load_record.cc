@@ -1,0 +1,10 @@
+#include "services/client/load_record.h"
+
+#include <vector>
+
+namespace lvs::services {
+absl::Status Example(const std::vector<ControlClient>& clients) {
+  EXAMPLE;
+  return absl::OkStatus();
+}
+}  // namespace lvs::services

@@ -1,0 +1,8 @@
+#include "shard/session_index.h"
+
+#include <cstdint>
+#include <vector>
+
+namespace lvs::shard {
+void Example(const HashKey& key, const SessionId& session) { EXAMPLE; }
+}  // namespace lvs::shard
