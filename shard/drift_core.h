@@ -1,7 +1,7 @@
 // The drift core (SPEC-7.1, PAPER-4.3): one cycle's correction of every replica of a shard,
 //
-//   V(t+1) = guard( V(t) + alpha * sigma * e + beta * ( sum_j w_j clip(D_j, tau) + w0 clip(-V, tau) ) / ( sum_j w_j +
-//   w0 ) )
+//   V(t+1) = guard( V(t) + alpha * sigma * e
+//                        + beta * ( sum_j w_j clip(D_j, tau) + w0 clip(-V, tau) ) / ( sum_j w_j + w0 ) )
 //
 // V is the drift vector: the state relative to the replica's own ledger total, so that a replica is worth S = T + V.
 // D_j = V_j - V is formed by the receiver. docs/protocol.md derives each rule and names the code below for it.

@@ -9,11 +9,10 @@
 //   if (verdict.raised(DrainAnomaly::kHighFrequency)) Report(...);
 //
 // Both anomalies are judged over the last kWindow cycles:
-//   kAbnormalPattern  sign test: among the cycles in which more out-of-bound diffs point one way than the other, those
-//   that
-//                     point down are so many that a fair coin would do it with probability 2^-pattern_alpha_exponent or
-//                     less. A cycle is one toss however many diffs it has, because honest diffs come in bursts (one
-//                     replica far off is seen by all its peers at once). 20 of 20 suffice, or 30 of 32.
+//   kAbnormalPattern  sign test: among the cycles in which more out-of-bound diffs point one way than the other, so many
+//                     point down that a fair coin would do it with probability 2^-pattern_alpha_exponent or less. A
+//                     cycle is one toss however many diffs it has, because honest diffs come in bursts: every neighbour
+//                     of a replica that is far off reports it at once. 20 of 20 suffice, or 30 of 32.
 //   kHighFrequency    downward out-of-bound diffs are more than frequency_share of all diffs; not before min_cycles
 //                     cycles and min_downward such diffs are in the window, so that a stream of two nodes is not judged
 //                     by one diff.

@@ -16,7 +16,6 @@
 
 #include "proto/testnet_json.h"
 #include "shard/simd_target.h"
-#include "shard/value_engine.h"
 #include "tests/shard/drift_reference.h"
 #include "tests/shard/generator.h"
 
@@ -454,6 +453,29 @@ TEST_F(DriftCore, Spec5_2TrustAfterIsWhatTheKernelDoes) {
   EXPECT_EQ(link.Step(11).strikes_down, 1u);
 }
 
+// What the rule of the test above comes to, cycle after cycle.
+TEST_F(DriftCore, Spec5_2TrustFallsFastAndRecoversSlowly) {
+  EXPECT_EQ(TrustAfter(255, false), 255);
+  EXPECT_EQ(TrustAfter(250, false), 255);
+  EXPECT_EQ(TrustAfter(251, false), 255);
+  EXPECT_EQ(TrustAfter(100, false), 105);
+  EXPECT_EQ(TrustAfter(0, false), 5);
+  EXPECT_EQ(TrustAfter(255, true), 204);
+  EXPECT_EQ(TrustAfter(0, true), 0);
+  for (int trust = 1; trust <= 255; ++trust) {
+    EXPECT_LT(TrustAfter(static_cast<std::uint8_t>(trust), true), trust);
+    EXPECT_NEAR(TrustAfter(static_cast<std::uint8_t>(trust), true), 0.8 * trust, 1) << trust;
+    EXPECT_NEAR(TrustAfter(static_cast<std::uint8_t>(trust), false), std::min(255, trust + 5), 0);
+  }
+  // Dropped after a dozen strikes; back from nothing in 51 cycles (+0.02 each).
+  int strikes = 0;
+  for (std::uint8_t trust = 255; trust > 20; trust = TrustAfter(trust, true)) ++strikes;
+  EXPECT_EQ(strikes, 11);
+  int cycles = 0;
+  for (std::uint8_t trust = 0; trust < 255; trust = TrustAfter(trust, false)) ++cycles;
+  EXPECT_EQ(cycles, 51);
+}
+
 TEST_F(DriftCore, Spec5_3DriftWeightOfTheSenderCounts) {
   // With w0 = 8 and one voice: beta * w * D / (w + 8 * 255), w being trust * (weight + 1) / 256.
   for (const std::uint8_t weight : {std::uint8_t{255}, std::uint8_t{127}, std::uint8_t{0}}) {
@@ -462,6 +484,21 @@ TEST_F(DriftCore, Spec5_3DriftWeightOfTheSenderCounts) {
     link.Step(10);
     const auto w = static_cast<float>((255 * (weight + 1)) >> 8);
     EXPECT_FLOAT_EQ(link.m().State(link.Row(), 0), 0.9f * (w * 0.5f / (w + 2040))) << +weight;
+  }
+}
+
+TEST_F(DriftCore, Spec5_3TrustAndTheBoundWeighWhatIsHeard) {
+  // The same sum: w falls with trust, and of a diff that is further away than the bound only the bound counts.
+  for (const int trust : {255, 128, 1}) {
+    for (const float distance : {0.1f, 1.0f, 4.0f, 1e6f, 1e11f}) {
+      OneLink link;
+      link.SetTrust(static_cast<std::uint8_t>(trust));
+      link.Say(distance, 0, Meta(9, 255));
+      link.Step(10);
+      const auto w = static_cast<float>(trust);
+      const float heard = std::min(distance, link.m().col().bound_value[link.Row()]);
+      EXPECT_FLOAT_EQ(link.m().State(link.Row(), 0), 0.9f * (w * heard / (w + 2040))) << trust << " " << distance;
+    }
   }
 }
 

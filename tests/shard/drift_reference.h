@@ -13,6 +13,13 @@
 
 namespace lvs::shard {
 
+// TC of a slot after a cycle in which it was heard, 1/255 (SPEC-5.2, step 4 of the page): x 0.8 where its diff lay well
+// outside the bound, otherwise + 0.02.
+constexpr std::uint8_t TrustAfter(std::uint8_t trust, bool struck) {
+  if (struck) return static_cast<std::uint8_t>((trust * 205u) >> 8);
+  return trust > 250 ? 255 : static_cast<std::uint8_t>(trust + 5);
+}
+
 struct ReferenceLink {
   std::uint32_t neighbour = 0;
   std::uint8_t trust = 255;

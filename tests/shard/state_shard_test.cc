@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "shard/simd_target.h"
-#include "shard/value_engine.h"
+#include "tests/shard/drift_reference.h"
 #include "tests/shard/generator.h"
 
 namespace lvs::shard {

@@ -63,38 +63,5 @@ TEST(ValueEngine, Spec5_1AllowanceGrowsWithAgeAndSaturates) {
   EXPECT_EQ((ContributionPolicy{.burst_uvu = 0, .earn_uvu_per_cycle = kMost}.Allowed(1)), kMaxEntryUvu);
 }
 
-TEST(ValueEngine, Spec5_2TrustFallsFastAndRecoversSlowly) {
-  EXPECT_EQ(TrustAfter(255, false), 255);
-  EXPECT_EQ(TrustAfter(250, false), 255);
-  EXPECT_EQ(TrustAfter(251, false), 255);
-  EXPECT_EQ(TrustAfter(100, false), 105);
-  EXPECT_EQ(TrustAfter(0, false), 5);
-  EXPECT_EQ(TrustAfter(255, true), 204);
-  EXPECT_EQ(TrustAfter(0, true), 0);
-  for (int trust = 1; trust <= 255; ++trust) {
-    EXPECT_LT(TrustAfter(static_cast<std::uint8_t>(trust), true), trust);
-    EXPECT_NEAR(TrustAfter(static_cast<std::uint8_t>(trust), true), 0.8 * trust, 1) << trust;
-    EXPECT_NEAR(TrustAfter(static_cast<std::uint8_t>(trust), false), std::min(255, trust + 5), 0);
-  }
-  // Dropped after a dozen strikes; back from nothing in 51 cycles (+0.02 each).
-  int strikes = 0;
-  for (std::uint8_t trust = 255; trust > 20; trust = TrustAfter(trust, true)) ++strikes;
-  EXPECT_EQ(strikes, 11);
-  int cycles = 0;
-  for (std::uint8_t trust = 0; trust < 255; trust = TrustAfter(trust, false)) ++cycles;
-  EXPECT_EQ(cycles, 51);
-}
-
-TEST(ValueEngine, Spec5_3DriftCoefficientWeighsTrustAndDistance) {
-  EXPECT_EQ(DriftCoefficient(1, 1, 0, 1), 1.0f);
-  EXPECT_EQ(DriftCoefficient(0.5f, 0.5f, 1, 1), 0.25f);
-  EXPECT_EQ(DriftCoefficient(1, 1, 4, 1), 0.25f);  // the part of a far diff that the bound leaves
-  EXPECT_EQ(DriftCoefficient(0, 1, 4, 1), 0.0f);
-  EXPECT_EQ(DriftCoefficient(1, 1, 1e30f, 0), 0.0f);
-  // No diff pulls further than the bound: coefficient times distance.
-  for (const float distance : {0.1f, 1.0f, 10.0f, 1e6f, 1e12f})
-    EXPECT_LE(DriftCoefficient(1, 1, distance, 2) * distance, 2.0001f);
-}
-
 }  // namespace
 }  // namespace lvs::shard
