@@ -1,4 +1,4 @@
-// How long a file, a class and a function may be (docs/architecture.md, "Sizes"): what fits in a head fits on a screen.
+// How long a file, a class and a function may be (docs/architecture.md, "Sizes"): short ones can be read whole.
 //
 // Sizes are lines from the head to the closing brace, comments and blank lines included. Braces are counted outside
 // comments and literals; what a macro's body or an #else branch holds is not looked at. A longer one needs a row in
@@ -260,7 +260,7 @@ TEST(Arch_SizesSelfTest, ComplainsOfWhatIsTooLongAndOfIdleExceptions) {
   EXPECT_EQ(TooLong(of_class, {}).size(), 1u);
 }
 
-TEST(Arch_Sizes, FilesClassesAndFunctionsFitInAHead) {
+TEST(Arch_Sizes, FilesClassesAndFunctionsAreShort) {
   const std::vector<Sized> sizes = SizesOf(LVS_SOURCE_DIR);
   EXPECT_GT(sizes.size(), 1000u);
   for (const std::string& complaint : TooLong(sizes, {std::begin(kLonger), std::end(kLonger)})) {
