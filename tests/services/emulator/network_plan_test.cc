@@ -91,7 +91,8 @@ TEST(NetworkPlan, ALoneRegionSpeaksToNobody) {
 TEST(NetworkPlan, LinksHaveTheQualityOfTheirRegionsAndNewsWaitsForARoundTrip) {
   v1::Scenario scenario = Scenario(100);
   const auto link = [&](std::uint32_t from, std::uint32_t to) {
-    for (const hosting::VirtualLinkConfig& l : PlanNetwork(scenario, Regions(scenario))[from].links) {
+    const std::vector<NodePlan> plan = PlanNetwork(scenario, Regions(scenario));
+    for (const hosting::VirtualLinkConfig& l : plan[from].links) {
       if (l.to == to) return l;
     }
     ADD_FAILURE() << "no link";
