@@ -106,7 +106,7 @@ TEST(NetworkPlan, LinksHaveTheQualityOfTheirRegionsAndNewsWaitsForARoundTrip) {
   EXPECT_EQ(link(kUs, kEu).quality.jitter_ms, 5);
   EXPECT_EQ(link(kAsia, kEu).quality.latency_ms, 30);
   EXPECT_EQ(link(kAsia, kEu).from, kAsia);
-  EXPECT_EQ(link(kAsia, kEu).period_ms, 100);
+  EXPECT_DOUBLE_EQ(link(kAsia, kEu).period_ms, 100);
 
   const hosting::ShardHostConfig shard = PlanNetwork(scenario, Regions(scenario))[kEu].shards[0];
   EXPECT_EQ(shard.resend_cycles[kUs], 21u);
