@@ -240,6 +240,16 @@ def traffic_between(before, after):
     }
 
 
+# ---- wasm: the core in WebAssembly beside native ----
+
+
+def wasm(quick):
+    said("wasm: a replica cycle in Node and natively, in turn")
+    output_of([ROOT / "tests/wasm/wasm_test.sh", "build"])
+    return json_of(["node", ROOT / "bench/wasm.mjs", BUILD / "lvs_wasm_native", ROOT / "build/wasm/lvs_wasm.wasm",
+                    *(["--quick"] if quick else [])])
+
+
 # ---- growth: whole runs of the emulator ----
 
 BASE = {"micro_nodes": 20_000, "shards": 64, "peers": 8, "dimensions": 4, "threads": os.cpu_count(), "server_nodes": 1}

@@ -14,7 +14,7 @@ import sys
 from chart import Line, bar_chart, line_chart, picture, short
 
 # Parts of the page, in its order; measure.py has a function of each name, and so has the page.
-SUITES = ("million", "compare", "micro", "link", "growth", "acks", "idle", "paper")
+SUITES = ("million", "compare", "micro", "link", "wasm", "growth", "acks", "idle", "paper")
 # The middle half of the samples, relative to their median, from which on a figure is called noisy.
 NOISY_SPREAD = 0.10
 # Share of the machine that others used before a suite, from which on its figures are called noisy as a whole.
@@ -327,6 +327,23 @@ class Page:
                         "one link carries a second", "times as many frames"), rows),
                  "What a small frame costs is the frame and, at the receiver, a cycle for each round of frames; not the "
                  "diffs in it.")
+
+    # -- wasm --
+
+    def wasm(self):
+        suite = self.suites["wasm"]
+        sides = list(suite["runs"][0]["ns"])
+        self.say("## The core in WebAssembly", self.measured_by("wasm"),
+                 "`cmake --preset wasm` builds vaultguard, shard and shard/hosting, with the cases of its test, to one module: "
+                 f"{byte_count(suite['module_bytes'])}, {byte_count(suite['gzip_bytes'])} with gzip. A replica cycle in Node "
+                 f"{suite['node'].removeprefix('v')} beside native on each SIMD target, processor time of one thread; both "
+                 "sides end in the same state. Vectors of WebAssembly have 128 bits, as those of SSE4.")
+        medians = [{side: statistics.median(run["ns"][side]) for side in sides} for run in suite["runs"]]
+        self.say(table(
+            ("shards", "replicas of each", *sides, "spread in WebAssembly", "times the best native", "memory"),
+            [(run["shards"], f"{run['replicas']:,}", *(nanoseconds(ns[side]) for side in sides), trust(run["ns"]["WASM"]),
+              times(ns["WASM"] / min(ns[side] for side in sides if side != "WASM")), byte_count(run["memory_bytes"]))
+             for run, ns in zip(suite["runs"], medians)]))
 
     # -- growth --
 

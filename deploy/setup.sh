@@ -22,6 +22,13 @@ packages=(
 # What only CI's checks of the sources need (deploy/test.sh --full).
 check_packages=(clang clang-format)
 
+# What the preset `wasm` and its test need: a compiler, a linker and the libraries of wasm32-wasi, and Node to run the
+# module. Nothing else asks for them: deploy/test.sh --full and `bench/run.sh wasm` do. Version 14 of each: Debian's sets
+# of two versions exclude each other.
+wasm_packages=(
+  clang-14 lld-14 llvm-14 libc++-14-dev-wasm32 libc++abi-14-dev-wasm32 libclang-rt-14-dev-wasm32 wasi-libc nodejs
+)
+
 # A command that every build and test step is run with; empty: none.
 run_with=()
 
@@ -78,7 +85,7 @@ build() {
   local preset=$1 jobs=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)} options=()
   shift
   # Under sanitizers GCC 12 warns about std::regex itself (GCC bug 105562); the release build is where warnings fail.
-  [[ $preset == release ]] || options=(-DLVS_WERROR=OFF)
+  [[ $preset == release || $preset == wasm ]] || options=(-DLVS_WERROR=OFF)
   if [[ -e $root/build/$preset && ! -w $root/build/$preset/ ]]; then
     fail "build/$preset belongs to $(stat -c %U "$root/build/$preset"); remove it, or go on as that user"
   fi

@@ -11,7 +11,8 @@ Installs the Debian packages that are missing (as root or with sudo), builds eve
 
   (nothing)  the fast tests: all but those labelled full; at most three minutes
   --full     every test; then the fast ones under --asan, then --tsan. This is what CI runs. Installs clang and
-             clang-format too, for the checks of locks and of the format, which are skipped without them
+             clang-format too, for the checks of locks and of the format, and what builds and runs WebAssembly, for
+             the comparison with native; these tests are skipped without them
   --asan     the fast tests, with the address and undefined-behaviour sanitizers
   --tsan     the tests labelled thread, built with the thread sanitizer
 
@@ -25,7 +26,7 @@ for argument in "$@"; do
   case $argument in
     --full)
       stages+=(full asan tsan)
-      extra_packages=("${check_packages[@]}")
+      extra_packages=("${check_packages[@]}" "${wasm_packages[@]}")
       ;;
     --asan | --tsan) stages+=("${argument#--}") ;;
     -h | --help)

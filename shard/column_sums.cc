@@ -1,6 +1,7 @@
 #include "shard/column_sums.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #undef HWY_TARGET_INCLUDE
@@ -14,6 +15,7 @@ namespace lvs::shard::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
+#if HWY_HAVE_FLOAT64
 void AddRows(const float* x, const double* weight, const double* target, std::size_t rows, double pivot,
              ColumnSums* sums) {
   const hn::CappedTag<double, kSumLanes> d;
@@ -51,6 +53,30 @@ void SumLanes(const float* x, std::size_t rows, double* sums) {
     hn::Store(sum, d, sums + part);
   }
 }
+#else
+// Highway 1.0.3 has no vectors of double for WebAssembly. The same sums, lane by lane.
+void AddRows(const float* x, const double* weight, const double* target, std::size_t rows, double pivot,
+             ColumnSums* sums) {
+  for (std::size_t row = 0; row < rows; row += kSumLanes) {
+    for (std::size_t lane = 0; lane < kSumLanes; ++lane) {
+      const double value = x[row + lane];
+      const double counts = weight[row + lane];
+      const double away = (value - pivot) * counts;
+      sums->distance[lane] += away;
+      sums->squares[lane] += away * away;
+      const double off = std::abs(value - target[row + lane]) * counts;
+      if (off > sums->worst[lane]) sums->worst[lane] = off;
+    }
+  }
+}
+
+void SumLanes(const float* x, std::size_t rows, double* sums) {
+  std::fill_n(sums, kSumLanes, 0.0);
+  for (std::size_t row = 0; row < rows; row += kSumLanes) {
+    for (std::size_t lane = 0; lane < kSumLanes; ++lane) sums[lane] += x[row + lane];
+  }
+}
+#endif
 
 }  // namespace lvs::shard::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

@@ -61,7 +61,7 @@ Ledger::Outcome Ledger::Merge(const LedgerEntry& entry, std::uint64_t cycle, std
   bucket += DigestOf(joined);
   for (std::size_t s = 0; s < static_cast<std::size_t>(slots_); ++s) total_[s] += outcome.gained_uvu[s];
   opened_cycle_[at] = joined.opened_cycle;
-  std::copy_n(joined.amount_uvu.begin(), slots_, amount_uvu_.begin() + std::ptrdiff_t{at} * slots_);
+  std::copy_n(joined.amount_uvu.begin(), slots_, amount_uvu_.begin() + static_cast<std::ptrdiff_t>(at) * slots_);
   // News for the source too where the join is more than it told.
   Record(at, joined == entry ? source : kHere);
   return outcome;

@@ -107,6 +107,15 @@ class PageTest(unittest.TestCase):
         self.suites["idle"]["busy_before"] = 1
         self.assertIn("in low power: **missed**, beside other work (2.50%)", page_of(self.results)[0])
 
+    def test_webassembly_stands_beside_the_best_native_target(self):
+        run = self.suites["wasm"]["runs"][0]
+        run["ns"] = {"WASM": [90, 100, 110], "AVX2": [25, 25, 25], "SSE4": [50, 50, 50]}
+        for other in self.suites["wasm"]["runs"][1:]:
+            other["ns"] = {side: [1.0] for side in run["ns"]}
+        text, _ = page_of(self.results)
+        self.assertIn("| shards | replicas of each | WASM | AVX2 | SSE4 |", text)
+        self.assertRegex(text, r"\| 4 \| 1,000 \| 100 ns \| 25\.0 ns \| 50\.0 ns \| 10% \| 4\.00 \|")
+
     def test_exponents_are_those_of_the_points(self):
         points = [p for p in self.suites["growth"]["axes"][0]["points"] if p["samples"]]
         for p in points:
