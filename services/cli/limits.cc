@@ -17,7 +17,9 @@
 #include "services/cluster/testnet_config.h"
 #include "services/node/control_service.h"
 #include "services/node/node_config.h"
+#include "services/peering/hello.h"
 #include "services/peering/membership.h"
+#include "services/peering/peer_stream.h"
 #include "services/peering/peer_table.h"
 #include "services/scenario/scenario.h"
 #include "shard/hosting/ambassadors.h"
@@ -144,10 +146,10 @@ void AppendLinks(std::vector<Limit>* limits) {
       limits);
   Append({"link", "link between server nodes", "shard/ledger_sync.h"},
          {{"sign_of_life_cycles", shard::kSignOfLifeCycles, "cycles", "a frame is sent at least this often"}}, limits);
+  Append({"link", "link between server nodes, limit", "services/peering/peer_stream.h"},
+         {{"message_bytes_max", kMessageBytesMax, "B", "longest message on a stream"}}, limits);
   Append({"link", "link between server nodes, limit", "services/peering/peer_table.h"},
-         {{"message_bytes_max", kMessageBytesMax, "B", "longest message on a stream"},
-          {"strangers_max", kStrangersMax, "", "streams that have not said hello, above the links"}},
-         limits);
+         {{"strangers_max", kStrangersMax, "", "streams that have not said hello, above the links"}}, limits);
   const MembershipOptions membership;
   Append({"membership", "server node", "services/peering/membership.h"},
          {{"links_max", membership.links_max, "", "links, guests included"},
