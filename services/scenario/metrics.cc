@@ -1,11 +1,12 @@
 #include "services/scenario/metrics.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdint>
-#include <cstdio>
 #include <limits>
+
+#include "absl/strings/str_format.h"
+#include "services/base/text.h"
 
 namespace lvs::services {
 namespace {
@@ -13,11 +14,9 @@ namespace {
 constexpr double kNever = -1;
 
 std::string Number(double value) {
-  std::array<char, 40> text{};
   // Whole numbers in full; everything else in four digits.
   const bool whole = value == std::round(value) && std::abs(value) < 1e15;
-  std::snprintf(text.data(), text.size(), whole ? "%.0f" : "%.4g", value);
-  return text.data();
+  return whole ? absl::StrFormat("%.0f", value) : FormatNumber(value, 4);
 }
 
 template <typename Map>
