@@ -5,10 +5,11 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "vaultguard/limits.h"
+
 namespace lvs::vaultguard {
 namespace {
 
-constexpr std::uint64_t kMillion = 1'000'000;
 // Keeps the sum of a window within 64 bits. The whole value of a shard is less.
 constexpr std::uint64_t kMaxPullUvu = std::uint64_t{1} << 58;
 
@@ -67,7 +68,7 @@ bool DrainDetector::Alarm::Update(bool strong, bool weak, std::uint32_t clear_cy
 
 DrainDetector::DrainDetector(const DrainOptions& options)
     : options_(Required(options)),
-      frequency_ppm_(static_cast<std::uint64_t>(std::llround(options.frequency_share * kMillion))) {
+      frequency_ppm_(static_cast<std::uint64_t>(std::llround(options.frequency_share * kPpmPerWhole))) {
   for (std::uint32_t tosses = 0; tosses <= kWindow; ++tosses) {
     raise_at_[tosses] = static_cast<std::uint8_t>(SignTestCutoff(tosses, options_.pattern_alpha_exponent));
     keep_at_[tosses] = static_cast<std::uint8_t>(SignTestCutoff(tosses, options_.pattern_clear_exponent));
@@ -108,7 +109,7 @@ void DrainDetector::Judge() {
   const bool pattern_strong = pulls && down >= raise_at_[tosses];
   const bool pattern_weak = !pulls || down < keep_at_[tosses];
 
-  const std::uint64_t frequency = downward_ * kMillion;  // against frequency_ppm_ times diffs_
+  const std::uint64_t frequency = downward_ * kPpmPerWhole;  // against frequency_ppm_ times diffs_
   const bool enough = filled_ >= options_.min_cycles && downward_ >= options_.min_downward;
   const bool frequency_strong = pulls && enough && frequency > frequency_ppm_ * diffs_;
   const bool frequency_weak = !pulls || 2 * frequency <= frequency_ppm_ * diffs_;

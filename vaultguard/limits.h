@@ -10,6 +10,7 @@ namespace lvs::vaultguard {
 
 // A VU is a million micro-VU; ledgers count in micro-VU, drift in VU.
 inline constexpr std::int64_t kMicroPerVu = 1'000'000;
+inline constexpr std::int64_t kPpmPerWhole = 1'000'000;  // parts per million in a share of 1
 
 // Shapes.
 inline constexpr int kMaxValueSlots = 8;

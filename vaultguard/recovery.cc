@@ -4,10 +4,10 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "vaultguard/limits.h"
+
 namespace lvs::vaultguard {
 namespace {
-
-constexpr std::int64_t kMillion = 1'000'000;
 
 const RecoveryOptions& Required(const RecoveryOptions& options) {
   if (!WhyInvalid(options).empty()) std::abort();
@@ -29,7 +29,7 @@ std::string_view WhyInvalid(const RecoveryOptions& options) {
 }
 
 RecoveryPolicy::RecoveryPolicy(const RecoveryOptions& options)
-    : keep_ppm_(kMillion - std::llround(Required(options).drop_share * kMillion)),
+    : keep_ppm_(kPpmPerWhole - std::llround(Required(options).drop_share * kPpmPerWhole)),
       min_mark_uvu_(options.min_mark_uvu) {}
 
 RecoveryAction RecoveryPolicy::Decide(const RecoveryEvidence& evidence) const {
@@ -41,7 +41,7 @@ RecoveryAction RecoveryPolicy::Decide(const RecoveryEvidence& evidence) const {
 }
 
 bool RecoveryPolicy::Dropped(std::int64_t value_uvu, std::int64_t mark_uvu) const {
-  return static_cast<__int128>(value_uvu) * kMillion < static_cast<__int128>(mark_uvu) * keep_ppm_;
+  return static_cast<__int128>(value_uvu) * kPpmPerWhole < static_cast<__int128>(mark_uvu) * keep_ppm_;
 }
 
 CatastrophicDropDetector::CatastrophicDropDetector(const RecoveryOptions& options)

@@ -17,11 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-absl::Status Failed(const char* what, const fs::path& file, int error) {
-  return absl::Status(absl::ErrnoToStatusCode(error),
-                      absl::StrCat("cannot ", what, " ", file.string(), ": ", ErrnoText(error)));
-}
-
 // 0, or the errno of the write that failed.
 int WriteAll(int fd, std::string_view content) {
   while (!content.empty()) {
@@ -36,6 +31,11 @@ int WriteAll(int fd, std::string_view content) {
 }
 
 }  // namespace
+
+absl::Status FileError(const char* what, const fs::path& file, int error) {
+  return absl::Status(absl::ErrnoToStatusCode(error),
+                      absl::StrCat("cannot ", what, " ", file.string(), ": ", ErrnoText(error)));
+}
 
 absl::StatusOr<std::string> ReadTextFile(const fs::path& file) {
   std::error_code error;
@@ -71,10 +71,10 @@ std::string ReadFileOrEmpty(const fs::path& file) {
 
 absl::Status SyncFolder(const fs::path& folder) {
   const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return Failed("open", folder, errno);
+  if (fd < 0) return FileError("open", folder, errno);
   const int error = ::fsync(fd) == 0 ? 0 : errno;
   ::close(fd);
-  return error == 0 ? absl::OkStatus() : Failed("sync", folder, error);
+  return error == 0 ? absl::OkStatus() : FileError("sync", folder, error);
 }
 
 absl::StatusOr<StagedFile> StagedFile::Write(const fs::path& file, std::string_view content) {
@@ -84,19 +84,19 @@ absl::StatusOr<StagedFile> StagedFile::Write(const fs::path& file, std::string_v
   const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
   if (fd < 0) {
     const int error = errno;
-    absl::Status failed = Failed("create", temporary, error);
+    absl::Status failed = FileError("create", temporary, error);
     staged.temporary_.clear();
     return failed;
   }
   int error = WriteAll(fd, content);
   if (error == 0 && ::fsync(fd) != 0) error = errno;
   if (::close(fd) != 0 && error == 0) error = errno;
-  if (error != 0) return Failed("write", temporary, error);
+  if (error != 0) return FileError("write", temporary, error);
   return staged;
 }
 
 absl::Status StagedFile::Commit() {
-  if (::rename(temporary_.c_str(), file_.c_str()) != 0) return Failed("replace", file_, errno);
+  if (::rename(temporary_.c_str(), file_.c_str()) != 0) return FileError("replace", file_, errno);
   temporary_.clear();
   return absl::OkStatus();
 }

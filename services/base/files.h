@@ -24,6 +24,9 @@ namespace lvs::services {
 // More than any file that a person writes.
 inline constexpr std::size_t kTextFileBytesMax = 1 << 20;
 
+// "cannot WHAT FILE: REASON", with the status code of an errno.
+absl::Status FileError(const char* what, const std::filesystem::path& file, int error);
+
 // The text of a regular file of at most kTextFileBytesMax bytes. The message of an error begins with the file's name.
 absl::StatusOr<std::string> ReadTextFile(const std::filesystem::path& file);
 

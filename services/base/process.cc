@@ -44,12 +44,12 @@ char StateOf(const fs::path& process) {
 }
 
 // A file descriptor that is closed where its block ends.
-class Descriptor {
+class OwnedFd {
  public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() { Close(); }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
+  explicit OwnedFd(int fd) : fd_(fd) {}
+  ~OwnedFd() { Close(); }
+  OwnedFd(const OwnedFd&) = delete;
+  OwnedFd& operator=(const OwnedFd&) = delete;
 
   int fd() const { return fd_; }
   void Close() {
@@ -64,7 +64,7 @@ class Descriptor {
 // A file in memory with this content, to be read from its start; -1 where there is no room. Unlike a pipe it holds any
 // amount, and a command that does not read it raises no SIGPIPE here.
 int FileInMemory(std::string_view content) {
-  Descriptor file(::memfd_create("input", MFD_CLOEXEC));
+  OwnedFd file(::memfd_create("input", MFD_CLOEXEC));
   while (!content.empty() && file.fd() >= 0) {
     const ssize_t written = ::write(file.fd(), content.data(), content.size());
     if (written < 0 && errno != EINTR) return -1;
@@ -110,12 +110,12 @@ absl::StatusOr<pid_t> SpawnDaemon(const std::vector<std::string>& words, const f
 
 absl::StatusOr<std::string> RunCommand(const std::vector<std::string>& words, std::string_view input) {
   std::array<int, 2> ends{-1, -1};
-  const Descriptor in(FileInMemory(input));
+  const OwnedFd in(FileInMemory(input));
   if (in.fd() < 0 || ::pipe2(ends.data(), O_CLOEXEC) != 0) {
     return absl::UnavailableError("cannot run " + words[0] + ": " + ErrnoText(errno));
   }
-  const Descriptor out(ends[0]);
-  Descriptor out_of_command(ends[1]);
+  const OwnedFd out(ends[0]);
+  OwnedFd out_of_command(ends[1]);
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
   posix_spawn_file_actions_adddup2(&files, in.fd(), STDIN_FILENO);

@@ -22,8 +22,6 @@ using google::protobuf::Message;
 using google::protobuf::OneofDescriptor;
 using google::protobuf::Reflection;
 
-absl::Status Invalid(const std::string& message) { return absl::InvalidArgumentError(message); }
-
 template <typename Integer>
 absl::StatusOr<Integer> ParseWhole(std::string_view text) {
   Integer number = 0;
@@ -33,14 +31,15 @@ absl::StatusOr<Integer> ParseWhole(std::string_view text) {
                             std::to_string(std::numeric_limits<Integer>::max());
   const bool digits = text.size() > (text.starts_with('-') ? 1u : 0u) &&
                       text.find_first_not_of("0123456789", text.starts_with('-') ? 1 : 0) == std::string_view::npos;
-  if (digits) return Invalid(std::string(text) + " is out of range; it must be " + range);
+  if (digits) return absl::InvalidArgumentError(std::string(text) + " is out of range; it must be " + range);
   const bool separators = !text.empty() && std::isdigit(static_cast<unsigned char>(text.front())) &&
                           text.find_first_not_of("0123456789,_'") == std::string_view::npos;
-  if (separators) return Invalid(Quoted(text) + " is not a whole number; write the digits without separators");
+  if (separators)
+    return absl::InvalidArgumentError(Quoted(text) + " is not a whole number; write the digits without separators");
   const bool number_with_unit = !text.empty() && std::isdigit(static_cast<unsigned char>(text.front())) &&
                                 std::isalpha(static_cast<unsigned char>(text.back()));
-  if (number_with_unit) return Invalid(Quoted(text) + " is not a whole number; it takes no unit");
-  return Invalid(Quoted(text) + " is not a whole number; write one such as 16");
+  if (number_with_unit) return absl::InvalidArgumentError(Quoted(text) + " is not a whole number; it takes no unit");
+  return absl::InvalidArgumentError(Quoted(text) + " is not a whole number; write one such as 16");
 }
 
 // ---- The reader ----------------------------------------------------------------------------------------------------
@@ -205,7 +204,7 @@ class Reader {
     };
     switch (field.cpp_type()) {
       case FieldDescriptor::CPPTYPE_STRING:
-        if (text.empty()) return Invalid("has no value; write a word or leave the key out");
+        if (text.empty()) return absl::InvalidArgumentError("has no value; write a word or leave the key out");
         if (field.is_repeated()) {
           reflection.AddString(&message, &field, text);
         } else {
@@ -213,7 +212,8 @@ class Reader {
         }
         return absl::OkStatus();
       case FieldDescriptor::CPPTYPE_BOOL:
-        if (text != "true" && text != "false") return Invalid(Quoted(text) + " is neither true nor false");
+        if (text != "true" && text != "false")
+          return absl::InvalidArgumentError(Quoted(text) + " is neither true nor false");
         return store(&Reflection::SetBool, &Reflection::AddBool, text == "true");
       case FieldDescriptor::CPPTYPE_ENUM: return StoreEnum(text, message, field);
       case FieldDescriptor::CPPTYPE_DOUBLE:
@@ -258,8 +258,9 @@ class Reader {
     const std::vector<std::string> words = EnumWords(type);
     if (std::find(words.begin(), words.end(), word) == words.end()) {
       const std::string near = Nearest(word, words);
-      return Invalid(Quoted(text) + " is not known; " + (near.empty() ? "" : "did you mean " + near + "? ") +
-                     "Write one of " + JoinWords(words));
+      return absl::InvalidArgumentError(Quoted(text) + " is not known; " +
+                                        (near.empty() ? "" : "did you mean " + near + "? ") + "Write one of " +
+                                        JoinWords(words));
     }
     for (int i = 0; i < type.value_count(); ++i) {
       if (EnumWord(*type.value(i)) != word) continue;

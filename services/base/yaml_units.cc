@@ -73,24 +73,24 @@ const UnitRule& RuleOf(v1::Unit unit) {
   }
 }
 
-absl::Status Invalid(const std::string& message) { return absl::InvalidArgumentError(message); }
-
 // The number at the start of `text` and whatever follows it.
 absl::StatusOr<std::pair<double, std::string_view>> SplitNumber(std::string_view text, const UnitRule& rule) {
   const std::string mend = "; write " + std::string(rule.examples);
-  if (text.empty()) return Invalid("has no value" + mend);
+  if (text.empty()) return absl::InvalidArgumentError("has no value" + mend);
   std::string lower(text);
   std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
   const std::size_t sign = lower.find_first_not_of("+-");
   const std::string_view unsigned_part = sign == std::string::npos ? "" : std::string_view(lower).substr(sign);
   if (unsigned_part.starts_with(".inf") || unsigned_part.starts_with("inf") || unsigned_part.starts_with(".nan") ||
       unsigned_part.starts_with("nan")) {
-    return Invalid(std::string(text) + " is not a finite number" + mend);
+    return absl::InvalidArgumentError(std::string(text) + " is not a finite number" + mend);
   }
   double number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error == std::errc::result_out_of_range) return Invalid(std::string(text) + " is out of range" + mend);
-  if (error != std::errc()) return Invalid(Quoted(text) + " is not " + std::string(rule.word) + mend);
+  if (error == std::errc::result_out_of_range)
+    return absl::InvalidArgumentError(std::string(text) + " is out of range" + mend);
+  if (error != std::errc())
+    return absl::InvalidArgumentError(Quoted(text) + " is not " + std::string(rule.word) + mend);
   std::string_view rest(end, text.data() + text.size() - end);
   if (rest.starts_with(' ')) rest.remove_prefix(1);
   return std::pair(number, rest);
@@ -114,18 +114,21 @@ absl::StatusOr<Quantity> ParseQuantity(std::string_view text, v1::Unit unit) {
   const auto found = std::find_if(rule.suffixes.begin(), rule.suffixes.end(),
                                   [rest = suffix](const Suffix& known) { return known.text == rest; });
   if (found == rule.suffixes.end()) {
-    if (suffix.empty()) return Invalid(std::string(text) + " has no unit" + mend);
-    if (unit == v1::UNIT_NONE) return Invalid(std::string(text) + " takes no unit; write a plain number");
-    return Invalid(std::string(text) + ": " + Quoted(suffix) + " is not a unit of " + std::string(rule.word) + mend);
+    if (suffix.empty()) return absl::InvalidArgumentError(std::string(text) + " has no unit" + mend);
+    if (unit == v1::UNIT_NONE)
+      return absl::InvalidArgumentError(std::string(text) + " takes no unit; write a plain number");
+    return absl::InvalidArgumentError(std::string(text) + ": " + Quoted(suffix) + " is not a unit of " +
+                                      std::string(rule.word) + mend);
   }
   // Dividing by 100 is exact where multiplying by 0.01 is not: 35% must be 0.35.
   const double value = found->factor == 0.01 ? number / 100 : number * found->factor;
   const bool signed_allowed = unit == v1::UNIT_NONE || unit == v1::UNIT_OF_METRIC;
   if (std::signbit(number) && number != 0 && !signed_allowed) {
-    return Invalid(std::string(text) + " is negative; " + std::string(rule.word) + " is " +
-                   (rule.max == 1.0 ? std::string(rule.range) : "0 or more"));
+    return absl::InvalidArgumentError(std::string(text) + " is negative; " + std::string(rule.word) + " is " +
+                                      (rule.max == 1.0 ? std::string(rule.range) : "0 or more"));
   }
-  if (value > rule.max) return Invalid(std::string(text) + " is out of range; it must be " + std::string(rule.range));
+  if (value > rule.max)
+    return absl::InvalidArgumentError(std::string(text) + " is out of range; it must be " + std::string(rule.range));
   return Quantity{value, found->dimension};
 }
 
@@ -136,7 +139,8 @@ absl::StatusOr<std::int64_t> ParseWholeQuantity(std::string_view text, v1::Unit 
   const double rounded = std::round(quantity->value);
   if (std::abs(quantity->value - rounded) > 1e-9 * std::max(1.0, rounded)) {
     const std::string_view small = unit == v1::UNIT_DURATION_US ? "1us" : "1uVU";
-    return Invalid(std::string(text) + " is finer than " + std::string(small) + ", the smallest step; round it");
+    return absl::InvalidArgumentError(std::string(text) + " is finer than " + std::string(small) +
+                                      ", the smallest step; round it");
   }
   return static_cast<std::int64_t>(rounded);
 }

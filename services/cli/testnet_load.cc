@@ -20,7 +20,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kPoll{100};
+constexpr milliseconds kLingerPoll{100};
 // What a report shows before its load, and how states converge after it.
 constexpr milliseconds kBeforeLoad{1'000};
 constexpr milliseconds kAfterLoad{3'000};
@@ -35,7 +35,7 @@ struct LoadArguments : TestnetArguments {
 };
 
 // Waits, or until Ctrl-C.
-void Linger(milliseconds time) { PollUntil(InterruptGuard::Requested, time, kPoll); }
+void Linger(milliseconds time) { PollUntil(InterruptGuard::Requested, time, kLingerPoll); }
 
 absl::StatusOr<LoadOptions> OptionsOf(const LoadArguments& arguments, const ControlClient& client) {
   const absl::StatusOr<milliseconds> run = TimeOf("--for", arguments.run);

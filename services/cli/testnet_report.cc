@@ -16,7 +16,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr milliseconds kPoll{100};
+constexpr milliseconds kInterruptPoll{100};
 
 struct ReportArguments : TestnetArguments {
   std::string run = "10s", within = "10s";
@@ -29,7 +29,7 @@ void ShowProgress(const TestnetRecorder& recorder, std::size_t nodes, millisecon
   const Clock::time_point start = Clock::now();
   Clock::time_point next = start + std::chrono::seconds(1);
   while (Clock::now() < start + run && !InterruptGuard::Requested()) {
-    std::this_thread::sleep_for(std::min<Clock::duration>(kPoll, start + run - Clock::now()));
+    std::this_thread::sleep_for(std::min<Clock::duration>(kInterruptPoll, start + run - Clock::now()));
     if (Clock::now() < next) continue;
     next += std::chrono::seconds(1);
     const v1::Sample now = recorder.Now();

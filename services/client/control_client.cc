@@ -16,10 +16,6 @@
 namespace lvs::services {
 namespace {
 
-using Clock = std::chrono::system_clock;
-
-// What the call waits beyond the node's own deadline, so that the node's answer and not the client's clock ends it.
-constexpr std::chrono::milliseconds kReplySlack{500};
 constexpr std::chrono::milliseconds kStopPoll{20};
 
 bool Has(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
@@ -140,7 +136,7 @@ absl::StatusOr<Reply> ControlClient::Call(grpc::Status (v1::Control::Stub::*meth
                                                                                     const Request&, Reply*),
                                           const Request& request) const {
   grpc::ClientContext context;
-  context.set_deadline(Clock::now() + target_.timeout);
+  context.set_deadline(std::chrono::system_clock::now() + target_.timeout);
   Reply reply;
   const grpc::Status status = (stub_.get()->*method)(&context, request, &reply);
   if (!status.ok()) return Explain(status);
@@ -170,7 +166,8 @@ absl::Status ControlClient::Scatter() const { return Call(&v1::Control::Stub::Sc
 ContributeResult ControlClient::Contribute(v1::ContributeRequest request) const {
   if (request.timeout_ms() == 0) request.set_timeout_ms(static_cast<std::uint32_t>(target_.timeout.count()));
   grpc::ClientContext context;
-  context.set_deadline(Clock::now() + std::chrono::milliseconds(request.timeout_ms()) + kReplySlack);
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(request.timeout_ms()) +
+                       kReplySlack);
   ContributeResult result;
   const grpc::Status status = stub_->Contribute(&context, request, &result.reached);
   result.status = Explain(status);

@@ -35,6 +35,10 @@ struct ContributeResult {
   v1::ContributeReply reached;
 };
 
+// What a client waits beyond the timeout that a node was given, so that the node's answer and not the client's clock ends
+// a contribution.
+inline constexpr std::chrono::milliseconds kReplySlack{500};
+
 class ControlClient {
  public:
   // Does not connect yet. INVALID_ARGUMENT for options that do not go together, NOT_FOUND for files that cannot be

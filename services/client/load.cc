@@ -18,8 +18,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using TimePoint = Clock::time_point;
 
-// The node answers within the timeout of an attempt; its answer needs a little longer to arrive.
-constexpr std::chrono::milliseconds kReplySlack{500};
 constexpr std::chrono::milliseconds kRetryDelayMin{20};
 constexpr std::chrono::milliseconds kRetryDelayMax{1'000};
 // Time that contributions under way get after Ctrl-C.

@@ -22,7 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::chrono::milliseconds kPoll{5};
+constexpr std::chrono::milliseconds kProcessPoll{5};
 // After SIGKILL only the kernel can be late.
 constexpr std::chrono::milliseconds kKillDeadline{5'000};
 constexpr std::chrono::milliseconds kExecDeadline{2'000};
@@ -231,7 +231,7 @@ absl::Status Testnet::Start(std::size_t i, const fs::path& binary) {
   }
   // For a moment after exec a process has no command line yet, and could not be told from one that ended.
   PollUntil([&] { return ProcessHasWords(*pid, WordsOf(node)) || ::waitpid(*pid, nullptr, WNOHANG) != 0; },
-            kExecDeadline, kPoll);
+            kExecDeadline, kProcessPoll);
   return absl::OkStatus();
 }
 
@@ -242,7 +242,7 @@ absl::Status Testnet::Stop(std::size_t i, int signal, std::chrono::milliseconds 
                                          std::to_string(i) + "` brings it back");
   }
   ::kill(*pid, signal);
-  if (!PollUntil([&] { return ProcessEnded(*pid); }, deadline, kPoll)) {
+  if (!PollUntil([&] { return ProcessEnded(*pid); }, deadline, kProcessPoll)) {
     return absl::DeadlineExceededError("node " + std::to_string(i) + " (process " + std::to_string(*pid) +
                                        ") did not end within " + std::to_string(deadline.count()) +
                                        "ms; end it with --hard");
@@ -263,10 +263,10 @@ absl::StatusOr<std::size_t> Testnet::StopAll(std::chrono::milliseconds deadline)
   };
   for (const pid_t pid : running) ::kill(pid, SIGTERM);
   std::size_t killed = 0;
-  if (!PollUntil(ended, deadline, kPoll)) {
+  if (!PollUntil(ended, deadline, kProcessPoll)) {
     killed = running.size();
     for (const pid_t pid : running) ::kill(pid, SIGKILL);
-    if (!PollUntil(ended, kKillDeadline, kPoll)) {
+    if (!PollUntil(ended, kKillDeadline, kProcessPoll)) {
       return absl::DeadlineExceededError("process " + std::to_string(running.front()) +
                                          " does not end, not even by SIGKILL");
     }

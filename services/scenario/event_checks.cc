@@ -9,8 +9,6 @@
 namespace lvs::services {
 namespace {
 
-constexpr ScenarioLimits kLimits;
-
 std::vector<std::string> EventKinds() {
   std::vector<std::string> kinds;
   const auto& what = *v1::Event::descriptor()->oneof_decl(0);
@@ -87,7 +85,8 @@ void CheckEvent(Checker& check, const v1::Event& event, const std::string& path)
                     "is not fewer than the " + std::to_string(micro_nodes) + " micro-nodes there are");
       break;
     case v1::Event::kJoin:
-      check.Between<std::uint32_t>(event.join().micro_nodes(), 1, kLimits.micro_nodes_max, what + ".micro_nodes");
+      check.Between<std::uint32_t>(event.join().micro_nodes(), 1, kScenarioLimits.micro_nodes_max,
+                                   what + ".micro_nodes");
       break;
     case v1::Event::kLowPower: check.PositiveShare(event.low_power().share(), what + ".share"); break;
     case v1::Event::kCorrupt: check.PositiveShare(event.corrupt().share(), what + ".share"); break;

@@ -64,6 +64,7 @@ struct ScenarioLimits : ShapeLimits {
   double contributions_per_second_max = 1e6;
   std::uint32_t sessions_max = 10'000'000;
 };
+inline constexpr ScenarioLimits kScenarioLimits;
 
 // ---- Loading -------------------------------------------------------------------------------------------------------
 

@@ -8,8 +8,6 @@
 namespace lvs::services {
 namespace {
 
-constexpr ScenarioLimits kLimits;
-
 void CheckNames(Checker& check) {
   check.Word(check.scenario().name(), "name");
   for (const std::string& region : check.regions()) check.Word(region, "population.regions." + region);
@@ -17,9 +15,10 @@ void CheckNames(Checker& check) {
 
 void CheckState(Checker& check) {
   const v1::State& state = check.scenario().state();
-  check.Between<std::uint32_t>(state.shards(), 1, kLimits.shards_max, "state.shards");
-  check.Between<std::uint32_t>(state.value_slots(), 1, kLimits.value_slots_max, "state.value_slots");
-  check.Between<std::uint32_t>(state.free_coordinates(), 0, kLimits.free_coordinates_max, "state.free_coordinates");
+  check.Between<std::uint32_t>(state.shards(), 1, kScenarioLimits.shards_max, "state.shards");
+  check.Between<std::uint32_t>(state.value_slots(), 1, kScenarioLimits.value_slots_max, "state.value_slots");
+  check.Between<std::uint32_t>(state.free_coordinates(), 0, kScenarioLimits.free_coordinates_max,
+                               "state.free_coordinates");
   check.Between<std::uint32_t>(state.replicas_min(), 1, std::max(1u, check.scenario().population().micro_nodes()),
                                "state.replicas_min", " (population.micro_nodes)");
   const double opening = static_cast<double>(state.opening_balance_uvu());
@@ -34,18 +33,19 @@ void CheckState(Checker& check) {
 
 void CheckCycle(Checker& check) {
   const v1::Cycle& cycle = check.scenario().cycle();
-  check.Require(cycle.period_us() >= kLimits.period_us_min && cycle.period_us() <= kLimits.period_us_max,
-                "cycle.period",
-                FormatDurationUs(cycle.period_us()) + " is out of range; it must be between " +
-                    FormatDurationUs(kLimits.period_us_min) + " and " + FormatDurationUs(kLimits.period_us_max));
-  check.Between<std::uint32_t>(cycle.count(), 1, kLimits.cycles_max, "cycle.count");
+  check.Require(
+      cycle.period_us() >= kScenarioLimits.period_us_min && cycle.period_us() <= kScenarioLimits.period_us_max,
+      "cycle.period",
+      FormatDurationUs(cycle.period_us()) + " is out of range; it must be between " +
+          FormatDurationUs(kScenarioLimits.period_us_min) + " and " + FormatDurationUs(kScenarioLimits.period_us_max));
+  check.Between<std::uint32_t>(cycle.count(), 1, kScenarioLimits.cycles_max, "cycle.count");
   check.Require(cycle.settle_us() >= 0 && cycle.settle_us() <= RunLengthUs(check.scenario()), "cycle.settle",
                 FormatDurationUs(cycle.settle_us()) + " is longer than the run (" + check.RunText() + "); write less");
 }
 
 void CheckPopulation(Checker& check) {
   const v1::Population& population = check.scenario().population();
-  check.Between<std::uint32_t>(population.micro_nodes(), 1, kLimits.micro_nodes_max, "population.micro_nodes");
+  check.Between<std::uint32_t>(population.micro_nodes(), 1, kScenarioLimits.micro_nodes_max, "population.micro_nodes");
   check.Require(population.shards_per_node() >= 1, "population.shards_per_node",
                 "0 shards a micro-node hold nothing; write at least 1");
   check.Require(population.shards_per_node() <= check.scenario().state().shards(), "population.shards_per_node",
@@ -59,7 +59,7 @@ void CheckPopulation(Checker& check) {
                     std::to_string(check.scenario().state().shards()) +
                     " shards; write more micro_nodes, more shards_per_node or fewer state.shards");
   check.Share(population.low_power(), "population.low_power");
-  check.Between<std::size_t>(check.regions().size(), 1, kLimits.regions_max, "population.regions");
+  check.Between<std::size_t>(check.regions().size(), 1, kScenarioLimits.regions_max, "population.regions");
   double sum = 0;
   for (const std::string& region : check.regions()) {
     const double share = population.regions().at(region);
@@ -76,7 +76,7 @@ void CheckPopulation(Checker& check) {
 
 void CheckDrift(Checker& check) {
   const v1::Drift& drift = check.scenario().drift();
-  check.Between<std::uint32_t>(drift.peers(), 1, kLimits.peers_max, "drift.peers");
+  check.Between<std::uint32_t>(drift.peers(), 1, kScenarioLimits.peers_max, "drift.peers");
   check.Between(drift.alpha(), 0.0, 1.0, "drift.alpha");
   check.Between(drift.beta(), 0.0, 1.0, "drift.beta");
   check.Between(drift.ledger_weight(), 0.0, 1e3, "drift.ledger_weight");
@@ -85,7 +85,7 @@ void CheckDrift(Checker& check) {
 }
 void CheckWorkload(Checker& check) {
   const v1::Workload& workload = check.scenario().workload();
-  check.Between(workload.contributions_per_second(), 0.0, kLimits.contributions_per_second_max,
+  check.Between(workload.contributions_per_second(), 0.0, kScenarioLimits.contributions_per_second_max,
                 "workload.contributions_per_second");
   check.Between<std::uint32_t>(workload.acknowledge_nodes(), 1,
                                static_cast<std::uint32_t>(std::max<std::size_t>(1, check.regions().size())),
@@ -102,7 +102,7 @@ void CheckWorkload(Checker& check) {
   check.Require(amount.min_uvu() <= amount.max_uvu(), "workload.amount",
                 "min (" + NumberText(amount.min_uvu() / 1e6) + "VU) is more than max (" +
                     NumberText(amount.max_uvu() / 1e6) + "VU); swap them");
-  check.Between<std::uint32_t>(workload.sessions(), 1, kLimits.sessions_max, "workload.sessions");
+  check.Between<std::uint32_t>(workload.sessions(), 1, kScenarioLimits.sessions_max, "workload.sessions");
 }
 }  // namespace
 

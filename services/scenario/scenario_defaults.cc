@@ -14,8 +14,6 @@ namespace lvs::services {
 namespace {
 
 constexpr ScenarioDefaults kDefaults;
-constexpr ScenarioLimits kLimits;
-
 void FillState(v1::Scenario& scenario, const auto& unset) {
   v1::State& state = *scenario.mutable_state();
   if (unset(state.shards(), "state.shards")) state.set_shards(kDefaults.shards);
@@ -80,7 +78,7 @@ void FillWorkload(v1::Scenario& scenario, const auto& unset) {
   }
   if (unset(workload.sessions(), "workload.sessions")) {
     const double sessions = std::ceil(workload.contributions_per_second() * kDefaults.sessions_per_contribution_rate);
-    workload.set_sessions(static_cast<std::uint32_t>(std::clamp(sessions, 0.0, 1.0 * kLimits.sessions_max)));
+    workload.set_sessions(static_cast<std::uint32_t>(std::clamp(sessions, 0.0, 1.0 * kScenarioLimits.sessions_max)));
   }
 }
 }  // namespace

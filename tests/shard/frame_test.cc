@@ -17,7 +17,7 @@ namespace {
 
 using vaultguard::Refusal;
 
-constexpr Shape kShape{2, 1, 8};
+constexpr Shape kFrameShape{2, 1, 8};
 constexpr std::uint32_t kShard = 3;
 constexpr std::size_t kHaloRows = 10;
 constexpr std::uint64_t kCycle = 1000;
@@ -26,7 +26,7 @@ Frame GoodFrame(std::size_t rows = 4) {
   Frame f;
   f.shard = kShard;
   f.cycle = kCycle;
-  f.value_slots = kShape.value_slots;
+  f.value_slots = kFrameShape.value_slots;
   f.news_from = 5;
   f.news_to = 9;
   for (std::size_t n = 0; n < rows; ++n) {
@@ -76,22 +76,22 @@ TEST(Frame, Test7EachKindOfNonsenseIsRefusedWithItsReason) {
   for (const Nonsense& kind : kinds) {
     Frame frame = GoodFrame();
     kind.spoil(&frame);
-    EXPECT_EQ(CheckFrame(frame, kShape, kShard, kHaloRows, kCycle), kind.why) << kind.what;
+    EXPECT_EQ(CheckFrame(frame, kFrameShape, kShard, kHaloRows, kCycle), kind.why) << kind.what;
   }
 }
 
 TEST(Frame, Test7OneBadValueIsFoundWhereverItIs) {
-  constexpr std::size_t kRows = 19;  // some vectors of any width, and a rest
-  for (std::size_t row = 0; row < kRows; ++row) {
-    Frame frame = GoodFrame(kRows);
+  constexpr std::size_t kManyRows = 19;  // some vectors of any width, and a rest
+  for (std::size_t row = 0; row < kManyRows; ++row) {
+    Frame frame = GoodFrame(kManyRows);
     frame.halo_row[row] = ~0u;
-    EXPECT_EQ(CheckFrame(frame, kShape, kShard, kHaloRows, kCycle), Refusal::kUnknownHaloRow) << row;
-    frame = GoodFrame(kRows);
+    EXPECT_EQ(CheckFrame(frame, kFrameShape, kShard, kHaloRows, kCycle), Refusal::kUnknownHaloRow) << row;
+    frame = GoodFrame(kManyRows);
     frame.published_cycle[row] = ~0u;
-    EXPECT_EQ(CheckFrame(frame, kShape, kShard, kHaloRows, kCycle), Refusal::kFutureCycle) << row;
-    frame = GoodFrame(kRows);
+    EXPECT_EQ(CheckFrame(frame, kFrameShape, kShard, kHaloRows, kCycle), Refusal::kFutureCycle) << row;
+    frame = GoodFrame(kManyRows);
     frame.diff[3 * row + row % 3] = std::numeric_limits<float>::quiet_NaN();
-    EXPECT_EQ(CheckFrame(frame, kShape, kShard, kHaloRows, kCycle), Refusal::kNotFinite) << row;
+    EXPECT_EQ(CheckFrame(frame, kFrameShape, kShard, kHaloRows, kCycle), Refusal::kNotFinite) << row;
   }
 }
 
@@ -100,11 +100,11 @@ TEST(Frame, CyclesAndRowsAboveThirtyTwoBitsAreNoLimit) {
   frame.cycle = std::uint64_t{1} << 32;
   frame.published_cycle[1] = ~0u;
   frame.halo_row[1] = ~0u - 1;
-  EXPECT_EQ(CheckFrame(frame, kShape, kShard, std::size_t{1} << 32, frame.cycle), std::nullopt);
+  EXPECT_EQ(CheckFrame(frame, kFrameShape, kShard, std::size_t{1} << 32, frame.cycle), std::nullopt);
 }
 
 TEST(Frame, WhatIsJustWithinTheLimitsIsTaken) {
-  const auto ok = [](const Frame& f) { return !CheckFrame(f, kShape, kShard, kHaloRows, kCycle).has_value(); };
+  const auto ok = [](const Frame& f) { return !CheckFrame(f, kFrameShape, kShard, kHaloRows, kCycle).has_value(); };
   EXPECT_TRUE(ok(GoodFrame()));
   EXPECT_TRUE(ok(GoodFrame(0)));
   EXPECT_TRUE(ok(GoodFrame(vaultguard::kMaxFrameRows)));
@@ -121,7 +121,7 @@ TEST(Frame, WhatIsJustWithinTheLimitsIsTaken) {
   frame.published_cycle.assign(4, 0);
   EXPECT_TRUE(ok(frame));
   frame.halo_row[0] = 0;
-  EXPECT_EQ(CheckFrame(frame, kShape, kShard, 0, kCycle), Refusal::kUnknownHaloRow) << "where there is no halo";
+  EXPECT_EQ(CheckFrame(frame, kFrameShape, kShard, 0, kCycle), Refusal::kUnknownHaloRow) << "where there is no halo";
 }
 
 TEST(Frame, Spec12MessageSizesGrowWithTheShape) {

@@ -15,7 +15,7 @@ namespace {
 using vaultguard::Refusal;
 
 constexpr std::uint32_t kFirstRow = 3;  // of the link's part of the halo
-constexpr std::uint32_t kRows = 40;
+constexpr std::uint32_t kLinkedRows = 40;
 constexpr float kBoundVu = 1.0f;
 
 class ALink : public testing::TestWithParam<Shape> {
@@ -23,7 +23,7 @@ class ALink : public testing::TestWithParam<Shape> {
   static StateShardConfig Config() {
     StateShardConfig config;
     config.shape = GetParam();
-    config.halo_rows = kFirstRow + kRows;
+    config.halo_rows = kFirstRow + kLinkedRows;
     return config;
   }
 
@@ -33,8 +33,8 @@ class ALink : public testing::TestWithParam<Shape> {
     frame.value_slots = GetParam().value_slots;
     const auto dims = static_cast<std::size_t>(GetParam().dimensions());
     {
-      RowWriter rows(&frame, kRows + 5, static_cast<int>(dims));  // room for more than is said
-      for (std::uint32_t n = 0; n < kRows; ++n) {
+      RowWriter rows(&frame, kLinkedRows + 5, static_cast<int>(dims));  // room for more than is said
+      for (std::uint32_t n = 0; n < kLinkedRows; ++n) {
         std::vector<float> diff(dims, 0.25f);
         diff[n % static_cast<std::size_t>(frame.value_slots)] = value_vu;
         rows.Add(n, static_cast<std::uint32_t>(published_cycle), 200, static_cast<std::uint32_t>(Mix(++words_)),
@@ -57,9 +57,9 @@ class ALink : public testing::TestWithParam<Shape> {
 
 TEST_P(ALink, Spec6_2SaysItsRowsIntoItsPartOfTheHalo) {
   const Frame frame = Say(0.5f, cycle_);
-  ASSERT_EQ(frame.halo_row.size(), kRows) << "rows that were not written are not said";
+  ASSERT_EQ(frame.halo_row.size(), kLinkedRows) << "rows that were not written are not said";
   Hear(frame);
-  for (std::uint32_t n = 0; n < kRows; ++n) {
+  for (std::uint32_t n = 0; n < kLinkedRows; ++n) {
     const std::vector<float> said(shard_.said(kFirstRow + n), shard_.said(kFirstRow + n) + GetParam().dimensions());
     const float* diff = frame.diff.data() + n * static_cast<std::size_t>(GetParam().dimensions());
     EXPECT_EQ(said, std::vector<float>(diff, diff + GetParam().dimensions())) << n;
@@ -74,7 +74,7 @@ TEST_P(ALink, Spec6_2SaysItsRowsIntoItsPartOfTheHalo) {
   Frame empty = frame;
   ClearRows(&empty);
   Hear(empty);
-  for (std::uint32_t n = 0; n < kRows; ++n) {
+  for (std::uint32_t n = 0; n < kLinkedRows; ++n) {
     EXPECT_EQ(shard_.said_meta(kFirstRow + n), Meta(1000, 200) | kMetaPacket) << n;
     EXPECT_EQ(shard_.said_entropy(kFirstRow + n), frame.entropy[n]) << n;
   }
@@ -86,7 +86,7 @@ TEST_P(ALink, Spec8_3WhatIsTooOldIsRefused) {
   cycle_ += 1000;
   const Frame old = Say(0.75f, cycle_ - vaultguard::kSilenceCycles - 1);
   Hear(old);
-  EXPECT_EQ(refused_.Of(Refusal::kStale), kRows);
+  EXPECT_EQ(refused_.Of(Refusal::kStale), kLinkedRows);
   EXPECT_EQ(shard_.said(kFirstRow)[0], 0.5f);
 }
 
@@ -110,14 +110,15 @@ TEST_P(ALink, Spec8_3WhoLiesUpwardsIsNoDrain) {
 TEST_P(ALink, Spec10_StuckEntropyIsNotUsed) {
   for (int n = 0; n < 20; ++n) Hear(Say(0.5f, cycle_));
   EXPECT_EQ(refused_.Total(), 0u);
-  const std::uint32_t last_good = shard_.said_entropy(kFirstRow + kRows - 1);
+  const std::uint32_t last_good = shard_.said_entropy(kFirstRow + kLinkedRows - 1);
   Frame stuck = Say(0.75f, cycle_);
-  stuck.entropy.assign(kRows, 0x07070707);
+  stuck.entropy.assign(kLinkedRows, 0x07070707);
   EXPECT_EQ(Hear(stuck).entropy, 1u);
-  EXPECT_GT(refused_.Of(Refusal::kEntropyRepeated), kRows / 2);
-  EXPECT_EQ(shard_.said_entropy(kFirstRow + kRows - 1), last_good);
-  EXPECT_EQ(shard_.said(kFirstRow + kRows - 1)[(kRows - 1) % static_cast<std::uint32_t>(GetParam().value_slots)],
-            0.75f);
+  EXPECT_GT(refused_.Of(Refusal::kEntropyRepeated), kLinkedRows / 2);
+  EXPECT_EQ(shard_.said_entropy(kFirstRow + kLinkedRows - 1), last_good);
+  EXPECT_EQ(
+      shard_.said(kFirstRow + kLinkedRows - 1)[(kLinkedRows - 1) % static_cast<std::uint32_t>(GetParam().value_slots)],
+      0.75f);
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, ALink, testing::Values(Shape{2, 2, 8}, Shape{1, 0, 8}, Shape{1, 2, 8}, Shape{3, 4, 8}),

@@ -19,7 +19,7 @@ namespace {
 using vaultguard::Refusal;
 using vaultguard::RefusalCounts;
 
-constexpr Shape kShape{.value_slots = 2, .free_coordinates = 2};
+constexpr Shape kSyncShape{.value_slots = 2, .free_coordinates = 2};
 // After the last fault all is equal within this many cycles: news that was lost is sent again after 20, what only
 // buckets find differs for 50 before they are compared, and pauses between repairs have grown.
 constexpr int kHealCycles = 1200;
@@ -62,7 +62,7 @@ class Node : public LedgerSync::Owner {
     ASSERT_FALSE(ledger_.Merge(entry, cycle).refused.has_value());
   }
   void Restart(std::uint64_t cycle) {
-    ledger_ = Ledger(kShape.value_slots, {});
+    ledger_ = Ledger(kSyncShape.value_slots, {});
     sync.Restart(cycle);
   }
 
@@ -73,7 +73,7 @@ class Node : public LedgerSync::Owner {
  private:
   std::uint32_t number_;
   std::uint64_t lives_ = 0;
-  Ledger ledger_{kShape.value_slots, {}};
+  Ledger ledger_{kSyncShape.value_slots, {}};
 
  public:
   LedgerSync sync;
@@ -123,7 +123,7 @@ class Network {
     at->sync.Hold(at->replicas, cycle);
     at->sync.Begin(cycle);
     for (const LedgerSync::Arrival& arrival : at->sync.Due(cycle)) {
-      if (const auto why = CheckFrame(*arrival.frame, kShape, 0, 0, cycle)) {
+      if (const auto why = CheckFrame(*arrival.frame, kSyncShape, 0, 0, cycle)) {
         refused.Add(*why);
       } else {
         at->sync.Take(arrival.link, *arrival.frame, cycle, &refused);
@@ -146,7 +146,7 @@ class Network {
         at.sync.Fill(to, cycle, &draft);
         if (!at.sync.Speaks(to, cycle, draft, false)) continue;
         // Whatever happened, what is said may be said and has a bound.
-        ASSERT_EQ(CheckFrame(draft, kShape, 0, 0, cycle), std::nullopt);
+        ASSERT_EQ(CheckFrame(draft, kSyncShape, 0, 0, cycle), std::nullopt);
         ASSERT_LE(EncodedSize(draft), 400 + draft.entries.size() * 60);
         ++frames;
         entries += draft.entries.size();
@@ -453,12 +453,12 @@ TEST(LedgerSync, Spec14WhoAsksIsToldEverythingAgain) {
 
 // Says anything that may be said: any acknowledgement, range, digest, wish, session and age.
 // A greedy one keeps its session and tells nothing.
-Frame Lie(Generator* g, std::uint64_t cycle, const Ledger& heard, bool greedy) {
+Frame FrameOfLies(Generator* g, std::uint64_t cycle, const Ledger& heard, bool greedy) {
   const auto any = [g](std::uint64_t near) { return g->Chance(0.5) ? near + g->Below(3) - 1 : g->Next(); };
   Frame frame;
   frame.cycle = cycle - std::min<std::uint64_t>(cycle - 1, g->Chance(0.2) ? g->Below(20) : 0);
   frame.sender = {666, 1 + (greedy || g->Chance(0.9) ? 0 : g->Below(5))};
-  frame.value_slots = kShape.value_slots;
+  frame.value_slots = kSyncShape.value_slots;
   frame.ledger_digest = g->Chance(0.3) ? heard.digest() : g->Next();
   frame.news_from = any(0);
   frame.news_to = any(heard.version());
@@ -493,8 +493,8 @@ TEST(LedgerSync, Test7ALiarNeitherPartsTheOthersNorTakesValue) {
     const auto lie = [&](bool greedy) {
       for (std::uint32_t to = 0; to < liar; ++to) {
         for (std::uint32_t n = g.Below(4); n > 0; --n) {
-          const Frame frame = Lie(&g, network.cycle + 1, network.node[to]->ledger(), greedy);
-          if (CheckFrame(frame, kShape, 0, 0, network.cycle + 1)) continue;
+          const Frame frame = FrameOfLies(&g, network.cycle + 1, network.node[to]->ledger(), greedy);
+          if (CheckFrame(frame, kSyncShape, 0, 0, network.cycle + 1)) continue;
           ++frames;
           network.Send(liar, to, frame, {});
         }
@@ -547,14 +547,14 @@ TEST(LedgerSync, Spec8_3TenHostileLinksLeaveRoomForTheClientsHere) {
       Frame frame;
       frame.cycle = cycle;
       frame.sender = {666, link};
-      frame.value_slots = kShape.value_slots;
+      frame.value_slots = kSyncShape.value_slots;
       for (int n = 0; n < 200; ++n) {
         LedgerEntry entry;
         entry.session = {2, ++forged};
         entry.amount_uvu[0] = 1;
         frame.entries.push_back(entry);
       }
-      ASSERT_EQ(CheckFrame(frame, kShape, 0, 0, cycle), std::nullopt);
+      ASSERT_EQ(CheckFrame(frame, kSyncShape, 0, 0, cycle), std::nullopt);
       node.sync.Take(link, frame, cycle, &refused);
     }
     contribute(cycle);

@@ -17,10 +17,10 @@ namespace {
 constexpr std::size_t kHalo = 16, kLocals = 96, kRows = kHalo + kLocals;
 constexpr int kPeers = 3;
 
-// Rows of which some spoke long ago and some never, and random links among them.
-class Rows {
+// LinkRows of which some spoke long ago and some never, and random links among them.
+class LinkRows {
  public:
-  Rows(Generator* g, std::uint64_t cycle) : said_(kRows * SaidWords(3) + kSaidPadding) {
+  LinkRows(Generator* g, std::uint64_t cycle) : said_(kRows * SaidWords(3) + kSaidPadding) {
     col_.first_local = kHalo;
     col_.end = kRows;
     col_.stride = kLocals;
@@ -61,7 +61,7 @@ TEST_P(Links, LooseAreThoseToItselfDistrustedOrSilent) {
   int found[2] = {};
   // Cycle 0 listens to nobody; the last ones are at the end of the 16 bit circle of publications.
   for (const std::uint64_t cycle : {0ull, 131ull, 1000ull, 65'535ull, 65'600ull}) {
-    const Rows rows(&g, std::max<std::uint64_t>(cycle, 300));
+    const LinkRows rows(&g, std::max<std::uint64_t>(cycle, 300));
     for (int s = 0; s < kPeers; ++s) {
       for (std::size_t first = kHalo; first < kRows; first += kRowAlign) {
         const std::uint32_t loose = LooseLinks(rows.col(), s, first, kDropped, cycle);
@@ -83,7 +83,7 @@ TEST_P(Links, LooseAreThoseToItselfDistrustedOrSilent) {
 
 TEST_P(Links, RelinkFollowsEveryRowAndKeepsTheTrust) {
   Generator g(2);
-  const Rows rows(&g, 1000);
+  const LinkRows rows(&g, 1000);
   std::vector<std::uint32_t> before(rows.col().link + kHalo, rows.col().link + kHalo + kPeers * kLocals);
   std::vector<std::uint32_t> now_at(kRows);
   std::iota(now_at.begin(), now_at.end(), 0u);

@@ -13,9 +13,9 @@ namespace {
 
 constexpr std::size_t kFirst = 16;
 
-class Rows {
+class NewsRows {
  public:
-  explicit Rows(std::uint32_t replicas)
+  explicit NewsRows(std::uint32_t replicas)
       : flags_(kFirst + replicas, kAlive), known_(kFirst + replicas, 0), crowd_{replicas, 0} {
     col_.first_local = kFirst;
     col_.end = flags_.size();
@@ -46,7 +46,7 @@ const MessageSizes kSizes{Shape{}};
 
 TEST(News, Spec12ItCostsWhatTheRowsLearn) {
   Generator g(1);
-  Rows rows(1600);
+  NewsRows rows(1600);
   for (std::size_t row = kFirst; row < rows.col().end; ++row) {
     if (g.Chance(0.2)) rows.SetFlag(row, kAdversary);
     if (g.Chance(0.1)) rows.SetFlag(row, kLowPower);
@@ -84,7 +84,7 @@ TEST(News, Spec12ItCostsWhatTheRowsLearn) {
 // Four thousand know within 24 cycles: each pulls every fourth, and whoever pulls or is asked passes on what it knows.
 TEST(News, Spec6_3ReachesAllInAFewRounds) {
   for (std::uint64_t seed = 1; seed <= 10; ++seed) {
-    Rows rows(4096);
+    NewsRows rows(4096);
     News news(seed, kSizes);
     news.Add({1, 0});
     std::uint64_t cycle = 1;
@@ -101,7 +101,7 @@ TEST(News, Spec6_3ReachesAllInAFewRounds) {
 
 // A server node whose last replica left goes on without rows: what nobody is there to learn is settled.
 TEST(News, Paper8SettlesWhereNobodyIs) {
-  Rows rows(0);
+  NewsRows rows(0);
   News news(1, kSizes);
   NewsCounts counts;
   news.Add({1, 0});
@@ -119,7 +119,7 @@ TEST(News, Arch6_5AdversariesWithholdWhatTheyKnow) {
   const auto learned = [](bool adversaries) {
     int runs = 0;
     for (std::uint64_t seed = 1; seed <= kRuns; ++seed) {
-      Rows rows(4096);
+      NewsRows rows(4096);
       constexpr std::size_t one = kFirst + 1234;
       constexpr std::uint64_t cycle = kPullPeriod - one % kPullPeriod;
       News news(seed, kSizes);

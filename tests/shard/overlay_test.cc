@@ -14,10 +14,10 @@
 namespace lvs::shard {
 namespace {
 
-// Rows of which all local ones are alive and everybody was heard a cycle ago.
-class Rows {
+// OverlayRows of which all local ones are alive and everybody was heard a cycle ago.
+class OverlayRows {
  public:
-  Rows(int peers, std::uint32_t halo, std::uint32_t locals, std::uint64_t seed = 1)
+  OverlayRows(int peers, std::uint32_t halo, std::uint32_t locals, std::uint64_t seed = 1)
       : shape_{1, 1, peers}, halo_(halo), locals_(locals), overlay_(shape_, seed) {
     col_.first_local = AlignRows(halo);
     col_.end = AlignRows(col_.first_local + locals);
@@ -103,7 +103,7 @@ class Rows {
 TEST(Overlay, EachReplicaIsHeardByExactlyD) {
   for (const std::uint32_t n : {2u, 3u, 7u, 16u, 17u, 500u}) {
     for (const int d : {1, 8, 16}) {
-      Rows rows(d, 0, n, n + static_cast<std::uint64_t>(d));
+      OverlayRows rows(d, 0, n, n + static_cast<std::uint64_t>(d));
       rows.Draw();
       const std::vector<int> degree = rows.InDegree();
       for (const std::uint32_t row : rows.live()) EXPECT_EQ(degree[row], d) << n << " replicas";
@@ -111,14 +111,14 @@ TEST(Overlay, EachReplicaIsHeardByExactlyD) {
       for (const std::uint32_t row : rows.live()) EXPECT_EQ(rows.Trust(row, 0), kTrustNew);
     }
   }
-  Rows alone(8, 0, 1);
+  OverlayRows alone(8, 0, 1);
   alone.Draw();
   EXPECT_EQ(alone.SelfShare(), 1.0);  // SPEC-11.5: works at N = 1
 }
 
 TEST(Overlay, NeighboursAreRandom) {
   // Each of the others with the same probability: chi-square over who is heard, by distance in row numbers.
-  Rows rows(8, 0, 257);
+  OverlayRows rows(8, 0, 257);
   rows.Draw();
   std::vector<double> apart(257, 0);
   for (const std::uint32_t row : rows.live()) {
@@ -130,7 +130,7 @@ TEST(Overlay, NeighboursAreRandom) {
   for (std::size_t n = 1; n < apart.size(); ++n) chi += (apart[n] - mean) * (apart[n] - mean) / mean;
   EXPECT_LT(chi, 371);  // 255 degrees of freedom: once in 10^6
   // And another seed draws others.
-  Rows other(8, 0, 257, 2);
+  OverlayRows other(8, 0, 257, 2);
   other.Draw();
   double same = 0;
   for (const std::uint32_t row : rows.live()) same += rows.Peer(row, 0) == other.Peer(row, 0) ? 1 : 0;
@@ -138,7 +138,7 @@ TEST(Overlay, NeighboursAreRandom) {
 }
 
 TEST(Overlay, ExchangeShufflesAndKeepsInDegree) {
-  Rows rows(8, 0, 400);
+  OverlayRows rows(8, 0, 400);
   rows.Draw();
   std::vector<std::vector<std::uint32_t>> before(8);
   for (int s = 0; s < 8; ++s) {
@@ -176,7 +176,7 @@ TEST(Overlay, ExchangeShufflesAndKeepsInDegree) {
 }
 
 TEST(Overlay, Spec9_4LinksToTheSilentAreReplacedWithinEightCycles) {
-  Rows rows(8, 0, 320);
+  OverlayRows rows(8, 0, 320);
   rows.Draw();
   std::uint64_t cycle = 1;
   for (; cycle <= 200; ++cycle) rows.Maintain(cycle);
@@ -203,7 +203,7 @@ TEST(Overlay, Spec9_4LinksToTheSilentAreReplacedWithinEightCycles) {
 }
 
 TEST(Overlay, Spec10DistrustedLinksAreReplacedWithinEightCycles) {
-  Rows rows(8, 0, 160);
+  OverlayRows rows(8, 0, 160);
   rows.Draw();
   rows.Maintain(1, 0.0);
   for (const std::uint32_t row : rows.live()) {
@@ -230,7 +230,7 @@ TEST(Overlay, Spec10DistrustedLinksAreReplacedWithinEightCycles) {
 }
 
 TEST(Overlay, RemoteShareIsDrawnKeptAndRestored) {
-  Rows rows(8, 64, 400);
+  OverlayRows rows(8, 64, 400);
   rows.Speak(1);
   rows.Draw(0.4);
   EXPECT_NEAR(rows.RemoteShare(), 0.4, 0.04);
@@ -253,7 +253,7 @@ TEST(Overlay, RemoteShareIsDrawnKeptAndRestored) {
 }
 
 TEST(Overlay, Spec9_1JoinerIsHeardByAboutDAndHearsD) {
-  Rows rows(8, 0, 304);
+  OverlayRows rows(8, 0, 304);
   const std::uint32_t joiner = rows.live().back();
   rows.col().flags[joiner] = 0;
   rows.live().pop_back();
@@ -274,7 +274,7 @@ TEST(Overlay, Spec9_1JoinerIsHeardByAboutDAndHearsD) {
 }
 
 TEST(Overlay, Spec9_1JoinerIntoAnEmptyShardHearsTheHalo) {
-  Rows rows(4, 8, 1);
+  OverlayRows rows(4, 8, 1);
   rows.Speak(1);
   rows.overlay().Join(rows.col(), rows.live()[0], 8, 0.5, 1);
   for (int s = 0; s < 4; ++s) EXPECT_LT(rows.Peer(rows.live()[0], s), 8u);

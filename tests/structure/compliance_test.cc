@@ -24,8 +24,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kRoot = LVS_SOURCE_DIR;
-
 // What the founding documents ask for.
 constexpr std::string_view kRequirements[] = {
     "SPEC-2",   "SPEC-3.1", "SPEC-3.2", "SPEC-4",   "SPEC-5.1",  "SPEC-5.2",  "SPEC-5.3",  "SPEC-5.4",

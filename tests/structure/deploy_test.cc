@@ -17,24 +17,17 @@
 #include <string>
 #include <vector>
 
+#include "tests/structure/source_text.h"
 #include "yaml-cpp/yaml.h"
 
+namespace lvs {
 namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-const fs::path kRoot = LVS_SOURCE_DIR;
 const fs::path kDeploy = kRoot / "deploy";
-
-std::string TextOf(const fs::path& file) {
-  std::ifstream in(file);
-  EXPECT_TRUE(in.good()) << file;
-  std::stringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
 
 struct Ended {
   int exit_code = -1;
@@ -423,3 +416,4 @@ TEST(Chain7_Operations, ThePageHasEveryAlertAndEveryEventOfTheLog) {
 }
 
 }  // namespace
+}  // namespace lvs

@@ -19,8 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kRoot = LVS_SOURCE_DIR;
-
 std::vector<fs::path> Pages() {
   std::vector<fs::path> pages = {kRoot / "README.md", kRoot / "bench/baselines/README.md"};
   for (const fs::directory_entry& entry : fs::directory_iterator(kRoot / "docs")) {

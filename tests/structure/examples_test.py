@@ -82,13 +82,13 @@ def source_of(root, header, number):
 def compiler(build):
     """The compiler and the include flags of a source that sees everything."""
     for entry in json.loads((build / "compile_commands.json").read_text(encoding="utf-8")):
-        if entry["file"].endswith("services/cli/main.cc"):
+        if "services/cli/" in entry["file"]:
             words = shlex.split(entry["command"])
             words = words[next(n for n, word in enumerate(words) if os.path.basename(word) != "ccache"):]
             flags = [word for word in words if word.startswith(("-I", "-std="))]
             flags += [part for word, after in zip(words, words[1:]) if word == "-isystem" for part in (word, after)]
             return [words[0], *flags, "-fsyntax-only", "-x", "c++", "-"], entry["directory"]
-    raise SystemExit("services/cli/main.cc is not in compile_commands.json")
+    raise SystemExit("no source of services/cli is in compile_commands.json")
 
 
 def check(command, folder, root, headers):

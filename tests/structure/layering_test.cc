@@ -370,11 +370,11 @@ TEST_F(Arch_LayeringSelfTest, LeavesHonestSourcesAlone) {
 }
 
 TEST(Arch_Layering, FoldersIncludeOnlyWhatTheGraphAllows) {
-  const Findings findings = CheckTree(LVS_SOURCE_DIR);
+  const Findings findings = CheckTree(kRoot);
   for (const Violation& violation : findings.violations) ADD_FAILURE() << violation;
   // Every room has sources: a room that moved away takes its row with it.
   for (const Room& room : Rooms()) {
-    const bool has_folder = fs::is_directory(fs::path(LVS_SOURCE_DIR) / room.folder);
+    const bool has_folder = fs::is_directory(kRoot / room.folder);
     EXPECT_EQ(findings.files.contains(room.folder), has_folder) << "no sources in " << room.folder;
   }
 }

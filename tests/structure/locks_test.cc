@@ -13,7 +13,7 @@
 namespace lvs {
 namespace {
 
-constexpr std::string_view kFolders[] = {"services", "actors"};
+constexpr std::string_view kFoldersWithLocks[] = {"services", "actors"};
 constexpr std::string_view kMutexHeader = "services/base/mutex.h";
 
 // Locks of other libraries that a text uses.
@@ -58,11 +58,11 @@ TEST(Arch_LocksSelfTest, FindsLocksThatGuardNothing) {
 
 TEST(Arch_Locks, EveryLockIsAnnotatedAndGuardsSomething) {
   int files = 0;
-  for (const std::string_view folder : kFolders) {
-    for (const std::string& file : SourcesIn(LVS_SOURCE_DIR, folder)) {
+  for (const std::string_view folder : kFoldersWithLocks) {
+    for (const std::string& file : SourcesIn(kRoot, folder)) {
       if (file == kMutexHeader) continue;
       ++files;
-      const std::string text = TextOf(std::filesystem::path(LVS_SOURCE_DIR) / file);
+      const std::string text = TextOf(kRoot / file);
       EXPECT_THAT(ForeignLocksIn(text), testing::IsEmpty()) << file << ": use Mutex of " << kMutexHeader;
       EXPECT_THAT(IdleLocksIn(text), testing::IsEmpty()) << file << ": say ABSL_GUARDED_BY what it guards";
     }

@@ -24,7 +24,7 @@ namespace {
 constexpr int kFileLinesMax = 500;
 constexpr int kClassLinesMax = 300;
 constexpr int kFunctionLinesMax = 80;
-constexpr std::string_view kFolders[] = {"proto", "vaultguard", "shard", "actors", "services"};
+constexpr std::string_view kFoldersOfSources[] = {"proto", "vaultguard", "shard", "actors", "services"};
 
 struct Longer {
   std::string_view where;  // "file" or "file: name of the class or function"
@@ -206,7 +206,7 @@ std::vector<std::string> TooLong(const std::vector<Sized>& sizes, const std::vec
 
 std::vector<Sized> SizesOf(const std::filesystem::path& root) {
   std::vector<Sized> sizes;
-  for (const std::string_view folder : kFolders) {
+  for (const std::string_view folder : kFoldersOfSources) {
     for (const std::string& file : SourcesIn(root, folder)) {
       const std::vector<Sized> found = Reader(file, TextOf(root / file)).Read();
       sizes.insert(sizes.end(), found.begin(), found.end());
@@ -261,7 +261,7 @@ TEST(Arch_SizesSelfTest, ComplainsOfWhatIsTooLongAndOfIdleExceptions) {
 }
 
 TEST(Arch_Sizes, FilesClassesAndFunctionsAreShort) {
-  const std::vector<Sized> sizes = SizesOf(LVS_SOURCE_DIR);
+  const std::vector<Sized> sizes = SizesOf(kRoot);
   EXPECT_GT(sizes.size(), 1000u);
   for (const std::string& complaint : TooLong(sizes, {std::begin(kLonger), std::end(kLonger)})) {
     ADD_FAILURE() << complaint;

@@ -8,6 +8,9 @@
 
 namespace lvs {
 
+// The root of the sources.
+inline const std::filesystem::path kRoot = LVS_SOURCE_DIR;
+
 // The whole file; empty where it cannot be read.
 std::string TextOf(const std::filesystem::path& file);
 

@@ -46,6 +46,14 @@ def sees_locks(root, file, seen):
     return any(sees_locks(root, header, seen) for header in INCLUDE.findall((root / file).read_text()))
 
 
+def sources_of(entry):
+    """The sources that a compile command compiles: several where the build puts them together (CMAKE_UNITY_BUILD)."""
+    path = pathlib.Path(entry["directory"], entry["file"]).resolve()
+    if path.parent.name != "Unity":
+        return [path]
+    return [pathlib.Path(file) for file in INCLUDE.findall(path.read_text())]
+
+
 def include_flags(command):
     """The flags of a compile command that say what a source sees; warnings are left out."""
     words = shlex.split(command)
@@ -83,10 +91,10 @@ def main():
         return 77
     work = {}
     for entry in json.loads((build / "compile_commands.json").read_text()):
-        path = pathlib.Path(entry["directory"], entry["file"]).resolve()
-        file = os.path.relpath(path, root)
-        if file.startswith(FOLDERS) and sees_locks(root, file, set()):
-            work[file] = (include_flags(entry["command"]), entry["directory"])
+        for path in sources_of(entry):
+            file = os.path.relpath(path, root)
+            if file.startswith(FOLDERS) and sees_locks(root, file, set()):
+                work[file] = (include_flags(entry["command"]), entry["directory"])
     if not work:
         print("no source with locks was found: are the folders named otherwise now?")
         return 1

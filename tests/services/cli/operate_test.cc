@@ -87,12 +87,12 @@ TEST(Operate, StatusSaysWhatIsWrongAndExitsWith10) {
 
   const Outcome as_json = Ask({"status", "--node", sick.address(), "--node", nobody, "--format", "json"});
   EXPECT_EQ(as_json.exit_code, kExitUnhealthy);
-  const auto json = nlohmann::json::parse(as_json.out);
-  EXPECT_EQ(json["healthy"], false);
-  EXPECT_EQ(json["nodes"][0]["reachable"], true);
-  EXPECT_EQ(json["nodes"][0]["status"]["state"], "SERVING");
-  EXPECT_EQ(json["nodes"][1]["reachable"], false);
-  EXPECT_EQ(json["problems"].size(), 2u);
+  const auto answer = nlohmann::json::parse(as_json.out);
+  EXPECT_EQ(answer["healthy"], false);
+  EXPECT_EQ(answer["nodes"][0]["reachable"], true);
+  EXPECT_EQ(answer["nodes"][0]["status"]["state"], "SERVING");
+  EXPECT_EQ(answer["nodes"][1]["reachable"], false);
+  EXPECT_EQ(answer["problems"].size(), 2u);
 }
 
 TEST(Operate, StatusComparesTheLedgersOfServingNodes) {
@@ -114,8 +114,8 @@ TEST(Operate, StatusComparesTheLedgersOfServingNodes) {
 TEST(Operate, DigestsInJsonKeepAllTheirBits) {
   FakeControl node;
   node.status.mutable_ledger()->set_digest(0xfedcba9876543210);
-  const auto json = nlohmann::json::parse(Ask({"status", "--node", node.address(), "--format", "json"}).out);
-  EXPECT_EQ(json["nodes"][0]["status"]["ledger"]["digest"], "fedcba9876543210");
+  const auto answer = nlohmann::json::parse(Ask({"status", "--node", node.address(), "--format", "json"}).out);
+  EXPECT_EQ(answer["nodes"][0]["status"]["ledger"]["digest"], "fedcba9876543210");
 }
 
 // None of them answers before all have been asked.
@@ -273,11 +273,11 @@ TEST(Operate, Chain1_OneCallListsEachNodesPeers) {
     }
   }
   arguments.insert(arguments.end(), {"--format", "json"});
-  const auto json = nlohmann::json::parse(Ask(arguments).out);
-  ASSERT_EQ(json.size(), 3u);
+  const auto answer = nlohmann::json::parse(Ask(arguments).out);
+  ASSERT_EQ(answer.size(), 3u);
   for (std::size_t i = 0; i < 3; ++i) {
-    EXPECT_EQ(json[i]["node"], nodes[i]->address());
-    EXPECT_EQ(json[i]["peers"].size(), 2u);
+    EXPECT_EQ(answer[i]["node"], nodes[i]->address());
+    EXPECT_EQ(answer[i]["peers"].size(), 2u);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 
+#include "tests/services/node/test_time.h"
 #include "vaultguard/limits.h"
 
 namespace lvs::services {
@@ -16,8 +17,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using vaultguard::Refusal;
-
-const Contributions::Time kNow{1000s};
 
 ContributionLimits Limits() {
   ContributionLimits limits;

@@ -2,13 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/services/node/test_time.h"
+
 namespace lvs::services {
 namespace {
 
 using namespace std::chrono_literals;
 using Step = CyclePace::Step;
 
-const CyclePace::Time kNow{1000s};
 const CyclePace::WallTime kWallNow{5000s};
 
 CyclePace Started(std::uint64_t cycle) {

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "services/node/node_config.h"
+#include "tests/services/node/test_time.h"
 
 namespace lvs::services {
 namespace {
@@ -18,8 +19,6 @@ using namespace std::chrono_literals;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-const NodeCore::Time kNow{1000s};
 
 v1::NodeConfig Config() {
   v1::NodeConfig config;

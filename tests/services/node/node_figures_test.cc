@@ -6,14 +6,15 @@
 #include <cmath>
 #include <memory>
 
+#include "tests/services/node/test_time.h"
+
 namespace lvs::services {
 namespace {
 
 using namespace std::chrono_literals;
 using ::testing::ElementsAre;
 
-const NodeFigures::Time kNow{1000s};
-constexpr shard::Shape kShape{.value_slots = 2, .free_coordinates = 1};
+constexpr shard::Shape kFigureShape{.value_slots = 2, .free_coordinates = 1};
 
 hosting::ShardReport Shard(std::uint32_t shard, std::uint64_t cycle) {
   hosting::ShardReport report;
@@ -43,7 +44,7 @@ v1::NodeStatus Filled(const NodeFigures& figures) {
 }
 
 TEST(NodeFigures, TheNewestReportStandsAndEventsAddUp) {
-  NodeFigures figures(2, kShape);
+  NodeFigures figures(2, kFigureShape);
   hosting::NodeReport report = Report(7, {}, {{.shard = 0, .kind = "drain"}, {.shard = 1, .kind = "entropy"}});
   report.alive = 100;
   report.replicas = 400;
@@ -70,7 +71,7 @@ TEST(NodeFigures, TheNewestReportStandsAndEventsAddUp) {
 }
 
 TEST(NodeFigures, AReportWithoutAVerdictKeepsWhatTheShardsSaid) {
-  NodeFigures figures(1, kShape);
+  NodeFigures figures(1, kFigureShape);
   hosting::ShardReport shard = Shard(0, 1);
   shard.sessions = 5;
   figures.Take(Report(1, {shard}));
@@ -82,7 +83,7 @@ TEST(NodeFigures, AReportWithoutAVerdictKeepsWhatTheShardsSaid) {
 }
 
 TEST(NodeFigures, TheLedgerIsTheSumOfTheShards) {
-  NodeFigures figures(2, kShape);
+  NodeFigures figures(2, kFigureShape);
   hosting::ShardReport a = Shard(0, 1);
   a.total_uvu = {10, 20};
   a.sessions = 3;
@@ -102,13 +103,13 @@ TEST(NodeFigures, TheLedgerIsTheSumOfTheShards) {
   EXPECT_EQ(status.ledger().behind_uvu(), 9u) << "the worst of any shard and slot";
   // The digest says which shard holds what: two shards that trade places are another ledger.
   std::swap(a.ledger_digest, b.ledger_digest);
-  NodeFigures traded(2, kShape);
+  NodeFigures traded(2, kFigureShape);
   traded.Take(Report(1, {a, b}));
   EXPECT_NE(Filled(traded).ledger().digest(), status.ledger().digest());
 }
 
 TEST(NodeFigures, AMeasureStaysUntilTheNextOne) {
-  NodeFigures figures(1, kShape);
+  NodeFigures figures(1, kFigureShape);
   hosting::ShardReport measured = Shard(0, 10);
   measured.measured = true;
   measured.measure.worst_value_vu = 1.5;
@@ -125,7 +126,7 @@ TEST(NodeFigures, AMeasureStaysUntilTheNextOne) {
 }
 
 TEST(NodeFigures, ShardsAreListedWhole) {
-  NodeFigures figures(2, kShape);
+  NodeFigures figures(2, kFigureShape);
   hosting::ShardReport shard = Shard(1, 10);
   shard.total_uvu = {5, 6};
   shard.sessions = 2;
@@ -155,7 +156,7 @@ TEST(NodeFigures, ShardsAreListedWhole) {
 }
 
 TEST(NodeFigures, EveryCycleIsMeasuredWhileSomebodyLooks) {
-  NodeFigures figures(1, kShape);
+  NodeFigures figures(1, kFigureShape);
   EXPECT_TRUE(figures.MeasureNow(20, kNow));
   EXPECT_FALSE(figures.MeasureNow(21, kNow));
   figures.Shards(kNow);
@@ -165,7 +166,7 @@ TEST(NodeFigures, EveryCycleIsMeasuredWhileSomebodyLooks) {
 }
 
 TEST(NodeFigures, HandedOverNeedsEveryShardThatHoldsAnything) {
-  NodeFigures figures(3, kShape);
+  NodeFigures figures(3, kFigureShape);
   EXPECT_TRUE(figures.HandedOver()) << "nothing is held";
   hosting::ShardReport full = Shard(0, 1);
   full.sessions = 1;
@@ -181,7 +182,7 @@ TEST(NodeFigures, HandedOverNeedsEveryShardThatHoldsAnything) {
 }
 
 TEST(NodeFigures, WorkAndRefusalsAddUpOverShardsAndCycles) {
-  NodeFigures figures(2, kShape);
+  NodeFigures figures(2, kFigureShape);
   hosting::ShardReport shard = Shard(0, 1);
   shard.counts.step.updated = 10;
   shard.counts.step.trust = 255;

@@ -515,7 +515,8 @@ using Arch2_2_Discovery = Simulated;
 using Arch2_2_LargeCluster = Simulated;
 using Spec10_Fallback = Simulated;
 INSTANTIATE_TEST_SUITE_P(Seeds, Arch2_2_Discovery, ::testing::Values(1, 2, 3, 4, 5));
-INSTANTIATE_TEST_SUITE_P(Seeds, Arch2_2_LargeCluster, ::testing::Values(1, 2));
+INSTANTIATE_TEST_SUITE_P(Seeds, Arch2_2_LargeCluster, ::testing::Values(1));
+INSTANTIATE_TEST_SUITE_P(SeedsFull, Arch2_2_LargeCluster, ::testing::Values(2, 3));
 INSTANTIATE_TEST_SUITE_P(Seeds, Spec10_Fallback, ::testing::Values(1, 2, 3, 4, 5));
 
 TEST_P(Arch2_2_Discovery, SixteenNodesFindEachOtherFromOneBootAddress) {

@@ -25,7 +25,7 @@ using vaultguard::Refusal;
 
 constexpr std::uint64_t kCycle = 1000;
 
-v1::PeerMessage HelloOf(std::uint64_t session, const std::string& advertise = "") {
+v1::PeerMessage HelloMessage(std::uint64_t session, const std::string& advertise = "") {
   return OwnHello(TestTerms(session), advertise);
 }
 
@@ -77,7 +77,7 @@ class PeeringTest : public ::testing::Test {
   }
   Peer Welcomed(std::uint64_t session, const std::string& advertise = "") {
     Peer peer = Connect();
-    Tell(peer, HelloOf(session, advertise));
+    Tell(peer, HelloMessage(session, advertise));
     EXPECT_TRUE(Listen(peer).front().has_hello());
     return peer;
   }
@@ -105,7 +105,7 @@ TEST_F(PeeringTest, Spec13_AHelloThatFitsIsAnsweredAndTheLinkIsUp) {
   Start();
   const Peer peer = Connect();
   EXPECT_THAT(Listen(peer), IsEmpty()) << "who dialled speaks first";
-  Tell(peer, HelloOf(2));
+  Tell(peer, HelloMessage(2));
   const auto heard = Listen(peer);
   ASSERT_THAT(heard, SizeIs(1));
   EXPECT_EQ(heard[0].hello().advertise(), "10.0.0.1:7400");
@@ -124,7 +124,7 @@ TEST_F(PeeringTest, WhoIsDialledIsGreetedFirstAndAnswers) {
   peer.stream->Begin(std::make_unique<FakeCarrier>(peer.wire));
   peers_.push_back(peer);
   EXPECT_THAT(Listen(peer), SizeIs(1));
-  Tell(peer, HelloOf(2, "10.0.0.9:7400"));
+  Tell(peer, HelloMessage(2, "10.0.0.9:7400"));
   EXPECT_THAT(Listen(peer), IsEmpty()) << "one hello each";
   EXPECT_THAT(changes_, ElementsAre(std::pair(0u, true)));
   EXPECT_TRUE(peering_->Peers(now_s_).peers(0).dialled());
@@ -133,12 +133,12 @@ TEST_F(PeeringTest, WhoIsDialledIsGreetedFirstAndAnswers) {
 TEST_F(PeeringTest, Spec13_AHelloThatDoesNotFitEndsTheStreamAndIsCounted) {
   Start();
   const Peer misfit = Connect();
-  v1::PeerMessage hello = HelloOf(2);
+  v1::PeerMessage hello = HelloMessage(2);
   hello.mutable_hello()->set_shards(99);
   Tell(misfit, hello);
   EXPECT_EQ(Ended(misfit).code(), absl::StatusCode::kFailedPrecondition);
   const Peer nobody = Connect();
-  Tell(nobody, HelloOf(0));
+  Tell(nobody, HelloMessage(0));
   EXPECT_EQ(Ended(nobody).code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(options_.refusals->Of(ConnectionRefusal::kHelloMisfit), 1u);
   EXPECT_EQ(options_.refusals->Of(ConnectionRefusal::kHelloInvalid), 1u);
@@ -151,7 +151,7 @@ TEST_F(PeeringTest, TheFirstMessageMustBeTheHelloAndTheOnlyOne) {
   Tell(early, Ping(1));
   EXPECT_EQ(Ended(early).code(), absl::StatusCode::kInvalidArgument);
   const Peer twice = Welcomed(2);
-  Tell(twice, HelloOf(2));
+  Tell(twice, HelloMessage(2));
   EXPECT_EQ(Ended(twice).code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(peering_->refused().Of(Refusal::kReplayed), 2u);
 }
@@ -270,7 +270,7 @@ TEST_F(PeeringTest, DrainedItSaysGoodbyeAndLetsNobodyIn) {
   peering_->Drain("upgrade");
   EXPECT_TRUE(peering_->draining());
   ASSERT_THAT(Listen(peer), SizeIs(1));
-  Tell(stranger, HelloOf(3));
+  Tell(stranger, HelloMessage(3));
   EXPECT_EQ(Ended(stranger).code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(Ended(Connect()).code(), absl::StatusCode::kUnavailable);
   now_s_ += 5;

@@ -12,7 +12,7 @@
 namespace lvs::hosting {
 namespace {
 
-constexpr std::int64_t kVu = vaultguard::kMicroPerVu;
+using vaultguard::kMicroPerVu;
 
 class ShardHostTest : public ::testing::Test {
  protected:
@@ -24,7 +24,7 @@ class ShardHostTest : public ::testing::Test {
     config.shard.remote_share = 0.5;
     config.layout = LayOut(0, std::vector<std::uint32_t>{16, 16});
     config.replicas = replicas;
-    config.opening_balance_uvu = 1000 * kVu;
+    config.opening_balance_uvu = 1000 * kMicroPerVu;
     config.seed = 5;
     config.last_cycle = last_cycle;
     config.ambassadors = 16;
@@ -54,7 +54,7 @@ class ShardHostTest : public ::testing::Test {
       shard::LedgerEntry entry;
       entry.session = {9, n};
       entry.opened_cycle = 1;
-      entry.amount_uvu[0] = 5 * kVu;
+      entry.amount_uvu[0] = 5 * kMicroPerVu;
       frame->entries.push_back(entry);
     }
     return {1, cycle + 1, std::move(frame)};
@@ -75,12 +75,12 @@ TEST_F(ShardHostTest, AFrameIsReadWhenItIsDueAndOnce) {
     tick.cycle = cycle;
     return Tick(shard.get(), tick);
   };
-  EXPECT_EQ(total(1).total_uvu[0], 1000 * kVu);
-  EXPECT_EQ(total(2).total_uvu[0], 1000 * kVu);
+  EXPECT_EQ(total(1).total_uvu[0], 1000 * kMicroPerVu);
+  EXPECT_EQ(total(2).total_uvu[0], 1000 * kMicroPerVu);
   const ShardReport due = total(3);
-  EXPECT_EQ(due.total_uvu[0], 1010 * kVu);
+  EXPECT_EQ(due.total_uvu[0], 1010 * kMicroPerVu);
   EXPECT_EQ(due.counts.step.refused.Of(vaultguard::Refusal::kReplayed), 1u);
-  EXPECT_EQ(total(4).total_uvu[0], 1010 * kVu);
+  EXPECT_EQ(total(4).total_uvu[0], 1010 * kMicroPerVu);
 }
 
 TEST_F(ShardHostTest, AContributionIsAcceptedWhenEnoughServerNodesHoldIt) {
@@ -90,7 +90,7 @@ TEST_F(ShardHostTest, AContributionIsAcceptedWhenEnoughServerNodesHoldIt) {
   shard::LedgerEntry entry;
   entry.session = {4, 4};
   entry.opened_cycle = 1;
-  entry.amount_uvu[1] = kVu;
+  entry.amount_uvu[1] = kMicroPerVu;
   tick.contributions = {{11, 0, 1, entry}};
   EXPECT_EQ(Tick(shard.get(), tick).answers.size(), 1u) << "here is enough";
   tick.cycle = 2;
@@ -124,7 +124,7 @@ TEST_F(ShardHostTest, WithoutReplicasItTakesNoContribution) {
   const auto shard = Make(0, 100);
   ShardTick tick;
   tick.cycle = 1;
-  tick.contributions = {{11, 0, 1, {{4, 4}, 1, {kVu}}}};
+  tick.contributions = {{11, 0, 1, {{4, 4}, 1, {kMicroPerVu}}}};
   const ShardReport report = Tick(shard.get(), tick);
   ASSERT_EQ(report.answers.size(), 1u);
   EXPECT_FALSE(report.answers[0].accepted);
@@ -176,14 +176,14 @@ TEST_F(ShardHostTest, Arch2_1_ARestartedShardAsksForEverything) {
   tick.restart = false;
   tick.cycle = 11;
   ShardReport after = Tick(shard.get(), tick);
-  EXPECT_EQ(after.total_uvu[0], 15 * kVu);
+  EXPECT_EQ(after.total_uvu[0], 15 * kMicroPerVu);
   EXPECT_FALSE(after.synced);
   auto answer = std::make_shared<shard::Frame>(*FrameOf(11, 4).frame);
   answer->acknowledged_of = session.low;
   shard->Receive(IncomingFrame{1, 12, std::move(answer)});
   tick.cycle = 12;
   after = Tick(shard.get(), tick);
-  EXPECT_EQ(after.total_uvu[0], 20 * kVu);
+  EXPECT_EQ(after.total_uvu[0], 20 * kMicroPerVu);
   EXPECT_TRUE(after.synced);
 }
 
@@ -213,7 +213,7 @@ class GreedyPeerTest : public ShardHostTest {
     }
     return frame;
   }
-  std::int64_t sessions() const { return report_.total_uvu[0] - 1000 * kVu; }
+  std::int64_t sessions() const { return report_.total_uvu[0] - 1000 * kMicroPerVu; }
 
   ShardReport report_;
 };

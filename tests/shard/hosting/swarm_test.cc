@@ -18,9 +18,9 @@ namespace {
 using Kind = RowCommand::Kind;
 
 // What the shards of one server node would make of the commands.
-class Rows {
+class SwarmRows {
  public:
-  Rows(const std::vector<std::uint32_t>& holders, std::uint32_t first_row) : live_(holders.size()) {
+  SwarmRows(const std::vector<std::uint32_t>& holders, std::uint32_t first_row) : live_(holders.size()) {
     for (std::size_t s = 0; s < holders.size(); ++s) {
       for (std::uint32_t n = 0; n < holders[s]; ++n) live_[s].insert(first_row + n);
     }
@@ -121,7 +121,7 @@ struct Watched {
 
   static constexpr std::uint32_t kShards = 16, kHeld = 4, kReplicasMin = 3, kFirstRow = 64;
   Swarm swarm;
-  Rows rows;
+  SwarmRows rows;
   std::uint64_t cycle = 0;
 };
 
@@ -287,7 +287,7 @@ TEST(Swarm, ClearIsADeadServerNode) {
   ShardCommands commands(Watched::kShards);
   w.swarm.Enter(50, 10, &commands);
   w.swarm.Repair(10, &commands);
-  Rows fresh(std::vector<std::uint32_t>(Watched::kShards, 0), 0);
+  SwarmRows fresh(std::vector<std::uint32_t>(Watched::kShards, 0), 0);
   fresh.Obey(commands, 10);
   EXPECT_EQ(fresh.all(), w.swarm.replicas());
   for (const auto& shard : commands) {
