@@ -13,7 +13,7 @@
 namespace lvs::services {
 namespace {
 
-// CLI11 says that a command is required where an unknown one was given.
+// CLI11 reports "a command is required" for an unknown command, so this function names the unknown word instead.
 std::string UsageProblem(const CLI::App& command, const CLI::ParseError& error) {
   const std::vector<std::string> unknown = command.remaining();
   std::vector<std::string> known;

@@ -8,10 +8,10 @@
 
 namespace lvs::services {
 
-// For people a row a node, then a line a problem.
+// Prints a row for each node, then a line for each problem.
 void PrintStatus(const ClusterStatus& cluster, std::ostream& out);
 
-// {"healthy": ..., "problems": [...], "nodes": [...]}.
+// Returns {"healthy": ..., "problems": [...], "nodes": [...]}.
 Json StatusAsJson(const ClusterStatus& cluster);
 
 }  // namespace lvs::services

@@ -7,7 +7,7 @@
 //   app.parse(argc, argv);
 //   for (const Command& command : commands) if (command.app->parsed()) return command.run(out, err);
 //
-// What a command was given lives as long as `run` does. `run` returns an exit code of cli.h.
+// The arguments of a command live as long as its `run`, which returns an exit code of cli.h.
 #pragma once
 
 #include <functional>
@@ -36,7 +36,7 @@ void AddOperate(CLI::App& app, Commands& commands);
 void AddTestnet(CLI::App& app, Commands& commands);
 void AddLimits(CLI::App& app, Commands& commands);
 
-// `--format table|json`, which every command that prints a result has.
+// Declares `--format table|json`, which every command that prints a result takes.
 CLI::Option* AddFormat(CLI::App* command, std::string& format);
 
 }  // namespace lvs::services

@@ -1,4 +1,4 @@
-// `lvs compare`: two runs side by side.
+// `lvs compare`: shows two runs side by side.
 #include <CLI/CLI.hpp>
 #include <cmath>
 #include <memory>
@@ -77,13 +77,13 @@ std::string RatioText(const Figure& figure) {
   return FormatNumber(figure.b / figure.a) + "x";
 }
 
-// A testnet has no seed.
+// The name omits the seed for a testnet, which has none.
 std::string NameOf(const v1::Summary& summary) {
   return summary.nodes().empty() ? summary.scenario() + ", seed " + std::to_string(summary.seed())
                                  : summary.scenario() + " of " + FormatCount(summary.server_nodes(), "node");
 }
 
-// What a reader must know before comparing figures.
+// Warnings about the two runs that a reader needs before comparing figures.
 std::vector<std::string> CompareNotes(const v1::Summary& a, const v1::Summary& b) {
   std::vector<std::string> notes;
   const auto differs = [&](const std::string& what, const std::string& of_a, const std::string& of_b) {
@@ -100,7 +100,7 @@ std::vector<std::string> CompareNotes(const v1::Summary& a, const v1::Summary& b
   differs("SIMD targets", a.simd_target(), b.simd_target());
   if (!a.complete()) notes.push_back("A is partial: it was interrupted");
   if (!b.complete()) notes.push_back("B is partial: it was interrupted");
-  // A testnet has none.
+  // Testnets have no state hash.
   if (a.state_hash().empty() || b.state_hash().empty()) return notes;
   if (a.state_hash() == b.state_hash()) {
     notes.push_back("state hashes are equal: both ended in the same state, bit for bit (" + a.state_hash() + ")");

@@ -9,8 +9,8 @@
 
 namespace lvs::services {
 
-// While it lives, the first SIGINT or SIGTERM is noted and gives the signal its default action back, so that a second
-// one kills. One at a time in a process.
+// The guard records the first SIGINT or SIGTERM during its lifetime. The handler then restores the signal's default
+// action, so that the same signal kills the process the second time. A process has at most one guard at a time.
 class InterruptGuard {
  public:
   InterruptGuard();
@@ -18,7 +18,7 @@ class InterruptGuard {
   InterruptGuard(const InterruptGuard&) = delete;
   InterruptGuard& operator=(const InterruptGuard&) = delete;
 
-  // Set once a signal came. Any thread.
+  // The flag turns true at the first signal. Any thread.
   static const std::atomic<bool>& Flag();
   static bool Requested() { return Flag().load(); }
 

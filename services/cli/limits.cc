@@ -29,7 +29,7 @@
 namespace lvs::services {
 namespace {
 
-// What a group of constants has in common.
+// The properties that a group of constants shares.
 struct Group {
   const char* prefix;
   const char* applies;
@@ -43,7 +43,7 @@ struct Entry {
   const char* meaning;
 };
 
-// The shortest decimal number that is this float: 1e-4f is 0.0001, and not 9.9999997e-05.
+// The shortest decimal number that rounds to this float: 1e-4f gives 0.0001 instead of 9.9999997e-05.
 double Decimal(float number) {
   std::array<char, 32> text{};
   const char* end = std::to_chars(text.data(), text.data() + text.size(), number).ptr;

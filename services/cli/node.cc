@@ -1,4 +1,4 @@
-// lvs node: runs a server node until it is told to end.
+// `lvs node`: runs a server node until a signal ends it.
 #include "services/node/node.h"
 
 #include <CLI/CLI.hpp>
@@ -28,7 +28,7 @@ struct NodeCommand {
   NodeOverrides overrides;
 };
 
-// Waits for SIGTERM or SIGINT, which the whole process has blocked, and drains; a second one ends the process at once.
+// Waits for SIGTERM or SIGINT, which all threads block, then drains the node. A second signal ends the process at once.
 int Serve(Node* node, const sigset_t& signals) {
   using std::chrono::milliseconds;
   bool draining = false;
@@ -65,7 +65,7 @@ int RunNode(const NodeCommand& command, std::ostream& out, std::ostream& err) {
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
   sigset_t before;
-  pthread_sigmask(SIG_BLOCK, &signals, &before);  // before any thread is there
+  pthread_sigmask(SIG_BLOCK, &signals, &before);  // before the first thread, so that all inherit it
   absl::StatusOr<std::unique_ptr<Node>> node = Node::Start(loaded->config);
   int exit_code = kExitCouldNotRun;
   if (node.ok()) {
@@ -103,7 +103,7 @@ void AddNode(CLI::App& app, Commands& commands) {
           },
           "The least that is logged: " + JoinWords(levels))
       ->check(CLI::IsMember(levels));
-  // A flag that is not given overrides nothing.
+  // An absent flag overrides nothing.
   node->add_flag(
       "--insecure", [&over](std::int64_t n) { over.insecure = n > 0; },
       "Listen without TLS on addresses other than loopback");

@@ -1,4 +1,5 @@
-// Which server nodes a command talks to, and how: --node, --cluster, --timeout and the TLS files.
+// The options that select the server nodes of a command and how to reach them: --node, --cluster, --timeout and the TLS
+// files.
 #pragma once
 
 #include <string>
@@ -23,13 +24,15 @@ struct NodeOptions {
   std::string format = "table";
 };
 
-// --node once, --timeout, --ca, --cert, --key; with `several` also more than one --node, --cluster and --dir.
+// Declares --node, --timeout, --ca, --cert and --key. With `several`, --node may be repeated, and --cluster and --dir
+// exist.
 void AddNodeOptions(CLI::App* command, NodeOptions& options, bool several);
 
-// At least one. INVALID_ARGUMENT for a timeout without a unit, NOT_FOUND where --cluster finds no testnet.
+// Returns at least one target. INVALID_ARGUMENT for a timeout without a unit, NOT_FOUND where --cluster finds no
+// testnet.
 absl::StatusOr<std::vector<ControlTarget>> TargetsOf(const NodeOptions& options);
 
-// A client for each target; the first problem otherwise.
+// Opens a client for each target, or returns the first error.
 absl::StatusOr<std::vector<ControlClient>> ClientsOf(const NodeOptions& options);
 
 }  // namespace lvs::services

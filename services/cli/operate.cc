@@ -1,4 +1,4 @@
-// What operators ask of running server nodes: lvs status, peers, shards, contribute, watch, drain.
+// The operators' commands for running server nodes: lvs status, peers, shards, contribute, watch, drain.
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <ostream>
@@ -57,7 +57,7 @@ Rows PeerRows(const std::string& node, const v1::PeerList& list) {
   return rows;
 }
 
-// Asks each node, and prints what all of them said: rows below `heading`, or a JSON list of {node, ...}.
+// Asks each node and prints all answers: rows below `heading`, or a JSON list of {node, ...}.
 template <typename Answer, typename Ask, typename MakeRows>
 int ShowLists(const NodeOptions& options, const Ask& ask, std::vector<std::string> heading, const MakeRows& make_rows,
               std::ostream& out, std::ostream& err) {
@@ -92,7 +92,7 @@ int ShowLists(const NodeOptions& options, const Ask& ask, std::vector<std::strin
 }
 
 int ShowPeers(const NodeOptions& options, std::ostream& out, std::ostream& err) {
-  // Beside the table: addresses that a node knows of and cannot reach.
+  // Notes under the table name the addresses that a node knows and cannot reach.
   std::vector<std::string> notes;
   const auto make_rows = [&notes](const std::string& node, const v1::PeerList& list) {
     for (const v1::KnownAddress& known : list.known()) {
@@ -151,7 +151,7 @@ std::string ReachedText(const v1::ContributeReply& reached) {
   return text;
 }
 
-// The same contribution again.
+// The command line that repeats this contribution.
 std::string RepeatCommand(const ContributeArguments& arguments, const SessionId& session) {
   std::string command = "lvs contribute";
   if (!arguments.node.nodes.empty()) command += " --node " + arguments.node.nodes.back();
@@ -331,7 +331,7 @@ void AddWatch(CLI::App& app, Commands& commands) {
   commands.push_back({watch, [given](std::ostream& out, std::ostream& err) { return Watch(*given, out, err); }});
 }
 
-// A command that takes nodes and nothing else.
+// Adds a command whose only arguments are the nodes.
 void AddNodeCommand(CLI::App& app, Commands& commands, const char* name, const char* about, const std::string& footer,
                     bool several, const char* timeout,
                     int (*run)(const NodeOptions&, std::ostream& out, std::ostream& err)) {

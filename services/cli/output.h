@@ -1,9 +1,9 @@
-// What the commands print with: tables, errors with their exit code, and whether a terminal looks on. Numbers and words
-// are formatted by services/base/text.h.
+// Output helpers of the commands: tables, errors with their exit code, and terminal detection. services/base/text.h
+// formats numbers and words.
 //
 //   PrintTable(std::cout, {{"node", "state"}, {"127.0.0.1:7401", "SERVING"}});
 //
-// Free of shared state: any thread.
+// Stateless: any thread.
 #pragma once
 
 #include <cstddef>
@@ -23,16 +23,16 @@ using Json = nlohmann::ordered_json;
 
 using Rows = std::vector<std::vector<std::string>>;
 
-// Left-aligned columns, two spaces apart; the first row is the heading.
+// Prints left-aligned columns, two spaces apart. The first row is the heading.
 void PrintTable(std::ostream& out, const Rows& rows, const std::string& indent = "");
 
-// Says what went wrong and returns the exit code: kExitUsage for INVALID_ARGUMENT, otherwise kExitCouldNotRun.
+// Prints the error and returns the exit code: kExitUsage for INVALID_ARGUMENT, otherwise kExitCouldNotRun.
 int Fail(std::ostream& err, const absl::Status& status);
 
 // ---- Terminals -----------------------------------------------------------------------------------------------------
 
-// True for std::cout and std::cerr where they are one. Other streams never are.
+// True where the stream is std::cout or std::cerr and writes to a terminal; false for every other stream.
 bool IsTerminal(const std::ostream& stream);
-std::size_t TerminalColumns();  // 80 where nobody knows
+std::size_t TerminalColumns();  // 80 where the width is unknown
 
 }  // namespace lvs::services

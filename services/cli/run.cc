@@ -1,4 +1,4 @@
-// `lvs run`: a scenario in one process, judged, with a report.
+// `lvs run`: emulates a scenario in one process, judges it and writes a report.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
@@ -39,7 +39,7 @@ struct RunArguments {
   bool profile = false;
 };
 
-// Tells how a run goes on, on `err`.
+// Prints the progress of a run on `err`.
 class ProgressPrinter {
  public:
   explicit ProgressPrinter(std::ostream& err) : err_(err), terminal_(IsTerminal(err)) {}
@@ -104,7 +104,7 @@ std::string ReplayCommand(const RunArguments& arguments, const LoadedScenario& l
   return command;
 }
 
-// What the run is and what it needs, before it starts.
+// Prints what the run is and which resources it needs, before it starts.
 void PrintBudget(const v1::Scenario& scenario, const fs::path& directory, bool as_json, std::ostream& to) {
   const ResourceBudget budget = EstimateBudget(scenario);
   const std::uint32_t micro_nodes = scenario.population().micro_nodes();
@@ -137,7 +137,7 @@ void PrintBudget(const v1::Scenario& scenario, const fs::path& directory, bool a
      << std::flush;
 }
 
-// What the emulator does not know of its own run.
+// Fills in the fields that the emulator does not know about its own run.
 void CompleteReport(const LoadedScenario& loaded, const RunArguments& arguments, v1::RunReport& report) {
   v1::Summary& summary = *report.mutable_summary();
   summary.set_scenario(loaded.scenario.name());
@@ -150,7 +150,7 @@ void CompleteReport(const LoadedScenario& loaded, const RunArguments& arguments,
   JudgeThresholds(loaded.scenario, &report);
 }
 
-// Longest first.
+// Prints the stages of the profile, longest first.
 void PrintProfile(const v1::Summary& summary, std::ostream& out) {
   if (summary.profile().empty()) return;
   std::vector<v1::StageTime> stages(summary.profile().begin(), summary.profile().end());
@@ -241,7 +241,7 @@ void AddRun(CLI::App& app, Commands& commands) {
   run->add_option("SCENARIO", arguments.scenario, "A scenario file, or the name of a shipped one")
       ->required()
       ->option_text(" ");
-  // CLI11 would read -1 as 2^64 - 1.
+  // CLI11 parses -1 as 2^64 - 1, so only digits are accepted.
   const CLI::Validator whole_number(
       [](const std::string& text) {
         const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;

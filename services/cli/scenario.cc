@@ -90,7 +90,7 @@ std::string UnitText(const Metric& metric) {
   return "count";
 }
 
-// Without a file: the format, with all keys, units, attacks and metrics.
+// Explains the format, when no file is given: all keys, units, attacks and metrics.
 void ExplainFormat(std::ostream& out) {
   out << "A scenario file is YAML. Every number that has a unit must carry it; other keys than these are refused.\n\n"
       << DescribeYaml(*v1::Scenario::descriptor())
@@ -123,7 +123,7 @@ std::string ThresholdText(const v1::Threshold& threshold) {
   return text + (threshold.after().empty() ? "at " + threshold.at() : "after every " + threshold.after());
 }
 
-// What a file does, in words, with every default filled in.
+// Explains in words what a scenario file does, with every default filled in.
 void ExplainScenario(const LoadedScenario& loaded, std::ostream& out) {
   const v1::Scenario& scenario = loaded.scenario;
   const v1::State& state = scenario.state();

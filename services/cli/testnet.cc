@@ -1,4 +1,4 @@
-// `lvs testnet`: a cluster of real server nodes on this machine, its faults, load and verdict.
+// `lvs testnet`: runs a cluster of real server nodes on this machine, with faults, load and a verdict.
 #include <ostream>
 #include <string>
 

@@ -23,13 +23,13 @@
 
 namespace lvs::services {
 
-// What every command of a testnet is given.
+// Arguments that every testnet command takes.
 struct TestnetArguments {
   std::string directory = "./runs/testnet";
   std::string format = "table";
 };
 
-// How a command starts nodes.
+// Arguments that decide how a command starts nodes.
 struct StartingArguments {
   std::string binary;
   std::string deadline = "20s";
@@ -39,7 +39,7 @@ class TestnetCommands {
  public:
   TestnetCommands(CLI::App& parent, Commands& commands) : parent_(parent), commands_(commands) {}
 
-  // A subcommand with --dir and --format; `options` declares its own.
+  // Adds a subcommand with --dir and --format; `options` declares its further options.
   template <typename Arguments>
   void Add(const char* name, const char* about, const std::string& footer,
            int (*run)(const Arguments&, std::ostream& out, std::ostream& err),
@@ -62,7 +62,7 @@ class TestnetCommands {
 
 inline constexpr const char* kTestnetExitCodes = "\nExit codes: 0 done, 1 could not, 2 wrong arguments";
 
-// Called in the order of the help.
+// The order of the calls is the order of the help text.
 void AddTestnetUp(TestnetCommands& commands);
 void AddTestnetStatus(TestnetCommands& commands);
 void AddTestnetKill(TestnetCommands& commands);
@@ -73,17 +73,17 @@ void AddTestnetReport(TestnetCommands& commands);
 void AddTestnetVerify(TestnetCommands& commands);
 void AddTestnetDown(TestnetCommands& commands);
 
-// ---- What several commands need -------------------------------------------------------------------------------------
+// ---- Shared by several commands -------------------------------------------------------------------------------------
 
 void AddNodeNumber(CLI::App* command, std::size_t& node);
 
-// A time that an option gives. INVALID_ARGUMENT names the option.
+// Parses the time given to an option. INVALID_ARGUMENT names the option.
 absl::StatusOr<std::chrono::milliseconds> TimeOf(const char* option, const std::string& text);
 
-// Opens the testnet and checks that it has this node.
+// Opens the testnet and checks that the node exists.
 absl::StatusOr<Testnet> OpenWithNode(const std::string& directory, std::size_t node);
 
-// One JSON value, or one line for people.
+// Prints `facts` as one JSON value, or `text` as one line.
 void PrintDone(const std::string& format, const Json& facts, const std::string& text, std::ostream& out);
 
 }  // namespace lvs::services

@@ -13,7 +13,7 @@ struct PartitionArguments : TestnetArguments {
   std::string groups;
 };
 
-// Cuts the groups off from each other, and prints what became of each node.
+// Severs the groups from each other and prints the result for each node.
 int SeverAndPrint(const TestnetArguments& arguments, const Testnet& net, const std::vector<std::size_t>& group_of,
                   const std::string& text, std::ostream& out, std::ostream& err) {
   int exit_code = kExitPassed;

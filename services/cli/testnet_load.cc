@@ -1,4 +1,4 @@
-// `lvs testnet load`: contributions at a fixed rate, with a record and a report where they are asked for.
+// `lvs testnet load`: sends contributions at a fixed rate, with an optional record and report.
 #include <algorithm>
 #include <ostream>
 #include <thread>
@@ -21,7 +21,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kLingerPoll{100};
-// What a report shows before its load, and how states converge after it.
+// A report also covers some time before the load, and some after it, in which states converge.
 constexpr milliseconds kBeforeLoad{1'000};
 constexpr milliseconds kAfterLoad{3'000};
 
@@ -34,7 +34,7 @@ struct LoadArguments : TestnetArguments {
   std::string out_directory;
 };
 
-// Waits, or until Ctrl-C.
+// Sleeps for the time, or until Ctrl-C.
 void Linger(milliseconds time) { PollUntil(InterruptGuard::Requested, time, kLingerPoll); }
 
 absl::StatusOr<LoadOptions> OptionsOf(const LoadArguments& arguments, const ControlClient& client) {
@@ -97,7 +97,7 @@ Json LoadAsJson(const LoadReport& report, const LoadOptions& options) {
             {"mean", latency.MeanUs()}}}};
 }
 
-// A line that redraws on a terminal, otherwise a JSON object a line.
+// Prints progress as one redrawn line on a terminal, otherwise as a JSON object on a line of its own.
 void PrintProgress(const LoadReport& now, const LoadOptions& options, bool terminal, std::ostream& err) {
   if (terminal) {
     err << absl::StrFormat("\r\x1b[K%.0fs  %s offered  %s acknowledged  %s failed  p99 %s", now.seconds,
@@ -111,7 +111,7 @@ void PrintProgress(const LoadReport& now, const LoadOptions& options, bool termi
   err << line.dump() << std::endl;
 }
 
-// Runs the load, shows how it goes, and tells the reporter, where there is one, its latencies.
+// Runs the load, prints its progress, and passes its latencies to the reporter, if there is one.
 LoadReport RunAndShow(const std::vector<ControlClient>& clients, LoadOptions options, TestnetReporter* reporter,
                       std::ostream& err) {
   const bool terminal = IsTerminal(err);
@@ -142,7 +142,7 @@ int Load(const LoadArguments& arguments, std::ostream& out, std::ostream& err) {
     absl::StatusOr<LoadRecord> before = RecordBefore(*clients);
     if (!before.ok()) return Fail(err, before.status());
     record = *std::move(before);
-    // A record that cannot be written is better found before the load than after it.
+    // The record is first written here, so that an unwritable path fails before the load instead of after it.
     if (absl::Status status = WriteRecord(record, arguments.record); !status.ok()) return Fail(err, status);
   }
   std::optional<TestnetReporter> reporter;

@@ -10,7 +10,7 @@
 namespace lvs::services {
 namespace {
 
-// Nodes drain before they end.
+// The deadline leaves nodes time to drain before they exit.
 constexpr std::chrono::milliseconds kEndDeadline{15'000};
 
 struct KillArguments : TestnetArguments {

@@ -1,4 +1,4 @@
-// `lvs testnet report`: the nodes recorded for a while, judged, with a report.
+// `lvs testnet report`: records the nodes for a while, judges them and writes a report.
 #include <algorithm>
 #include <ostream>
 #include <thread>
@@ -23,7 +23,7 @@ struct ReportArguments : TestnetArguments {
   std::string out_directory, interval;
 };
 
-// Waits for the time, or Ctrl-C, and shows about once a second how the nodes do.
+// Waits for the time or for Ctrl-C, and prints the nodes' progress about once a second.
 void ShowProgress(const TestnetRecorder& recorder, std::size_t nodes, milliseconds run, std::ostream& err) {
   const bool terminal = IsTerminal(err);
   const Clock::time_point start = Clock::now();

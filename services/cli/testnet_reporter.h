@@ -1,5 +1,5 @@
-// Records the nodes of a testnet, and then writes the run directory and prints the verdict: for `lvs testnet report` and
-// `lvs testnet load --report`.
+// The reporter of `lvs testnet report` and `lvs testnet load --report`: records the nodes of a testnet, then writes the
+// run directory and prints the verdict.
 //
 //   TestnetReporter reporter(*ReadTestnet("./runs/testnet"), {.out_directory = "runs/mine"});
 //   if (absl::Status status = reporter.Start(std::chrono::seconds(10)); !status.ok()) return Fail(err, status);
@@ -23,7 +23,7 @@ namespace lvs::services {
 struct ReportingArguments {
   std::string out_directory{};  // empty: runs/testnet-TIME
   std::string interval{};       // empty: the recorder's choice
-  std::string within = "10s";   // how long nodes may take to agree at the end
+  std::string within = "10s";   // time that nodes may take to agree at the end
   std::string format = "table";
 };
 
@@ -31,13 +31,14 @@ class TestnetReporter {
  public:
   TestnetReporter(std::vector<TestnetNode> nodes, ReportingArguments arguments);
 
-  // Prepares the run directory and begins to record, for about this time.
+  // Prepares the run directory and starts to record; `expected` is the approximate duration.
   absl::Status Start(std::chrono::milliseconds expected);
 
-  // Started only.
+  // Requires a successful Start.
   TestnetRecorder& recorder() { return *recorder_; }
 
-  // Waits until nodes agree, writes the report and prints the verdict; the exit code. Needs an InterruptGuard.
+  // Waits until nodes agree, writes the report, prints the verdict and returns the exit code. Requires an
+  // InterruptGuard.
   int Finish(std::ostream& out, std::ostream& err);
 
  private:

@@ -1,4 +1,4 @@
-// `lvs testnet up` and `start`: nodes brought up, and faults with them.
+// `lvs testnet up` and `start`: start nodes, with their faults.
 #include <sstream>
 
 #include "services/base/yaml_proto.h"
@@ -15,7 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
-// Nodes that failed to come up need not drain.
+// The deadline is short because nodes that failed to start need no drain.
 constexpr milliseconds kCleanUpDeadline{3'000};
 constexpr std::size_t kLogLines = 15;
 
@@ -41,7 +41,7 @@ absl::StatusOr<StartOptions> OptionsOf(const StartingArguments& arguments) {
       .stop = &InterruptGuard::Flag()};
 }
 
-// The command that starts the same testnet, on ports of its own.
+// The command line that starts the same testnet, on ports of its own.
 std::string UpCommand(const UpArguments& arguments, const TestnetPlan& plan) {
   std::string command = "lvs testnet up --nodes " + std::to_string(plan.nodes);
   const auto add = [&](const char* option, const std::string& value) {
@@ -87,7 +87,7 @@ absl::Status FillPlan(const UpArguments& arguments, TestnetPlan* plan) {
   return absl::OkStatus();
 }
 
-// Sets plan->namespaces as --network asks for; FAILED_PRECONDITION where namespaces are required and cannot be had.
+// Sets plan->namespaces according to --network. FAILED_PRECONDITION where namespaces are required but unavailable.
 absl::Status ChooseNetwork(const UpArguments& arguments, TestnetPlan* plan, std::ostream& err) {
   if (arguments.network == "loopback") return absl::OkStatus();
   const absl::Status may = CheckNamespaces();

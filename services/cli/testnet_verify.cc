@@ -1,4 +1,4 @@
-// `lvs testnet verify`: ledgers held to what clients were told.
+// `lvs testnet verify`: checks ledgers against the acknowledgements that clients received.
 #include <ostream>
 #include <vector>
 

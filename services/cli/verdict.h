@@ -1,4 +1,4 @@
-// Where a run directory goes by default, and what is printed once it is there: for `lvs run` and `lvs testnet report`.
+// The default run directory and the printed verdict of `lvs run` and `lvs testnet report`.
 #pragma once
 
 #include <filesystem>
@@ -9,10 +9,10 @@
 
 namespace lvs::services {
 
-// runs/NAME-UTC_TIME, with a number behind it where two start in one second.
+// Returns runs/NAME-UTC_TIME, with a number appended where two runs start in the same second.
 std::filesystem::path NewRunDirectory(const std::string& name);
 
-// The thresholds, the verdict, and where the report is.
+// Prints the thresholds, the verdict and the path of the report.
 void PrintVerdict(const v1::Summary& summary, const std::filesystem::path& directory, std::ostream& out);
 
 }  // namespace lvs::services

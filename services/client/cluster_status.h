@@ -1,4 +1,4 @@
-// The status of several server nodes side by side, and what is wrong with them together.
+// The status of several server nodes side by side, and the problems of the cluster that they form.
 //
 //   std::vector<ControlClient> clients;
 //   for (const char* address : {"10.0.0.1:7401", "10.0.0.2:7401"}) {
@@ -7,7 +7,7 @@
 //   }
 //   bool healthy = AskStatus(clients).Problems().empty();
 //
-// Nodes are asked at the same time, so that the slowest one sets the pace and not their sum. Any thread.
+// Nodes are asked in parallel, so that the total time is that of the slowest node, not the sum. Any thread.
 #pragma once
 
 #include <cstddef>
@@ -24,21 +24,21 @@ namespace lvs::services {
 
 struct ClusterStatus {
   struct Node {
-    std::string control_address;  // that was asked
-    std::string name;             // of a testnet's node; empty where nodes have no names
+    std::string control_address;  // address that was asked
+    std::string name;             // name of a testnet's node; empty where nodes have no names
     absl::StatusOr<v1::NodeStatus> status = absl::UnknownError("not asked");
   };
   std::vector<Node> nodes;
-  std::vector<std::string> notes;  // further problems, which the nodes themselves cannot know
+  std::vector<std::string> notes;  // further problems, which the nodes themselves cannot detect
 
-  // What is wrong, each with the node and the mend: what nodes report, nodes that do not answer, and ledgers of serving
-  // nodes that differ. Healthy when empty.
+  // Problems, each with its node and its remedy: what nodes report, nodes that do not answer, and serving nodes whose
+  // ledgers differ. Empty means healthy.
   std::vector<std::string> Problems() const;
 };
 
 ClusterStatus AskStatus(const std::vector<ControlClient>& clients);
 
-// The answers of `ask`, one a client, in their order.
+// Calls `ask` once for each client and returns the answers in the order of the clients.
 template <typename Answer, typename Ask>
 std::vector<absl::StatusOr<Answer>> AskEach(const std::vector<ControlClient>& clients, const Ask& ask) {
   std::vector<absl::StatusOr<Answer>> answers(clients.size(), absl::UnknownError("not asked"));
@@ -48,7 +48,8 @@ std::vector<absl::StatusOr<Answer>> AskEach(const std::vector<ControlClient>& cl
   return answers;
 }
 
-// "SERVING"; a digest as its first eight hexadecimal digits; the ledger's total over all slots as "12.5VU".
+// Texts of a status: "SERVING"; a digest as its first eight hexadecimal digits; the ledger's total over all slots as
+// "12.5VU".
 std::string StateText(const v1::NodeStatus& node);
 std::string DigestText(std::uint64_t digest);
 std::string LedgerText(const v1::LedgerStatus& ledger);

@@ -61,7 +61,7 @@ bool ContributionStream::RunOnce(grpc::ClientContext* context, grpc::Status* sta
   v1::ContributeRequest request;
   bool more = false;
   while (Take(&request, &more)) {
-    // A request that another one follows waits for it, so that both go out together.
+    // A request with a successor in the queue is buffered, so that both share one write.
     grpc::WriteOptions options;
     if (more) options.set_buffer_hint();
     if (!stream->Write(request, options)) Break();

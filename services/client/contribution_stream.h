@@ -1,11 +1,11 @@
-// A stream of contributions to one server node that comes back when it breaks.
+// A stream of contributions to one server node that reopens after it breaks.
 //
 //   ContributionStream stream(
 //       client, [](const v1::ContributeReply& reply) { std::cout << reply.id() << "\n"; },
 //       [](const grpc::Status& status) { std::cerr << status.error_message() << "\n"; });
 //   bool queued = stream.Send(request);
 //
-// Any thread may send. The callbacks run on the two threads of the stream, without its lock: they may call Send.
+// Any thread may send. The callbacks run on the two threads of the stream without its lock held, so they may call Send.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -23,26 +23,27 @@ namespace lvs::services {
 class ContributionStream {
  public:
   using OnReply = std::function<void(const v1::ContributeReply&)>;
-  // The stream broke: what was sent and not answered will not be answered. It is opened again a moment later.
+  // Called when the stream breaks. Requests that were sent and not answered get no answer any more. The stream reopens
+  // a moment later.
   using OnBroken = std::function<void(const grpc::Status&)>;
 
-  // `client` outlives the stream.
+  // `client` must outlive the stream.
   ContributionStream(const ControlClient& client, OnReply on_reply, OnBroken on_broken);
   // Cancels the stream and waits for both threads.
   ~ContributionStream();
   ContributionStream(const ContributionStream&) = delete;
   ContributionStream& operator=(const ContributionStream&) = delete;
 
-  // False while the stream is broken: nothing was sent.
+  // Returns false, and sends nothing, while the stream is broken.
   bool Send(const v1::ContributeRequest& request);
 
  private:
   void Run();
-  // One stream from its opening to its break; false once no further one is wanted.
+  // Runs one gRPC stream from its opening to its break. Returns false once no further stream is wanted.
   bool RunOnce(grpc::ClientContext* context, grpc::Status* status);
   void Break();
-  // Waits for the next request, and says whether another one waits behind it; false once the stream is broken or no
-  // longer wanted.
+  // Waits for the next request; `more` says whether another one is queued behind it. Returns false once the stream is
+  // broken or no longer wanted.
   bool Take(v1::ContributeRequest* request, bool* more);
 
   const ControlClient& client_;

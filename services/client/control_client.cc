@@ -20,12 +20,13 @@ constexpr std::chrono::milliseconds kStopPoll{20};
 
 bool Has(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
-// BoringSSL shouts and OpenSSL whispers: the same error has two spellings.
+// Callers pass both spellings of a TLS error, because BoringSSL writes it in upper case and OpenSSL in lower case.
 bool HasAny(std::string_view text, std::initializer_list<std::string_view> parts) {
   return std::any_of(parts.begin(), parts.end(), [text](std::string_view part) { return Has(text, part); });
 }
 
-// What gRPC would write to standard error comes back as a status, in our words. GRPC_VERBOSITY brings it back.
+// Turns gRPC's own log on standard error off, because each error returns as a status with an explanation. Setting
+// GRPC_VERBOSITY turns the log on again.
 void SilenceGrpc() {
   static const bool once = [] {
     if (std::getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
@@ -61,7 +62,7 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> CredentialsFor(const C
   return grpc::SslCredentials(options);
 }
 
-// gRPC tells a connection that failed from a node that refuses only by its words.
+// The message is the only way to tell a failed connection from a node that refuses: gRPC uses the same code for both.
 bool IsTransport(const grpc::Status& status) {
   const std::string& message = status.error_message();
   return status.error_code() == grpc::StatusCode::UNAVAILABLE &&
@@ -80,9 +81,9 @@ absl::StatusOr<ControlClient> ControlClient::Open(const ControlTarget& target) {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1'000);
-  // Each client its own connection: two with different certificates must not share one.
+  // Each client gets its own connection, because clients with different certificates must not share one.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  // An operator's proxy is not for the cluster.
+  // An HTTP proxy in the operator's environment must not be used to reach the cluster.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   return ControlClient(target,
                        v1::Control::NewStub(grpc::CreateCustomChannel(target.address, *credentials, arguments)));
@@ -187,7 +188,7 @@ absl::Status ControlClient::Watch(std::chrono::milliseconds interval,
   request.set_interval_ms(static_cast<std::uint32_t>(interval.count()));
   grpc::ClientContext context;
   const auto reader = stub_->Watch(&context, request);
-  // A read blocks; who cancels it is this thread, on a signal or when a status is overdue.
+  // A read blocks, so this thread cancels it after a signal or when a status is overdue.
   std::atomic<bool> overdue{false};
   std::atomic<std::chrono::steady_clock::rep> heard{std::chrono::steady_clock::now().time_since_epoch().count()};
   std::jthread watchdog([&](const std::stop_token& done) {

@@ -20,10 +20,10 @@ using TimePoint = Clock::time_point;
 
 constexpr std::chrono::milliseconds kRetryDelayMin{20};
 constexpr std::chrono::milliseconds kRetryDelayMax{1'000};
-// Time that contributions under way get after Ctrl-C.
+// Grace period after Ctrl-C for contributions in flight.
 constexpr std::chrono::milliseconds kStopGrace{1'000};
 constexpr std::chrono::milliseconds kIdle{10};
-// At high rates, contributions that are due within this time go out together.
+// At high rates, contributions that are due within this time are sent together.
 constexpr std::chrono::microseconds kTogether{500};
 
 std::string CodeName(int code) { return std::string(absl::StatusCodeToString(static_cast<absl::StatusCode>(code))); }
@@ -36,7 +36,7 @@ struct Contribution {
   std::uint64_t amount_uvu = 0;
   TimePoint due;
   unsigned attempts = 0;
-  std::size_t node = 0;  // of the current attempt
+  std::size_t node = 0;  // node of the current attempt
 };
 
 // The caller's thread makes contributions due, repeats those that failed and gives up those that are late; the threads
@@ -74,11 +74,11 @@ class Load {
  private:
   struct Session {
     SessionId id;
-    std::size_t node;  // where it goes on
+    std::size_t node;  // node of its next contribution
   };
   using Retry = std::pair<TimePoint, std::uint64_t>;
 
-  // Offers contributions as they become due, until all are finished, or kStopGrace after the stop.
+  // Offers contributions as they become due. Returns once all are finished, or kStopGrace after the stop.
   void Offering(TimePoint start) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const auto total =
         static_cast<std::uint64_t>(options_.rate * std::chrono::duration<double>(options_.run).count() + 0.5);
@@ -157,7 +157,7 @@ class Load {
     request.set_durability(options_.durability);
     request.set_nodes(options_.nodes);
     request.set_timeout_ms(static_cast<std::uint32_t>(options_.attempt_timeout.count()));
-    // The attempt is part of the id, so that a late answer to an earlier one is not taken for this one's failure.
+    // The attempt is part of the id, so that a late answer to an earlier attempt is not taken for a failure of this one.
     request.set_id(id * kAttemptsMax + contribution.attempts % kAttemptsMax);
     if (streams_[contribution.node]->Send(request)) {
       timeouts_.emplace_back(Clock::now() + options_.attempt_timeout + kReplySlack, request.id());
@@ -166,7 +166,7 @@ class Load {
     }
   }
 
-  // The current attempt failed. Tries again later, elsewhere unless the node only wants us to wait.
+  // Handles a failed attempt. A retry follows later: at the same node after back-pressure, otherwise at the next one.
   void Failed(std::uint64_t id, int code, std::chrono::milliseconds wait) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     Contribution& contribution = contributions_.at(id);
     const auto status = static_cast<absl::StatusCode>(code);
@@ -176,15 +176,15 @@ class Load {
     }
     Session& session = sessions_[contribution.session];
     const bool elsewhere = status != absl::StatusCode::kResourceExhausted;
-    // Several contributions of one session may fail together: it moves once.
+    // A session moves only once, even when several of its contributions fail together.
     if (elsewhere && session.node == contribution.node) session.node = (session.node + 1) % node_count_;
     const unsigned doublings = std::min(contribution.attempts - 1, 6u);
     const auto delay = std::max<Clock::duration>(wait, std::min(kRetryDelayMin * (1 << doublings), kRetryDelayMax));
-    // The first retry elsewhere is at once.
+    // The first retry at each other node is immediate.
     const bool at_once = elsewhere && contribution.attempts < node_count_ && wait.count() == 0;
     ++report_.repeated[CodeName(code)];
     last_code_[id] = code;
-    contribution.node = node_count_;  // no attempt is under way
+    contribution.node = node_count_;  // no attempt is in flight
     retries_.emplace(at_once ? Clock::now() : Clock::now() + delay, id);
   }
 
@@ -215,7 +215,7 @@ class Load {
     }
   }
 
-  // Whether the answer is to the attempt that is under way.
+  // True if the answer belongs to the attempt in flight.
   bool IsCurrent(std::uint64_t request_id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const auto found = contributions_.find(request_id / kAttemptsMax);
     return found != contributions_.end() && found->second.node < node_count_ &&
@@ -229,7 +229,7 @@ class Load {
     const std::uint64_t id = reply.id() / kAttemptsMax;
     const auto found = contributions_.find(id);
     if (found == contributions_.end()) return;
-    if (reply.code() == 0) {  // be it to an earlier attempt: it counts
+    if (reply.code() == 0) {  // counts even for an earlier attempt
       Expectation& expectation = expectations_[KeyOf(found->second)];
       expectation.acknowledged_uvu = std::max(expectation.acknowledged_uvu, found->second.amount_uvu);
       ++report_.acknowledged;
@@ -249,14 +249,14 @@ class Load {
     for (const auto& [id, contribution] : contributions_) {
       if (contribution.node == node) lost.push_back(id);
     }
-    // A stream is only ever cancelled because it broke.
+    // Streams are cancelled only after they broke.
     const bool ended = status.ok() || status.error_code() == grpc::StatusCode::CANCELLED;
     const int code = ended ? static_cast<int>(absl::StatusCode::kUnavailable) : status.error_code();
     for (const std::uint64_t id : lost) Failed(id, code, std::chrono::milliseconds(0));
     wake_.NotifyOne();
   }
 
-  static constexpr std::uint64_t kAttemptsMax = 1'000;  // that the id of a request can tell apart
+  static constexpr std::uint64_t kAttemptsMax = 1'000;  // attempts that a request id can tell apart
 
   const LoadOptions options_;
   const std::size_t node_count_;
@@ -267,12 +267,12 @@ class Load {
   std::unordered_map<std::uint64_t, int> last_code_ ABSL_GUARDED_BY(mutex_);
   std::map<ExpectationKey, Expectation> expectations_ ABSL_GUARDED_BY(mutex_);
   std::priority_queue<Retry, std::vector<Retry>, std::greater<>> retries_ ABSL_GUARDED_BY(mutex_);
-  // Attempts, by request id, and contributions, by id, with the time at which they are over.
+  // Deadlines of attempts, by request id, and of contributions, by id.
   std::deque<std::pair<TimePoint, std::uint64_t>> timeouts_ ABSL_GUARDED_BY(mutex_);
   std::deque<std::pair<TimePoint, std::uint64_t>> expiries_ ABSL_GUARDED_BY(mutex_);
   std::uint64_t next_id_ ABSL_GUARDED_BY(mutex_) = 1;
   LoadReport report_ ABSL_GUARDED_BY(mutex_);
-  // Declared last: the threads of the streams use the members above, and end before those are destroyed.
+  // The streams are declared last, so that their threads, which use the members above, end before those are destroyed.
   std::vector<std::unique_ptr<ContributionStream>> streams_;
 };
 

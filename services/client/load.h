@@ -1,4 +1,4 @@
-// Sends contributions to server nodes at a fixed rate and measures how they fare (TEST-10).
+// A load generator: sends contributions to server nodes at a fixed rate and measures latency and failures (TEST-10).
 //
 //   LoadOptions options{.rate = 1'000, .run = std::chrono::seconds(10), .shards = 16, .slots = 2};
 //   LoadReport report = RunLoad(clients, options);
@@ -8,8 +8,8 @@
 // counts from that time until the acknowledgement, retries included, so that a slow node shows as latency and not as a
 // lower rate (no coordinated omission).
 //
-// Sessions take turns. A session stays at one node; after a failure it moves to the next node and repeats the failed
-// contribution there with the same cumulative amount, which is idempotent. A contribution that is refused for
+// Sessions take turns. A session stays at one node. After a failure the session moves to the next node and repeats the
+// failed contribution there with the same cumulative amount, which is idempotent. A contribution refused for
 // back-pressure (RESOURCE_EXHAUSTED) is repeated at the same node.
 #pragma once
 
@@ -39,25 +39,25 @@ struct LoadOptions {
   std::uint32_t shards = 1;
   std::uint32_t slots = 1;
   std::size_t sessions = 0;         // 0: DefaultSessions(rate)
-  std::uint64_t step_uvu = 10'000;  // what a contribution adds
+  std::uint64_t step_uvu = 10'000;  // amount that a contribution adds
   v1::Durability durability = v1::MEMORY;
-  std::uint32_t nodes = 0;  // with NODES
-  // Contributions due but not finished. A contribution that is due beyond these is not sent, and counted.
+  std::uint32_t nodes = 0;  // for NODES only
+  // The limit of contributions that are due but not finished. Further contributions are counted as not_sent.
   std::size_t in_flight_max = 20'000;
   std::chrono::milliseconds attempt_timeout{2'000};
-  std::chrono::milliseconds give_up_after{10'000};  // from the time that it was due
+  std::chrono::milliseconds give_up_after{10'000};  // from the time that a contribution is due
   const std::atomic<bool>* stop = nullptr;          // ends the load early
-  // About once a second.
+  // Called about once a second.
   std::function<void(const LoadReport& so_far)> on_progress = nullptr;
 };
 
-// Enough that no session comes near the rate limit of nodes (100 a second).
+// The number of sessions that keeps each one well below the rate limit of nodes (100 a second).
 std::size_t DefaultSessions(double rate);
 
-// What one session may expect of one slot of one shard.
+// The bounds of what one session holds in one value slot of one shard.
 struct Expectation {
-  std::uint64_t acknowledged_uvu = 0;  // the most that was acknowledged
-  std::uint64_t sent_uvu = 0;          // the most that was tried
+  std::uint64_t acknowledged_uvu = 0;  // largest amount acknowledged
+  std::uint64_t sent_uvu = 0;          // largest amount sent
 };
 
 struct ExpectationKey {
@@ -68,12 +68,12 @@ struct ExpectationKey {
 };
 
 struct LoadReport {
-  // offered = acknowledged + not_sent + the sum of failed.
+  // Invariant: offered = acknowledged + not_sent + the sum of failed.
   std::uint64_t offered = 0;  // contributions that were due
   std::uint64_t acknowledged = 0;
   std::uint64_t not_sent = 0;                   // due while in_flight_max were under way
   std::map<std::string, std::uint64_t> failed;  // given up, by the code of the last attempt
-  // Attempts that failed and were repeated, by their code.
+  // Failed attempts that were repeated, by their code.
   std::map<std::string, std::uint64_t> repeated;
   LatencyHistogram latency;  // of acknowledged contributions
   double seconds = 0;        // from the first contribution due to the last one finished
@@ -83,13 +83,14 @@ struct LoadReport {
 };
 
 // Asks the node for its shards and value slots, and fits `slots` and `shards` (0: all) to them. INVALID_ARGUMENT where
-// the cluster has fewer shards, FAILED_PRECONDITION where it has none.
+// the cluster has fewer shards than asked for, FAILED_PRECONDITION where it has none.
 absl::Status FitToCluster(const ControlClient& client, LoadOptions* options);
 
-// `clients` at least one. Returns once every contribution is finished or given up. Uses two threads a client.
+// Runs the load and returns once every contribution is finished or given up. `clients` has at least one element. Uses
+// two threads for each client.
 LoadReport RunLoad(const std::vector<ControlClient>& clients, const LoadOptions& options);
 
-// The figures of a load as a run's report shows them.
+// The figures of a load in the form that the report of a run shows.
 v1::LoadFigures FiguresOf(const LoadReport& report, const LoadOptions& options);
 
 }  // namespace lvs::services

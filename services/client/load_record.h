@@ -1,4 +1,4 @@
-// What clients were told, written down, so that ledgers can be held to it later.
+// A record of the acknowledgements that clients received, so that ledgers can be checked against it later.
 //
 //   absl::StatusOr<LoadRecord> record = RecordBefore(clients);
 //   if (!record.ok()) return record.status();
@@ -27,27 +27,28 @@
 namespace lvs::services {
 
 struct LoadRecord {
-  // Totals of each value slot before the load: the least and the most that a node had.
+  // Totals of each value slot before the load: the least and the most that any node held.
   std::vector<std::uint64_t> before_least_uvu, before_most_uvu;
   std::map<ExpectationKey, Expectation> expectations;
 };
 
-// The totals that nodes have now; otherwise the first error of a node.
+// Returns the totals that nodes hold now, or the first error of a node.
 absl::StatusOr<LoadRecord> RecordBefore(const std::vector<ControlClient>& clients);
 
-// Written atomically. NOT_FOUND for a record that cannot be read, INVALID_ARGUMENT for a file that is no record.
+// Writes are atomic. NOT_FOUND for a record that cannot be read, INVALID_ARGUMENT for a file that is not a record.
 absl::Status WriteRecord(const LoadRecord& record, const std::filesystem::path& file);
 absl::StatusOr<LoadRecord> ReadRecord(const std::filesystem::path& file);
 
-// The bounds of a slot's total on every node, after these loads one after the other: the total before the first load
-// plus what was acknowledged, and plus what was sent. INVALID_ARGUMENT for records of different shapes.
+// The bounds of a value slot's total on every node after the recorded loads ran in sequence. The lower bound is the
+// total before the first load plus what was acknowledged, the upper bound that total plus what was sent.
+// INVALID_ARGUMENT for records of different shapes.
 struct TotalBounds {
   std::uint64_t least_uvu = 0;
   std::uint64_t most_uvu = 0;
 };
 absl::StatusOr<std::vector<TotalBounds>> BoundsOf(const std::vector<LoadRecord>& records);
 
-// The totals of a cluster beside their bounds.
+// The totals of a cluster, each compared with its bounds.
 struct TotalsCheck {
   enum class Verdict { kHeld, kLost, kTooMuch };
   struct Total {
@@ -65,7 +66,7 @@ struct TotalsCheck {
 };
 TotalsCheck CheckTotals(const ClusterStatus& cluster, const std::vector<TotalBounds>& bounds);
 
-// "held", "LOST" or "TOO MUCH".
+// Returns "held", "LOST" or "TOO MUCH".
 const char* VerdictText(TotalsCheck::Verdict verdict);
 
 }  // namespace lvs::services
