@@ -157,7 +157,7 @@ class Load {
     request.set_durability(options_.durability);
     request.set_nodes(options_.nodes);
     request.set_timeout_ms(static_cast<std::uint32_t>(options_.attempt_timeout.count()));
-    // The attempt is part of the id, so that a late answer to an earlier attempt is not taken for a failure of this one.
+    // The attempt is part of the id, so that a late answer to an earlier attempt cannot fail this one.
     request.set_id(id * kAttemptsMax + contribution.attempts % kAttemptsMax);
     if (streams_[contribution.node]->Send(request)) {
       timeouts_.emplace_back(Clock::now() + options_.attempt_timeout + kReplySlack, request.id());

@@ -17,11 +17,12 @@ namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 using Steady = std::chrono::steady_clock;
 
-// A look later than this is one without an answer.
+// A look that takes longer counts as unanswered.
 constexpr milliseconds kLookTimeout{1'000};
 constexpr milliseconds kIntervalMin{100};
 constexpr std::uint64_t kLooksAPeerList = 10;
-// Nodes measure right after a cycle's start; looks come so far into one, and rows are written so much later.
+// Nodes measure right after the start of a cycle. Looks come this share of a cycle later, and rows are written this
+// share of an interval after their look.
 constexpr double kPhase = 0.4;
 constexpr double kRowAfter = 0.4;
 
@@ -33,7 +34,7 @@ milliseconds PeriodOf(const std::vector<TestnetNode>& nodes) {
   return std::max(milliseconds(1), milliseconds(period_us / 1'000));
 }
 
-// True where the log ends in the last words of a node that drained.
+// True where the log ends with the entry that a drained node writes last.
 bool SaidItsEnd(const fs::path& log) {
   constexpr std::streamoff kTailBytes = 1'024;
   std::ifstream in(log, std::ios::binary | std::ios::ate);
@@ -53,7 +54,7 @@ TestnetRecorder::TestnetRecorder(std::vector<TestnetNode> nodes, const TestnetRe
   const milliseconds wanted = interval_ > milliseconds(0) ? interval_ : std::max(period, kIntervalMin);
   const milliseconds least = std::max(wanted, recording.expected / static_cast<std::int64_t>(kSamplesMax));
   interval_ = (least + period - milliseconds(1)) / period * period;  // whole cycles
-  // In step with the cycles of the nodes, which all have one clock.
+  // Looks are in phase with the cycles of the nodes, which all share one clock.
   const auto period_us = static_cast<std::uint64_t>(period.count()) * 1'000;
   const auto into_cycle = std::chrono::system_clock::now() - CycleStart(CycleNow(period_us), period_us);
   start_ = Steady::now() - std::chrono::duration_cast<Steady::duration>(into_cycle) + period +
@@ -102,7 +103,8 @@ void TestnetRecorder::Ask(std::size_t i) {
 
 TestnetLook TestnetRecorder::LookAt(const TestnetNode& node, std::uint64_t n, std::optional<ControlClient>* client) {
   TestnetLook look;
-  // A call on a connection that was refused a moment ago may wait for its whole timeout: each failure gets a new one.
+  // A new connection replaces each one that failed, because a call on a recently refused connection may wait for its
+  // whole timeout.
   if (!*client) {
     absl::StatusOr<ControlClient> opened =
         ControlClient::Open({.address = node.config.control_listen(), .timeout = kLookTimeout});
@@ -160,7 +162,7 @@ v1::RunReport TestnetRecorder::Finish(milliseconds settle, bool complete, const 
   const auto stopped = [stop] { return stop != nullptr && stop->load(); };
   {
     const MutexLock lock(&mu_);
-    // What was promised a moment ago may not have been seen by a look yet.
+    // Recent acknowledgements may not show in any look yet, so wait for two more.
     for (int row = 0; row < 2 && !stopped(); ++row) changed_.WaitFor(&mu_, 2 * interval_);
     report_.Mark();
     const auto end = Steady::now() + settle;

@@ -1,12 +1,12 @@
-// Looks at the nodes of a testnet again and again, on threads of its own, and makes a report of what they answer.
+// The recorder polls the nodes of a testnet on threads of its own and makes a report of their answers.
 //
 //   TestnetRecorder recorder(nodes, {});                        // asks from now on
 //   ...                                                         // load, kill, partition, heal
 //   v1::RunReport report = recorder.Finish(seconds(10), true);  // waits until what was held by any node is held by all
 //   WriteRunDirectory(report, "runs/testnet-report");
 //
-// A node that does not answer within a second has no answer in that look; a node that does not run is no error. Any
-// thread may call, except that Finish is called once and last.
+// A node that takes longer than a second has no answer in that look. A node that does not run is not an error. Any
+// thread may call; Finish is called once and last.
 #pragma once
 
 #include <atomic>
@@ -26,9 +26,10 @@
 namespace lvs::services {
 
 struct TestnetRecording {
-  // Between looks; 0: the longest period of the nodes, or longer where the recording would have more than kSamplesMax.
+  // Time between looks. 0: the longest period of the nodes, or longer where the recording would have more than
+  // kSamplesMax samples.
   std::chrono::milliseconds interval{0};
-  // About how long the recording will be.
+  // Approximate duration of the recording.
   std::chrono::milliseconds expected{10'000};
 };
 
@@ -36,7 +37,7 @@ class TestnetRecorder {
  public:
   static constexpr std::size_t kSamplesMax = 20'000;
 
-  // Nodes need not run yet. One thread, and one a node.
+  // Nodes need not run yet. The recorder starts one thread for rows and one for each node.
   TestnetRecorder(std::vector<TestnetNode> nodes, const TestnetRecording& recording);
   ~TestnetRecorder();
   TestnetRecorder(const TestnetRecorder&) = delete;
@@ -47,21 +48,21 @@ class TestnetRecorder {
   void SetLatency(double p50_ms, double p99_ms) ABSL_LOCKS_EXCLUDED(mu_);
   v1::Sample Now() const ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Goes on until all is settled, `settle` is over or `stop` is set; then the report.
+  // Records until everything has settled, `settle` is over or `stop` is set, then returns the report.
   v1::RunReport Finish(std::chrono::milliseconds settle, bool complete, const std::atomic<bool>* stop = nullptr)
       ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  // Asks one node at every look. Looks that pass while a node is slow to answer are left out, and not made up for.
+  // Asks one node at every look. Looks that pass while the node is slow to answer are skipped, not made up for.
   void Ask(std::size_t i) ABSL_LOCKS_EXCLUDED(mu_);
-  // Look `n` at one node; `client` is its connection, opened where there is none and closed where it failed.
+  // Takes look `n` at one node. `client` is the connection to the node, opened if absent and closed after a failure.
   static TestnetLook LookAt(const TestnetNode& node, std::uint64_t n, std::optional<ControlClient>* client);
-  // Writes a row of the report after every look.
+  // Adds a row to the report after every look.
   void Sample() ABSL_LOCKS_EXCLUDED(mu_);
   double Seconds() const;
-  // The look that is due next.
+  // The number of the look that is due next.
   std::uint64_t LookAfter(std::uint64_t n) const;
-  // Waits for look `n`, or a share of the interval later; false once the recording is over.
+  // Waits for look `n` plus the share `later` of the interval. Returns false once the recording is over.
   bool WaitForLook(std::uint64_t n, double later) ABSL_LOCKS_EXCLUDED(mu_);
   // Ends all threads.
   void Stop() ABSL_LOCKS_EXCLUDED(mu_);

@@ -20,7 +20,7 @@ Number Since(Number before, Number now) {
   return now > before ? now - before : Number(0);
 }
 
-// Every number of the message, except those within messages of its own.
+// Adds every number of the message itself; nested messages are left out.
 void AddSince(const Message& before, const Message& now, Message* sum) {
   const auto* fields = sum->GetReflection();
   for (int f = 0; f < sum->GetDescriptor()->field_count(); ++f) {
@@ -70,7 +70,7 @@ Counted CountedOf(const v1::NodeStatus& sum) {
   counted.heard = work.heard();
   counted.trust_255 = static_cast<std::uint64_t>(std::llround(work.trust() * 255));
   counted.messages = work.heard() + sum.traffic().frames_received();
-  // State diffs between the micro-nodes of a process cannot be lost; frames between processes can.
+  // Only frames between processes can be lost; state diffs between the micro-nodes of one process cannot.
   counted.exposed = sum.traffic().frames_received();
   counted.lost = sum.traffic().frames_lost();
   counted.sent.state_diff = work.state_diff_bytes();

@@ -23,13 +23,13 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::chrono::milliseconds kProcessPoll{5};
-// After SIGKILL only the kernel can be late.
+// The deadline after SIGKILL covers only a delay of the kernel.
 constexpr std::chrono::milliseconds kKillDeadline{5'000};
 constexpr std::chrono::milliseconds kExecDeadline{2'000};
 constexpr std::string_view kStateFile = "testnet.json";
 constexpr std::string_view kFolderPrefix = "node-";
 
-// Empty where it cannot be read.
+// Returns an empty message where the file cannot be read.
 template <typename Message>
 Message ReadJson(const fs::path& file) {
   Message message;
@@ -63,7 +63,7 @@ std::optional<pid_t> ReadPid(const fs::path& file) {
   return pid > 1 ? std::optional(pid) : std::nullopt;
 }
 
-// The words of a command line that make a process this node's.
+// The command-line words that identify a process as this node's.
 std::vector<std::string> WordsOf(const TestnetNode& node) { return {"--config", node.ConfigFile().string()}; }
 
 absl::StatusOr<FileLock> Lock(const fs::path& directory) {
@@ -79,7 +79,7 @@ fs::path Absolute(const fs::path& directory) {
   return error ? fs::absolute(directory) : absolute;
 }
 
-// "0 and 2" of the nodes that run.
+// The numbers of the running nodes as text: "0 and 2".
 std::string RunningText(const Testnet& net) {
   std::string text;
   for (std::size_t i = 0; i < net.nodes().size(); ++i) {
@@ -99,10 +99,10 @@ v1::TestnetState ReadTestnetState(const fs::path& directory) {
 std::optional<pid_t> ProcessOf(const TestnetNode& node) {
   const std::vector<std::string> words = WordsOf(node);
   if (const std::optional<pid_t> pid = ReadPid(node.folder / "pid"); pid) {
-    ::waitpid(*pid, nullptr, WNOHANG);  // a child of this process would stay a zombie
+    ::waitpid(*pid, nullptr, WNOHANG);  // reaps a child of this process, which would stay a zombie
     if (ProcessHasWords(*pid, words)) return pid;
   }
-  // Whoever started it may have been killed before it wrote the pid down.
+  // The pid file may be missing: the starter may have been killed before it wrote the file.
   return FindProcess(words);
 }
 
@@ -155,7 +155,8 @@ absl::StatusOr<Testnet> Testnet::Create(const fs::path& directory, const Testnet
   if (!lock.ok()) return lock.status();
   Testnet net(absolute, *std::move(lock));
 
-  // What an earlier one left: refuse while it runs, then clear away the folders that are ours.
+  // An earlier testnet may have left folders: refuse while one of its nodes runs, then delete the folders that are
+  // ours.
   std::vector<fs::path> old;
   for (fs::directory_iterator entry(absolute, error), end; !error && entry != end; entry.increment(error)) {
     if (NumberOf(entry->path()) && fs::exists(entry->path() / "node.yaml")) old.push_back(entry->path());
@@ -186,7 +187,7 @@ absl::StatusOr<Testnet> Testnet::Create(const fs::path& directory, const Testnet
     if (!free.ok()) return free.status();
     addresses = *std::move(free);
   }
-  // Written down before it is made, so that `down` finds it whatever happens.
+  // The network is saved before it is made, so that `down` finds it even after a crash.
   if (absl::Status written = WriteJson(absolute / kStateFile, net.state_); !written.ok()) return written;
   for (std::size_t i = 0; i < plan.nodes; ++i) {
     TestnetNode node{absolute / (std::string(kFolderPrefix) + std::to_string(i)), {}};
@@ -220,7 +221,7 @@ absl::Status Testnet::Start(std::size_t i, const fs::path& binary) {
           "the network namespaces of the testnet are gone, as they are after a restart of the machine; `lvs testnet "
           "down`, then `up` again");
     }
-    // It becomes the node: one process, and one pid.
+    // `ip netns exec` replaces itself with the node, so the pid is the node's.
     words.insert(words.begin(), {"ip", "netns", "exec", NamespaceOf(state_.network(), i)});
   }
   const absl::StatusOr<pid_t> pid = SpawnDaemon(words, node.LogFile());
@@ -229,7 +230,7 @@ absl::Status Testnet::Start(std::size_t i, const fs::path& binary) {
     ::kill(*pid, SIGKILL);
     return written;
   }
-  // For a moment after exec a process has no command line yet, and could not be told from one that ended.
+  // A process has no command line for a moment after exec, and could not be told from one that ended.
   PollUntil([&] { return ProcessHasWords(*pid, WordsOf(node)) || ::waitpid(*pid, nullptr, WNOHANG) != 0; },
             kExecDeadline, kProcessPoll);
   return absl::OkStatus();

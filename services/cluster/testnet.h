@@ -1,4 +1,4 @@
-// A cluster of real server nodes on this machine, for trying things out: one process and one folder a node.
+// A testnet: a cluster of real server nodes on this machine, for experiments. Each node has a process and a folder.
 //
 //   DIR/testnet.json         what the testnet is (proto/lvs/v1/testnet.proto)
 //   DIR/node-0/node.yaml     its configuration (proto/lvs/v1/config.proto)
@@ -13,12 +13,13 @@
 //   absl::StatusOr<std::size_t> killed = net->StopAll(std::chrono::seconds(10));
 //
 // With TestnetPlan::namespaces each node has a network namespace of its own (services/cluster/testnet_network.h). After
-// StopAll, RemoveNamespaces takes them away; Create removes those that an earlier testnet left.
+// StopAll, RemoveNamespaces deletes them. Create deletes those that an earlier testnet left.
 //
-// Processes are daemons: they outlive whoever started them, and any later process may stop them. A process counts as a
-// node's only if it runs with that node's configuration file, so that a process that got the pid of a dead node is safe.
-// Errors: FAILED_PRECONDITION where something runs that must not, or does not run that must; NOT_FOUND where there is no
-// testnet; RESOURCE_EXHAUSTED for ports; DEADLINE_EXCEEDED for a process that does not end. One thread at a time.
+// Processes are daemons: they outlive the process that started them, and any later process may stop them. A process
+// counts as a node's only if it runs with that node's configuration file, so a process that reused the pid of a dead
+// node is safe. Errors are FAILED_PRECONDITION where a node runs that must not, or does not run and must; NOT_FOUND
+// where there is no testnet; RESOURCE_EXHAUSTED where ports are taken; DEADLINE_EXCEEDED where a process does not end.
+// One thread at a time.
 #pragma once
 
 #include <sys/types.h>
@@ -44,28 +45,29 @@ namespace lvs::services {
 
 struct TestnetNode {
   std::filesystem::path folder;  // absolute
-  v1::NodeConfig config;         // as it is in the file: what the file leaves out is unset
+  v1::NodeConfig config;         // as in the file: fields that the file omits are unset
 
   std::filesystem::path ConfigFile() const { return folder / "node.yaml"; }
   std::filesystem::path LogFile() const { return folder / "log"; }
 };
 
-// The nodes of the testnet in `directory`, by number.
+// Reads the nodes of the testnet in `directory`, ordered by number.
 absl::StatusOr<std::vector<TestnetNode>> ReadTestnet(const std::filesystem::path& directory);
 
 // The faults that were last saved for a node, whether or not it runs.
 v1::Faults ReadFaults(const TestnetNode& node);
 
-// The state that Create wrote down for the testnet in `directory`; empty where that cannot be read.
+// The state that Create saved for the testnet in `directory`; empty where it cannot be read.
 v1::TestnetState ReadTestnetState(const std::filesystem::path& directory);
 
 // The process of a node, if it runs.
 std::optional<pid_t> ProcessOf(const TestnetNode& node);
 
-// The testnet in a directory, locked: no other process changes it for as long as this object lives.
+// The testnet in a directory, locked: no other process changes it during the lifetime of this object.
 class Testnet {
  public:
-  // Writes the folders; starts nothing. Replaces what an earlier testnet left there, unless a node of it runs.
+  // Writes the folders and starts nothing. An earlier testnet in the directory is replaced unless one of its nodes
+  // runs.
   static absl::StatusOr<Testnet> Create(const std::filesystem::path& directory, const TestnetPlan& plan);
   static absl::StatusOr<Testnet> Open(const std::filesystem::path& directory);
 
@@ -78,21 +80,21 @@ class Testnet {
   std::optional<pid_t> Pid(std::size_t i) const { return ProcessOf(nodes_.at(i)); }
   // Runs `binary node --config FILE` in a session of its own.
   absl::Status Start(std::size_t i, const std::filesystem::path& binary);
-  // Sends the signal and waits for the end.
+  // Sends the signal and waits for the process to end.
   absl::Status Stop(std::size_t i, int signal, std::chrono::milliseconds deadline);
-  // SIGTERM to all, SIGKILL to those that are left at the deadline. OK once nothing runs; returns how many were killed.
+  // Sends SIGTERM to all nodes, and SIGKILL to those that still run at the deadline. Returns how many were killed, once
+  // none runs.
   absl::StatusOr<std::size_t> StopAll(std::chrono::milliseconds deadline);
 
   // The faults that were last saved for node `i`.
   v1::Faults SavedFaults(std::size_t i) const { return ReadFaults(nodes_.at(i)); }
-  // Those of the saved faults that the node brings about itself (Control.SetFaults): all, or in a namespace only the
-  // delay.
+  // The saved faults that the node injects itself (Control.SetFaults): all, or in a namespace only the delay.
   v1::Faults OwnFaults(std::size_t i) const;
-  // In a namespace, loss and severed peers hold from here on.
+  // Saves the faults. In a namespace, loss and severed peers take effect at once.
   absl::Status SaveFaults(std::size_t i, const v1::Faults& faults) const;
 
   bool in_namespaces() const { return state_.has_network(); }
-  // Takes the namespaces away, where there are some. All nodes must have ended.
+  // Deletes the namespaces, if there are any. All nodes must have ended.
   absl::Status RemoveNamespaces();
 
   // The last lines of the log of node `i`.

@@ -20,19 +20,20 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kPortsPerNode = 3;
-// In a namespace every port is free.
+// The port inside a namespace may be fixed, because every port there is free.
 constexpr std::size_t kNamespacePort = 7'400;
-// Below the ephemeral range of Linux: a port there might be taken by a connection, even of another node to this very
-// port.
+// Ports stay below the ephemeral range of Linux, where a connection might take a port, even one from another node to
+// this very port.
 constexpr std::uint16_t kPortFirst = 20'000;
 constexpr std::uint16_t kPortLast = 32'000;
 
-// A socket bound to the port, so that nobody takes it while others are looked for; -1 where it is taken.
+// Binds a socket to the port, so that the port stays reserved while further ones are sought. Returns -1 where it is
+// taken.
 int BindLoopback(std::uint16_t port) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
   const int yes = 1;
-  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);  // as a node does: TIME_WAIT is no obstacle
+  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);  // as in a node: TIME_WAIT does not block the port
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);

@@ -1,4 +1,4 @@
-// What a testnet is to be, and the configuration that each of its nodes gets.
+// The plan of a testnet, and the configuration that each of its nodes gets.
 //
 //   TestnetPlan plan{.nodes = 3, .regions = {"eu", "us"}};
 //   absl::StatusOr<std::vector<NodeAddresses>> addresses = LoopbackAddresses(plan.nodes, plan.base_port);
@@ -27,29 +27,29 @@ struct TestnetPlan {
   bool cache = false;
   std::uint16_t base_port = 0;  // three ports a node from here on; 0: free ones, outside the ephemeral range
   v1::Faults faults{};          // loss and delay, on every link
-  bool namespaces = false;      // then base_port has no meaning
+  bool namespaces = false;      // true: base_port is ignored
   std::string command{};        // the command line that asks for this plan, for reports
 };
 
 inline constexpr std::size_t kTestnetNodesMax = 100;
 
-// host:port of the three listeners of a node.
+// The host:port of each of a node's three listeners.
 struct NodeAddresses {
   std::string peers, control, health;
 };
 
-// Addresses on loopback, one set a node. RESOURCE_EXHAUSTED where ports are taken.
+// Picks addresses on loopback, one set for each node. RESOURCE_EXHAUSTED where ports are taken.
 absl::StatusOr<std::vector<NodeAddresses>> LoopbackAddresses(std::size_t nodes, std::uint16_t base_port);
 
-// Addresses of the nodes of a network of namespaces.
+// The addresses of the nodes of a network of namespaces.
 std::vector<NodeAddresses> AddressesIn(const v1::TestnetNetwork& network);
 
 // The configuration file of node `i` (proto/lvs/v1/config.proto). Each node boots from the first two of the others.
 std::string NodeConfigText(const TestnetPlan& plan, std::size_t i, const std::filesystem::path& folder,
                            const std::vector<NodeAddresses>& addresses);
 
-// "0,1/2" for three nodes: the group of each, {0, 0, 1}. INVALID_ARGUMENT unless each node is named once, and there are
-// at least two groups.
+// Parses "0,1/2" for three nodes into the group of each, {0, 0, 1}. INVALID_ARGUMENT unless each node is named exactly
+// once and there are at least two groups.
 absl::StatusOr<std::vector<std::size_t>> ParsePartition(const std::string& text, std::size_t nodes);
 
 }  // namespace lvs::services

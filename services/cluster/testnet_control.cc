@@ -17,7 +17,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kCallTimeout{2'000};
 constexpr milliseconds kPoll{100};
-// A page needs no more configurations than these.
+// The report's page shows at most this many configurations.
 constexpr std::size_t kFilesInReport = 10;
 
 bool Requested(const std::atomic<bool>* stop) { return stop != nullptr && stop->load(); }
@@ -29,10 +29,10 @@ struct Laggard {
   bool ended = false;
 };
 
-// Waits until some nodes of a testnet are ready.
+// Waits until given nodes of a testnet are ready.
 class Startup {
  public:
-  // `nodes` are started already; each is ready once it has its faults, serves, and has `peers_wanted`.
+  // `nodes` are started already. Each is ready once it has its faults, serves, and has `peers_wanted` peers.
   Startup(const Testnet& net, std::vector<std::size_t> nodes, std::size_t peers_wanted)
       : net_(net), numbers_(std::move(nodes)), peers_wanted_(peers_wanted) {
     for (const std::size_t i : numbers_) nodes_.push_back(net.nodes()[i]);
@@ -67,8 +67,8 @@ class Startup {
   }
 
  private:
-  // Asks all, and gives those that answer their faults. Each look has connections of its own: a call on a connection
-  // that was refused a moment ago may wait for its whole timeout.
+  // Asks all nodes, and gives their faults to those that answer. Each look opens new connections, because a call on a
+  // recently refused connection may wait for its whole timeout.
   absl::Status Ask(StartResult* result) {
     const absl::StatusOr<std::vector<ControlClient>> clients = ClientsOf(nodes_);
     if (!clients.ok()) return clients.status();
@@ -109,7 +109,7 @@ class Startup {
   std::set<std::size_t> has_faults_;
 };
 
-// What is in the testnet, for the head of a page.
+// Describes the testnet, for the head of the report's page.
 std::string AboutTestnet(const std::vector<TestnetNode>& nodes, bool namespaces) {
   std::vector<std::string> regions;
   for (const TestnetNode& node : nodes) {

@@ -1,5 +1,5 @@
-// What is done to a running testnet: nodes brought up, asked, cut off from each other, scattered, and held to what their
-// clients were told. `lvs testnet` and the tests of clusters do it with the same functions.
+// Operations on a running testnet: start nodes, ask them, sever them from each other, scatter their replicas, and check
+// their ledgers against what clients were told. `lvs testnet` and the cluster tests share these functions.
 //
 //   absl::StatusOr<Testnet> net = Testnet::Create("./runs/testnet", {.nodes = 3});
 //   if (!net.ok()) return net.status();
@@ -34,13 +34,14 @@ namespace lvs::services {
 absl::StatusOr<ControlClient> ClientOf(const TestnetNode& node);
 absl::StatusOr<std::vector<ControlClient>> ClientsOf(const std::vector<TestnetNode>& nodes);
 
-// The status of all nodes; `clients` in their order. Nodes that do not run are noted with the command that starts them.
+// Asks all nodes for their status; `clients` has the same order. Nodes that do not run are noted with the command that
+// starts them.
 ClusterStatus AskTestnet(const std::vector<TestnetNode>& nodes, const std::vector<ControlClient>& clients);
 
 // ---- Starting ------------------------------------------------------------------------------------------------------
 
 struct StartOptions {
-  std::filesystem::path binary;  // the lvs to run
+  std::filesystem::path binary;  // the lvs binary
   std::chrono::milliseconds deadline{20'000};
   const std::atomic<bool>* stop = nullptr;
 };
@@ -51,12 +52,12 @@ struct StartResult {
   ClusterStatus cluster;              // as the nodes last answered
 };
 
-// Peers that StartAll waits for, or all other nodes where there are fewer. Nodes keep more links than these, but not
-// always to everybody.
+// The number of peers that StartAll waits for on each node, or all other nodes where there are fewer. Nodes keep more
+// links than these, but not always one to every node.
 inline constexpr std::size_t kPeersWanted = 2;
 
 // Starts every node, gives it its faults, and waits until all serve and have peers. Fails as soon as a node ends
-// (UNAVAILABLE), and at the deadline (DEADLINE_EXCEEDED). What was started goes on running.
+// (UNAVAILABLE), and at the deadline (DEADLINE_EXCEEDED). Started nodes keep running after a failure.
 StartResult StartAll(Testnet& net, const StartOptions& options);
 
 // Starts one node, gives it its faults, and waits until it serves, whether or not it has peers.
@@ -64,31 +65,31 @@ StartResult StartNode(Testnet& net, std::size_t node, const StartOptions& option
 
 // ---- Faults --------------------------------------------------------------------------------------------------------
 
-// Saves the faults of a node, and tells it where it runs.
+// Saves the faults of a node, and passes them to the node if it runs.
 absl::Status ApplyFaults(const Testnet& net, std::size_t node, const v1::Faults& faults);
 
 struct SeveredNode {
-  std::vector<std::string> severed;  // the peers' addresses that the node is cut off from
+  std::vector<std::string> severed;  // addresses of the peers that the node is severed from
   absl::Status status;
 };
 
-// Cuts each node off from the nodes of other groups; loss and delay stay as they are. One group: all hear each other.
-// The result has every node, also after a failure.
+// Severs each node from the nodes of other groups; loss and delay are unchanged. With one group, all hear each other.
+// The result covers every node, even after a failure.
 std::vector<SeveredNode> Sever(const Testnet& net, const std::vector<std::size_t>& group_of);
 
-// Throws the replicas of all running nodes to random places; the number of these nodes. FAILED_PRECONDITION where none
-// runs.
+// Moves the replicas of all running nodes to random places and returns the number of these nodes. FAILED_PRECONDITION
+// where none runs.
 absl::StatusOr<std::size_t> Scatter(const std::vector<TestnetNode>& nodes, const std::vector<ControlClient>& clients);
 
 // ---- Judging -------------------------------------------------------------------------------------------------------
 
-// Asks until every node is reached and holds the bounds, `within` is over, or `stop` is set; then the last answers. News
-// takes a moment to reach every node.
+// Polls until every node answers and is within the bounds, `within` is over, or `stop` is set, because news takes a
+// moment to reach every node. Returns the last answers.
 TotalsCheck AwaitTotals(const std::vector<TestnetNode>& nodes, const std::vector<ControlClient>& clients,
                         const std::vector<TotalBounds>& bounds, std::chrono::milliseconds within,
                         const std::atomic<bool>* stop = nullptr);
 
-// Adds to a recorded report what only the testnet's folder tells: build, replay command, what runs, configurations.
+// Adds to a recorded report what only the testnet's folder holds: build, replay command, description, configurations.
 void DescribeTestnet(const std::vector<TestnetNode>& nodes, v1::RunReport* report);
 
 }  // namespace lvs::services

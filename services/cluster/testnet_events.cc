@@ -42,7 +42,7 @@ bool TestnetEvents::FollowNode(std::size_t i, double seconds, const TestnetLook&
     node.band = Open("outage", absl::StrCat("node ", i, what), node.served ? last_s_ : seconds);
   }
   if (!look.serves()) return false;
-  // Away and back between two looks.
+  // The node went away and came back between two looks.
   if (node.served && !node.band && starts > node.starts_seen) {
     node.band = Open("outage", absl::StrCat("node ", i, " restarted"), last_s_);
   }

@@ -12,7 +12,7 @@
 namespace lvs::services {
 namespace {
 
-// RFC 2544 sets 198.18.0.0/15 apart for tests of networks: no route to anywhere else is shadowed.
+// RFC 2544 reserves 198.18.0.0/15 for network tests, so no route to anywhere else is shadowed.
 constexpr const char* kTestNetworks = "198.18.";
 constexpr int kSubnets = 256;
 constexpr const char* kTable = "inet lvs";
@@ -29,7 +29,7 @@ absl::Status SetRulesOf(const std::string& name, const std::string& rules) {
 }
 
 std::string Ruleset(const std::string& host, double loss, const std::vector<std::string>& severed) {
-  // All at once: a table that is not there yet cannot be deleted.
+  // One transaction declares, deletes and fills the table, because deleting an absent table would fail.
   std::string text = absl::StrCat("table ", kTable, "\ndelete table ", kTable, "\ntable ", kTable,
                                   " {\n  chain input {\n    type filter hook input priority 0;\n");
   if (!severed.empty()) absl::StrAppend(&text, "    ip saddr { ", absl::StrJoin(severed, ", "), " } counter drop\n");
@@ -55,7 +55,7 @@ bool NamespaceIsThere(const std::string& name) {
 std::string RandomId() {
   constexpr std::string_view kLetters = "0123456789abcdef";
   std::random_device random;
-  std::string id = "lvs";  // names of links have 15 characters at most
+  std::string id = "lvs";  // names of interfaces have 15 characters at most
   for (int i = 0; i < 6; ++i) id += kLetters[random() % kLetters.size()];
   return id;
 }
@@ -103,7 +103,7 @@ absl::Status MakeNetwork(const v1::TestnetNetwork& network) {
     const std::string link = LinkOf(network, i);
     status = RunAll({{"ip", "netns", "add", name},
                      {"ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", name},
-                     // A packet that is dropped is one packet, and not a batch of them.
+                     // One segment at a time, so that a drop hits one packet and not a batch of them.
                      {"ip", "-n", name, "link", "set", "eth0", "gso_max_segs", "1"},
                      {"ip", "link", "set", link, "master", bridge},
                      {"ip", "link", "set", link, "up"},
@@ -133,7 +133,7 @@ absl::Status RemoveNetwork(const v1::TestnetNetwork& network) {
   const auto links = RunCommand({"ip", "-brief", "link", "show"});
   if (!links.ok()) return links.status();
   const auto remove = [&](const std::string& link) {
-    // "NAME@peer" or "NAME ", at the start of a line.
+    // Each line starts with "NAME@peer" or "NAME ".
     for (const char after : {'@', ' '}) {
       if (absl::StrCat("\n", *links).find(absl::StrCat("\n", link, std::string(1, after))) == std::string::npos)
         continue;
@@ -141,7 +141,7 @@ absl::Status RemoveNetwork(const v1::TestnetNetwork& network) {
       return;
     }
   };
-  // The host's end first: a link ends with its namespace, but only some time after.
+  // The host's end is deleted first, because deleting the namespace removes the interface only some time later.
   for (std::size_t i = 0; i < network.nodes(); ++i) {
     remove(LinkOf(network, i));
     const std::string name = NamespaceOf(network, i);

@@ -17,14 +17,15 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kTickS = 1e-6;
-// Means of equal numbers may differ by this share.
+// Rounding may make means of equal numbers differ by this share.
 constexpr double kRounding = 1e-12;
-// What a micro-node may send on average (SPEC-12).
+// The average that a micro-node may send (SPEC-12).
 constexpr double kBytesPerMinute = 50'000;
 
 double Ratio(double part, double whole) { return whole > 0 ? part / whole : 0; }
 
-// A testnet is not seen to start. Its states are compared with states drawn at random, which is how a run starts.
+// The start of a testnet is not observed. Its states are therefore compared with randomly drawn states, the start of
+// every run.
 MeasurementConfig ConfigOf() {
   const shard::StateShardConfig drawn;
   MeasurementConfig config;
@@ -41,7 +42,8 @@ std::vector<std::string> NamesOf(const std::vector<TestnetNode>& nodes) {
   return names;
 }
 
-// The replicas of a shard on one node. A node may run another build: what it says beyond the limits here is left out.
+// The replicas of a shard on one node. The node may run another build, so values beyond the limits of this build are
+// left out.
 ShardLook ShardLookOf(const v1::Shard& shard) {
   ShardLook look;
   look.measure.replicas = shard.replicas();
@@ -116,7 +118,7 @@ void TestnetReport::Add(double seconds, const std::vector<TestnetLook>& looks) {
   last_s_ = seconds;
 }
 
-// `row` becomes what all nodes counted since the look before.
+// Sets `row` to the counts of all nodes since the previous look.
 Look TestnetReport::LookOf(double seconds, const std::vector<TestnetLook>& looks, v1::NodeStatus* row) {
   Grow(looks);
   Look look;
@@ -131,7 +133,7 @@ Look TestnetReport::LookOf(double seconds, const std::vector<TestnetLook>& looks
     state.runs = looks[i].runs;
     state.answers = looks[i].status.has_value();
     node.serving = looks[i].serves();
-    node.awaited = looks[i].runs;  // a node that was stopped is not waited for
+    node.awaited = looks[i].runs;  // stopped nodes are not awaited
     node.links = LinksOf(i, looks);
     running_ += looks[i].runs ? 1 : 0;
     serving_ += node.serving ? 1 : 0;
@@ -164,12 +166,12 @@ Look TestnetReport::LookOf(double seconds, const std::vector<TestnetLook>& looks
   return look;
 }
 
-// What a node counted since it was last seen.
+// The counts of a node since its previous status.
 v1::NodeStatus TestnetReport::Count(std::size_t i, double seconds, const v1::NodeStatus& now) {
   NodeState& node = nodes_[i];
   const bool same =
       node.last && node.last->session_high() == now.session_high() && node.last->session_low() == now.session_low();
-  // What the node did before the recording is not part of it.
+  // Counts from before the recording are left out.
   const bool earlier = !node.last && now.uptime_s() > seconds;
   v1::NodeStatus since;
   AddCounters(same ? *node.last : earlier ? now : v1::NodeStatus(), now, &since);
@@ -180,7 +182,7 @@ v1::NodeStatus TestnetReport::Count(std::size_t i, double seconds, const v1::Nod
   return since;
 }
 
-// The shape of the state, and the truth, show as nodes answer.
+// Extends the shape of the state and the truth, which become known as nodes answer.
 void TestnetReport::Grow(const std::vector<TestnetLook>& looks) {
   for (const TestnetLook& look : looks) {
     if (look.status) shape_.period_s = std::max(shape_.period_s, static_cast<double>(look.status->period_us()) * 1e-6);
@@ -334,8 +336,8 @@ void TestnetReport::Judge() {
   };
   limit("ledger.missing_uvu", 0, {"PAPER-4.4", "TEST-10"});
   limit("drift.relative_spread", kRecoveredSpread, {"PAPER-6"});
-  // A contribution goes to every replica of its shard, and a scattered swarm has much to say: what that costs is for
-  // whoever asks for it to judge.
+  // The bandwidth limit applies to quiet recordings only. A contribution goes to every replica of its shard, and a
+  // scattered swarm sends much, so whoever asked for either judges its cost.
   const bool quiet = contributions_ == 0 && scattered_ == 0;
   if (quiet) limit("bandwidth.bytes_per_node_minute", kBytesPerMinute, {"SPEC-12"});
   JudgeThresholds(limits, &report_);

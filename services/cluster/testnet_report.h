@@ -1,15 +1,16 @@
-// Looks at the nodes of a testnet as the report that `lvs run` writes for a scenario (services/report/report.h).
+// Turns looks at the nodes of a testnet into the same report that `lvs run` writes for a scenario
+// (services/report/report.h).
 //
 //   TestnetReport report(nodes);
 //   report.Add(0.1, looks);                    // again and again; services/cluster/recorder.h does
 //   report.Mark();
 //   WriteRunDirectory(report.Finish(true), "runs/testnet-report");
 //
-// Figures are those of services/scenario/measurement.h. The truth of a run is what its clients were told. Here the truth
-// is what any node holds: who acknowledged a contribution holds it, and ledgers only grow. Whether a node knows more than
-// it should is for `lvs testnet verify` to say.
+// Figures are those of services/scenario/measurement.h. The truth of a run is what its clients were told. Here the
+// truth is what any node holds, because the node that acknowledged a contribution holds it, and ledgers only grow.
+// Whether a node holds more than it should is checked by `lvs testnet verify`.
 //
-// Not thread-safe. No clock: `seconds` is the caller's, from the start of the recording.
+// Not thread-safe. No clock is read: the caller passes `seconds`, counted from the start of the recording.
 #pragma once
 
 #include <cstddef>
@@ -35,31 +36,31 @@ class TestnetReport {
   TestnetReport(const TestnetReport&) = delete;
   TestnetReport& operator=(const TestnetReport&) = delete;
 
-  // A row of the time series. `looks`: one a node, by number. Times must not fall.
+  // Adds a row to the time series. `looks` has one element for each node, by number. `seconds` must not decrease.
   void Add(double seconds, const std::vector<TestnetLook>& looks);
 
-  // A load began, or ended; it becomes a band of the charts, and its figures part of the summary.
+  // Marks the start or the end of a load, which becomes a band of the charts. Its figures go into the summary.
   void BeginLoad(double seconds, const std::string& label) { events_.BeginLoad(seconds, label); }
   void EndLoad(double seconds, const v1::LoadFigures& figures);
-  // Latencies of the rows from here on, until the load ends.
+  // Sets the latencies of the rows from here on, until the load ends.
   void SetLatency(double p50_ms, double p99_ms) { latency_ms_ = {p50_ms, p99_ms}; }
 
-  // From here on, what is missing is counted against what is held by now.
+  // Fixes the present amounts: from here on, what is missing is counted against them.
   void Mark() { measurement_.Mark(); }
-  // Nothing of that is missing, each node that runs serves, and replicas agree.
+  // True if nothing marked is missing, each running node serves, and replicas agree.
   bool Settled() const;
 
-  // The newest row, for whoever waits; empty before the first.
+  // The newest row, for progress displays; empty before the first.
   v1::Sample Now() const;
 
-  // All of it, judged. Call it once, after the last Add.
+  // Returns the whole report, judged. Call Finish once, after the last Add.
   v1::RunReport Finish(bool complete);
 
  private:
   struct NodeState {
     v1::NodeFigures figures;
-    std::optional<v1::NodeStatus> last;  // the newest that was seen
-    v1::NodeStatus sum;                  // of what the node counted during the recording
+    std::optional<v1::NodeStatus> last;  // the newest status
+    v1::NodeStatus sum;                  // sum of the node's counts during the recording
     double up_s = 0;
     bool runs = false, answers = false;
   };
@@ -70,7 +71,8 @@ class TestnetReport {
   void Grow(const std::vector<TestnetLook>& looks);
   std::vector<LinkLook> LinksOf(std::size_t from, const std::vector<TestnetLook>& looks);
   void AddNodeSeries(const std::vector<TestnetLook>& looks, v1::Sample* sample);
-  // What a node's replicas say of a dimension, and of the worth of the network.
+  // The mean position of a node's replicas in a dimension. In a value dimension this is their view of the network's
+  // worth.
   double Place(const v1::Shard& shard, std::size_t dimension) const;
   // The steps of Finish.
   void FillSummary(v1::Summary* summary);
@@ -83,7 +85,7 @@ class TestnetReport {
   TestnetEvents events_;
   v1::RunReport report_;
   MeasurementShape shape_;
-  std::vector<shard::SlotAmounts> accepted_uvu_;  // by shard: the most that any node ever held
+  std::vector<shard::SlotAmounts> accepted_uvu_;  // by shard: the most that any node has held
   std::map<std::pair<std::size_t, std::size_t>, std::uint64_t> frames_seen_;
   std::optional<std::pair<double, double>> latency_ms_;
   double last_s_ = 0;
