@@ -1,6 +1,6 @@
-// What the actor framework costs the product: a message from one actor to another, and the round that every cycle is
-// made of (a tick to each shard actor, a report from each to one monitor). The item is a message; time is wall time,
-// because the work is on the scheduler's threads.
+// The cost of the actor framework: a message from one actor to another, and the round that makes up every cycle (a tick
+// to each shard actor, a report from each to one monitor). The item is a message. Time is wall time, because the work
+// runs on the scheduler's threads.
 //
 //   build/release/lvs_actor_bench
 #include <benchmark/benchmark.h>
@@ -16,7 +16,7 @@
 namespace lvs::actors {
 namespace {
 
-// Counts down and says when it is at zero; one waiter.
+// A latch for one waiter, released when the count reaches zero.
 class Latch {
  public:
   explicit Latch(std::int64_t count) : left_(count) {}
@@ -26,7 +26,7 @@ class Latch {
   void Wait() { done_.get_future().wait(); }
 
  private:
-  std::int64_t left_;  // of the one actor that counts
+  std::int64_t left_;  // used only by the one actor that counts
   std::promise<void> done_;
 };
 
@@ -35,7 +35,7 @@ struct Player {
   caf::actor other;
 };
 
-// Sends each cycle's successor to the other one until cycle 0.
+// Answers each cycle by sending the next lower one to the other player, until cycle 0.
 caf::behavior Play(caf::stateful_actor<Player>* self, const std::shared_ptr<std::promise<void>>* done) {
   return {
       [self](const Payload<Wiring>&) { self->state.other = caf::actor_cast<caf::actor>(self->current_sender()); },
@@ -74,7 +74,7 @@ void ActorRound(benchmark::State& state) {
   const std::int64_t actors = state.range(0);
   System system({.threads = static_cast<unsigned>(state.range(1))});
   std::shared_ptr<Latch> latch;
-  // With an argument: CAF 0.17 binds a null reference where a function has none.
+  // The function takes an argument because CAF 0.17 binds a null reference for a function without one.
   const caf::actor monitor = (*system).spawn(
       [](caf::event_based_actor*, std::shared_ptr<Latch>* waiting) -> caf::behavior {
         return {[waiting](const Payload<ShardReport>&) { (*waiting)->Down(); }};

@@ -1,5 +1,5 @@
-// One drift cycle of a state shard on one thread, by its size and shape, and with each rule on and off. The item is a
-// replica cycle. Each shard has run before it is measured, so what is measured is a converged one.
+// One drift cycle of a state shard on one thread, by size and shape, and with each rule on and off. The item is a
+// replica cycle. Each shard runs before the measurement, so that the measured shard has converged.
 //
 //   build/release/lvs_bench --benchmark_filter=Drift
 #include <benchmark/benchmark.h>
@@ -18,7 +18,7 @@
 namespace lvs::shard {
 namespace {
 
-// Shards lie as they do in `lvs`.
+// Shards are allocated in huge pages, as in `lvs`.
 const bool kHugePages = [] {
   UseBlockAllocator({services::AllocateInHugePages, services::FreeHugePages});
   return true;
@@ -34,7 +34,7 @@ StateShardConfig ConfigOf(const Shape& shape) {
   return config;
 }
 
-// `before_cycle` is part of what is measured.
+// Measures cycles of a shard; the time of `before_cycle` is included.
 void Advance(benchmark::State& state, const StateShardConfig& config, std::uint32_t replicas, double loss,
              const std::function<void(StateShard*)>& once_started = {},
              const std::function<void(StateShard*, std::uint64_t)>& before_cycle = {}) {
@@ -67,7 +67,7 @@ void DriftByPeers(benchmark::State& state) {
 }
 BENCHMARK(DriftByPeers)->ArgName("peers")->Arg(2)->Arg(4)->Arg(8)->Arg(12)->Arg(16);
 
-// Shards take turns, as on a server node: each has left the caches when its turn comes again.
+// Shards take turns, as on a server node, so each has left the caches by its next turn.
 void DriftInTurns(benchmark::State& state) {
   const auto replicas = static_cast<std::uint32_t>(state.range(0));
   const std::size_t count = 1'000'000 / replicas;
@@ -92,7 +92,7 @@ void DriftInTurns(benchmark::State& state) {
 }
 BENCHMARK(DriftInTurns)->ArgName("replicas")->Arg(4096)->Arg(6256)->Arg(16'400)->Unit(benchmark::kMillisecond);
 
-// As many value slots as free coordinates, up to the four that there are of the latter.
+// Dimensions are half value slots and half free coordinates, with at most four of the latter.
 void DriftByDimensions(benchmark::State& state) {
   const int dimensions = static_cast<int>(state.range(0));
   const int free_coordinates = std::min(dimensions / 2, vaultguard::kMaxFreeCoordinates);
@@ -117,7 +117,7 @@ void AllLowPower(StateShard* shard) {
   }
 }
 
-// A session earns in each cycle: every cycle has news that spreads from replica to replica.
+// A session earns in each cycle, so every cycle has news that spreads from replica to replica.
 void NewsEachCycle(StateShard* shard, std::uint64_t cycle) {
   LedgerEntry entry;
   entry.session = {Mix(cycle), Mix(~cycle)};

@@ -1,4 +1,5 @@
-// The entropy engine: making a packet's word, unfolding it, and testing what a peer link brings. The item is a packet.
+// The entropy engine: making a packet's word, unfolding it, and testing the packets of a peer link. The item is a
+// packet.
 //
 //   build/release/lvs_bench --benchmark_filter=Entropy
 #include <benchmark/benchmark.h>

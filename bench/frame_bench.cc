@@ -1,5 +1,5 @@
-// A frame's way to the wire and back, by its rows. The item is a state diff (an SDM) with its entropy, or a ledger
-// entry.
+// Encoding and decoding of frames, by their number of rows. The item is a state diff (an SDM) with its entropy, or a
+// ledger entry.
 //
 //   build/release/lvs_bench --benchmark_filter=Frame
 #include <benchmark/benchmark.h>
@@ -64,7 +64,7 @@ void FrameEncode(benchmark::State& state) {
 }
 BENCHMARK(FrameEncode)->Apply(Sizes);
 
-// Read into columns and checked.
+// Decodes a frame into columns and checks it.
 void FrameDecode(benchmark::State& state) {
   const auto rows = static_cast<std::uint32_t>(state.range(0));
   const std::string bytes = Encoded(FrameOf(rows));
@@ -94,7 +94,7 @@ void FrameEncodedSize(benchmark::State& state) {
 }
 BENCHMARK(FrameEncodedSize)->ArgName("rows")->Arg(32)->Arg(1000);
 
-// A slow link: the frame of this cycle takes the place of one that still waits.
+// A slow link coalesces frames: the frame of this cycle replaces one that still waits.
 void FrameCoalesce(benchmark::State& state) {
   const Frame older = FrameOf(static_cast<std::uint32_t>(state.range(0)));
   Frame newer = older;
@@ -104,7 +104,7 @@ void FrameCoalesce(benchmark::State& state) {
 }
 BENCHMARK(FrameCoalesce)->ArgName("rows")->Arg(32)->Arg(1000);
 
-// Rows of a frame, into the halos of shards that together outgrow a core's own cache.
+// The rows of a frame enter the halos of shards that together exceed a core's own cache.
 void FrameHear(benchmark::State& state) {
   constexpr std::uint32_t kRows = 1000;
   constexpr std::size_t kShards = 64;

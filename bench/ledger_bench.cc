@@ -1,4 +1,4 @@
-// The ledger: joins of entries, its digest, and what it tells a peer. The item is an entry; of the digest, a question.
+// The ledger: joins of entries, the digest, and the news for a peer. The item is an entry; for the digest, one query.
 //
 //   build/release/lvs_bench --benchmark_filter=Ledger
 #include <benchmark/benchmark.h>
@@ -23,7 +23,7 @@ void Fill(Ledger* ledger, std::uint64_t entries) {
   for (std::uint64_t n = 0; n < entries; ++n) ledger->Merge(EntryOf(n), 1);
 }
 
-// Made once for each size, and not changed by who asks for it.
+// A ledger of this size, built once and not changed by callers.
 Ledger& Filled(std::uint64_t entries) {
   static std::map<std::uint64_t, Ledger> ledgers;
   const auto [at, fresh] = ledgers.try_emplace(entries, 2, ContributionPolicy{});
@@ -54,7 +54,7 @@ void LedgerJoinKnown(benchmark::State& state) {
 }
 BENCHMARK(LedgerJoinKnown)->Apply(Sizes);
 
-// A known session earns more: what a contribution costs the ledger.
+// A known session earns more, which is the cost of a contribution in the ledger.
 void LedgerJoinGrown(benchmark::State& state) {
   Ledger ledger(2, {});
   const auto entries = static_cast<std::uint64_t>(state.range(0));
@@ -77,7 +77,7 @@ void LedgerDigest(benchmark::State& state) {
 }
 BENCHMARK(LedgerDigest)->Apply(Sizes);
 
-// The newest hundred changes, as a frame carries them.
+// The newest hundred changes are read as for a frame.
 void LedgerNewsTold(benchmark::State& state) {
   constexpr std::uint64_t kNews = 100;
   const Ledger& ledger = Filled(static_cast<std::uint64_t>(state.range(0)));

@@ -1,14 +1,15 @@
-// One gRPC link on loopback between two processes, from the actor that speaks to the halo rows that hear: state diffs
-// (SDMs) a second, and the processor time that each side pays for one.
+// One gRPC link on loopback between two processes, from the sending actor to the receiving halo rows. The results are
+// state diffs (SDMs) a second, and the processor time of each side for one.
 //
 //   build/release/lvs_link_bench --rows 1000          # one JSON object on standard output
 //
-// The sender fills one frame a shard, as a shard actor does, and gives it to a peer link actor, which offers it to the
-// transport layer. The receiver is a whole server node: transport, shard actors, a drift cycle of its few replicas. A
-// round is one frame of each shard; the receiver's cycle is over once it has all of a round. The sender makes the next
-// round when all frames of the last one are written, so none is replaced by a newer one, and is at most kRoundsAhead
-// rounds ahead. Every frame counts and none may be refused, or the run fails. Processor time is getrusage of each
-// process, user and system, over the measured rounds; what the receiver's cycles cost without any frames is said apart.
+// The sender fills one frame for each shard, as a shard actor does, and gives it to a peer link actor, which offers it
+// to the transport layer. The receiver is a whole server node: transport, shard actors, and a drift cycle of its few
+// replicas. A round is one frame of each shard. The receiver ends its cycle once a whole round has arrived. The sender
+// starts the next round when all frames of the last one are written, so that no frame is replaced by a newer one, and
+// stays at most kRoundsAhead rounds ahead. Every frame counts, and a refused frame fails the run. Processor time is the
+// user and system time of each process (getrusage) over the measured rounds. The cost of the receiver's cycles without
+// frames is reported separately.
 #include <grpcpp/grpcpp.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -54,11 +55,11 @@ constexpr std::uint64_t kFirstCycle = 100'000;
 constexpr std::uint64_t kRoundsAhead = 4;
 constexpr std::chrono::microseconds kPoll{50};
 constexpr std::chrono::seconds kStuck{20};
-// The transport allows a link so many frames a cycle; a short one lets it say as much as the machine can.
+// The transport limits a link's frames per cycle, so a short period lets the link carry as much as the machine can.
 constexpr std::uint64_t kPeriodUs = 100;
-// After the last round: few enough that what was heard is not silent yet.
+// Cycles after the last round, few enough that no halo row counts as silent yet.
 constexpr std::uint64_t kCyclesWithoutFrames = 100;
-// A link's halo, the largest there may be.
+// The halo of the link has the largest size allowed.
 constexpr std::uint32_t kHaloRows = vaultguard::kMaxFrameRows;
 
 struct Options {
@@ -67,13 +68,13 @@ struct Options {
   double seconds = 2;
 };
 
-// In memory of both processes.
+// State in memory that both processes share.
 struct Shared {
   std::atomic<int> port{0};
   std::atomic<std::uint64_t> rounds_heard{0};
   std::atomic<std::uint64_t> refused{0};
-  std::atomic<std::uint64_t> cpu_ns{0};        // of the receiver so far, since its newest round
-  std::atomic<std::uint64_t> cycle_cpu_ns{0};  // of a cycle of the receiver in which it hears nothing
+  std::atomic<std::uint64_t> cpu_ns{0};        // total of the receiver, as of its newest round
+  std::atomic<std::uint64_t> cycle_cpu_ns{0};  // one cycle of the receiver without frames
   std::atomic<bool> failed{false};
   std::atomic<bool> end{false};
 };
@@ -101,8 +102,9 @@ services::TransportOptions TransportOptionsOf(const Options& options, std::uint6
   return transport;
 }
 
-// Both sides serve, as every node does, and neither takes its server down: gRPC 1.51 may abort the process when the
-// last user of its threads (a server, a channel) goes on one of these threads, as the last stream of a transport does.
+// Starts a server, which both sides have, as every node does. Neither side destroys its server: gRPC 1.51 may abort the
+// process when the last user of its threads (a server, a channel) is destroyed on one of these threads, as the last
+// stream of a transport is.
 bool Serve(TransportLayer* transport, int* port) {
   grpc::ServerBuilder builder;
   builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), port);
@@ -111,14 +113,14 @@ bool Serve(TransportLayer* transport, int* port) {
   return builder.BuildAndStart().release() != nullptr;
 }
 
-// Hears nobody: the receiver's own frames would be counted as the sender's cost.
+// Discards the receiver's own frames, which would otherwise count as a cost of the sender.
 class Silent final : public actors::FrameSink {
  public:
   void Offer(const Payload<Frame>&) override {}
   void Flush() override {}
 };
 
-// ---- The process that hears ----
+// ---- The receiving process ----
 
 int Receive(const Options& options, Shared* shared) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -143,7 +145,7 @@ int Receive(const Options& options, Shared* shared) {
     ++reports;
     if (report->verdict != nullptr && !shared->end) {
       for (const auto& shard : report->verdict->shards) {
-        // A neighbour slot that names a halo row which no frame fills is stale, and no fault of the link.
+        // Stale refusals are not the link's fault: a neighbour slot may name a halo row that no frame fills.
         const vaultguard::RefusalCounts& refused = shard->counts.step.refused;
         shared->refused += refused.Total() - refused.Of(vaultguard::Refusal::kStale);
       }
@@ -181,7 +183,7 @@ int Receive(const Options& options, Shared* shared) {
     return true;
   };
   while (!shared->end) {
-    if (!all_heard(std::chrono::milliseconds(20))) {  // nothing to do yet; the transport's upkeep goes on
+    if (!all_heard(std::chrono::milliseconds(20))) {  // no round yet; the transport's upkeep goes on
       transport.Tick(kFirstCycle + round);
       continue;
     }
@@ -198,9 +200,9 @@ int Receive(const Options& options, Shared* shared) {
   return 0;
 }
 
-// ---- The process that speaks ----
+// ---- The sending process ----
 
-// What the shard's ambassadors have to say, as columns, like a shard actor: in memory that is there already.
+// Builds the frame of a shard's ambassadors in columns of recycled memory, as a shard actor does.
 Payload<Frame> FrameOf(const Options& options, std::uint32_t shard, std::uint64_t cycle, const std::vector<float>& said,
                        int dimensions) {
   const auto draft = actors::Recycled<Frame>();
@@ -209,7 +211,7 @@ Payload<Frame> FrameOf(const Options& options, std::uint32_t shard, std::uint64_
   draft->sender = {shard + 1, 2};
   draft->value_slots = shard::Shape{}.value_slots;
   draft->beacon.replicas = options.rows;
-  const std::uint64_t first_word = cycle * vaultguard::kMaxFrameRows;  // said once: what is repeated is no entropy
+  const std::uint64_t first_word = cycle * vaultguard::kMaxFrameRows;  // never repeated: repeated words are no entropy
   shard::RowWriter rows(draft.get(), options.rows, dimensions);
   for (std::uint32_t row = 0; row < options.rows; ++row) {
     const float* at = said.data() + std::size_t{row} * static_cast<std::size_t>(dimensions);
@@ -218,7 +220,7 @@ Payload<Frame> FrameOf(const Options& options, std::uint32_t shard, std::uint64_
   return draft;
 }
 
-// Polls until `done`, or throws: the other side is stuck.
+// Polls until `done` holds. Throws after kStuck, when the other side must be stuck.
 template <class Done>
 void WaitFor(const Shared& shared, Done done) {
   const Clock::time_point give_up = Clock::now() + kStuck;
@@ -258,7 +260,7 @@ nlohmann::ordered_json Send(const Options& options, Shared* shared) {
       }
     }
 
-    // Both sides' clocks and counters at the end of a round that was heard.
+    // The clocks and counters of both sides at the end of a received round.
     struct Mark {
       std::uint64_t rounds = 0;
       Clock::time_point at;
@@ -290,7 +292,7 @@ nlohmann::ordered_json Send(const Options& options, Shared* shared) {
         actors::Post(link, Payload<hosting::LinkFlush>(flush));
       } while (Clock::now() < end);
     };
-    speak_for(options.seconds / 4);  // warm
+    speak_for(options.seconds / 4);  // warm-up
     const Mark from = mark();
     speak_for(options.seconds);
     const Mark to = mark();
@@ -331,7 +333,7 @@ int Main(int argc, char** argv) {
     return 1;
   }
   auto* shared = new (memory) Shared;
-  const pid_t child = fork();  // before gRPC and the actors have threads
+  const pid_t child = fork();  // before gRPC and the actors start threads
   if (child < 0) {
     std::cerr << "lvs_link_bench: cannot start a second process\n";
     return 1;
@@ -371,5 +373,5 @@ int Main(int argc, char** argv) {
 int main(int argc, char** argv) {
   const int code = lvs::Main(argc, argv);
   std::cout.flush();
-  _exit(code);  // with the server still up
+  _exit(code);  // leaves the server up
 }

@@ -1,4 +1,4 @@
-// The overlay: drawing it, its upkeep each cycle, and a joiner. The item is a replica.
+// The overlay: drawing it, its upkeep each cycle, and a replica that enters. The item is a replica.
 //
 //   build/release/lvs_bench --benchmark_filter=Overlay
 #include <benchmark/benchmark.h>
@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::uint64_t kSeed = 1;
 
-// The state shard owns the columns; the overlay only reads and writes them.
+// The state shard owns the columns, which the overlay only reads and writes.
 struct Fixture {
   explicit Fixture(std::uint32_t replicas) : shard(Config()) { shard.Start(replicas, 0); }
   static StateShardConfig Config() {
@@ -40,11 +40,11 @@ void OverlayDraw(benchmark::State& state) {
 }
 BENCHMARK(OverlayDraw)->Apply(Sizes);
 
-// One cycle's upkeep at the default shuffle of 1 %.
+// The upkeep of one cycle, at the default shuffle of 1 %.
 void OverlayMaintain(benchmark::State& state) {
   Fixture fixture(static_cast<std::uint32_t>(state.range(0)));
   std::uint64_t cycle = 0;
-  for (; cycle < 8; ++cycle) {  // every row has spoken, so no link counts as silent
+  for (; cycle < 8; ++cycle) {  // every row publishes, so no neighbour counts as silent
     CycleCounts counts;
     fixture.shard.Advance(cycle, 0, &counts);
   }

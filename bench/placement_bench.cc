@@ -1,4 +1,4 @@
-// Placement by rendezvous hashing. The item is a micro-node that is placed, or a shard that is repaired.
+// Placement by rendezvous hashing. The item is a placed micro-node, or a repaired shard.
 //
 //   build/release/lvs_bench --benchmark_filter=Placement
 #include <benchmark/benchmark.h>

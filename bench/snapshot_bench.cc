@@ -1,5 +1,5 @@
-// Taking stock of a shard: what its measurement, the hash of its state and the copy of its ledger that a joiner fetches
-// cost. The item is a replica; of the copy, an entry.
+// Snapshots of a shard: its measurement, the hash of its state, and the copy of its ledger that a joiner fetches. The
+// item is a replica; for the copy, an entry.
 //
 //   build/release/lvs_bench --benchmark_filter=Snapshot
 #include <benchmark/benchmark.h>
@@ -45,7 +45,7 @@ void SnapshotStateHash(benchmark::State& state) {
 }
 BENCHMARK(SnapshotStateHash)->Apply(Sizes);
 
-// All of a ledger, told in parts of 512 entries as frames tell it, and joined into an empty one.
+// Copies a whole ledger in parts of 512 entries, as frames carry it, and joins the parts into an empty ledger.
 void SnapshotLedgerCopy(benchmark::State& state) {
   constexpr std::size_t kPart = vaultguard::kMaxFrameEntries / 2;
   Ledger from(2, {});

@@ -1,5 +1,5 @@
-// VaultGuard: its last word on corrections as vector code (the item is one coordinate of a replica), the drain detector
-// and the catastrophe detector (a cycle of a stream), the entropy health tests (a sample).
+// VaultGuard: its final check of corrections as vector code (the item is one coordinate of a replica), the drain
+// detector and the catastrophe detector (a cycle of a stream), and the entropy health tests (a sample).
 //
 //   build/release/lvs_bench --benchmark_filter=VaultGuard
 #include <benchmark/benchmark.h>
@@ -16,7 +16,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "bench/vaultguard_bench.cc"
 #include <hwy/foreach_target.h>
-// foreach_target must come before highway.h.
+// foreach_target.h must come before highway.h.
 #include <hwy/highway.h>
 
 #include "vaultguard/guard-inl.h"
@@ -24,7 +24,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace lvs::vaultguard::HWY_NAMESPACE {
 
-// All four rules on `n` coordinates, a multiple of 16; returns how often they said something.
+// Applies all four rules to `n` coordinates, a multiple of 16, and returns how often a rule intervened.
 std::size_t Guard(const float* correction, float* state, std::size_t n) {
   const hn::ScalableTag<float> d;
   std::size_t changed = 0;

@@ -11,7 +11,7 @@ namespace lvs::services {
 
 namespace {
 
-// Measured: a replica's row in the swarm, a micro-node, a shard actor, and a process that runs nothing.
+// Measured sizes of a replica's row in the swarm, a micro-node, a shard actor, and a process that runs nothing.
 constexpr std::uint64_t kRowBytes = 8;
 constexpr std::uint64_t kMicroNodeBytes = 20;
 constexpr std::uint64_t kShardActorBytes = 32'768;

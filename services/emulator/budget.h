@@ -1,4 +1,4 @@
-// What a run will need, before it starts.
+// An estimate of the resources that a run will need, made before it starts.
 #pragma once
 
 #include <cstdint>
@@ -12,13 +12,13 @@ struct ResourceBudget {
   std::uint64_t shard_actors = 0;
   std::uint64_t link_actors = 0;
   std::uint64_t resident_bytes = 0;  // estimate
-  std::uint64_t replica_cycles = 0;  // work of the whole run
+  std::uint64_t replica_cycles = 0;  // total work of the run
 };
 
-// `scenario` is complete.
+// Estimates the budget of a complete scenario.
 ResourceBudget EstimateBudget(const v1::Scenario& scenario);
 
-// Memory that the system can give without swapping; the largest number where it does not say.
+// The memory that the system can provide without swapping; the largest number where the system does not report it.
 std::uint64_t AvailableBytes();
 
 }  // namespace lvs::services

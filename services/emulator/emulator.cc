@@ -41,10 +41,10 @@ using hosting::ShardReport;
 
 using Clock = std::chrono::steady_clock;
 
-// A worker that finds no work spins for this long before it sleeps: several times what a cycle of a small run waits for
-// the next one to begin.
+// A worker without work spins for this long before it sleeps. This is several times the gap between two cycles of a
+// small run.
 constexpr std::chrono::microseconds kPatience{100};
-// A measure costs about a tenth of a cycle, so larger populations are measured less often, and always at the end.
+// A measurement costs about a tenth of a cycle, so larger populations are measured less often, but always at the end.
 constexpr std::uint32_t kLargePopulation = 250'000;
 constexpr std::uint64_t kLargeMeasureCycles = 10;
 constexpr std::uint64_t kResidentCycles = 64;  // between looks at the resident memory
@@ -52,15 +52,15 @@ constexpr std::uint64_t kForgersMax = 64;
 
 double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-// Where the workers' time went since cycle 1.
+// The workers' time since cycle 1, by stage.
 class Profile {
  public:
   void Add(const shard::StageTimes& stage_ns) {
     for (std::size_t n = 0; n < shard::kStages; ++n) stage_ns_[n] += stage_ns[n];
   }
 
-  // The stages of the shard actors, and what is left of the workers' time: messages between actors, links, population,
-  // workload, and waiting for the slowest shard.
+  // Fills in the stages of the shard actors and the rest of the workers' time: messages between actors, links,
+  // population, workload, and waiting for the slowest shard.
   void Fill(double wall_s, v1::Summary* summary) const {
     const double all_s = wall_s * summary->threads();
     const auto add = [&](std::string_view name, double seconds) {
@@ -79,13 +79,13 @@ class Profile {
   }
 
  private:
-  shard::StageTimes stage_ns_{};  // all shards together
+  shard::StageTimes stage_ns_{};  // sum over all shards
 };
 
 // The actors of a run, and the cycle that drives them.
 //
-// Threads: the caller's runs Run; one actor, the pacer, begins and ends the cycles on a worker's thread. They take
-// turns: everything but the options is the pacer's from RunFrom on until that returns.
+// Two threads take turns. The caller's thread runs Run. The pacer, an actor, begins and ends the cycles on a worker's
+// thread. While RunFrom runs, the pacer owns every member except the options.
 class Emulation {
  public:
   Emulation(const v1::Scenario& scenario, const EmulationOptions& options)
@@ -104,7 +104,7 @@ class Emulation {
     const std::uint64_t resident_before = ResidentBytes();
     Spawn();
     RunFrom(0);
-    malloc_trim(0);  // the start needs memory that the cycles do not
+    malloc_trim(0);  // returns memory that only the start needs
     const double startup_s = SecondsSince(started);
 
     first_ = Clock::now();
@@ -159,7 +159,7 @@ class Emulation {
     }
   }
 
-  // Nobody is ticked any more, so every mailbox is empty and every actor ends at once.
+  // Ends the actors. No actor is ticked any more, so every mailbox is empty and every actor ends at once.
   void Stop() {
     caller_->send_exit(pacer_, caf::exit_reason::user_shutdown);
     pacer_ = nullptr;
@@ -168,7 +168,7 @@ class Emulation {
 
   // ---- The caller's turn ----
 
-  // Runs cycles from this one on, until there is something to do on the caller's thread.
+  // Runs cycles from `first` on, until the caller's thread has something to do.
   void RunFrom(std::uint64_t first) {
     caller_->send(pacer_, first);
     caller_->receive([](std::uint64_t) {});
@@ -201,7 +201,7 @@ class Emulation {
     v1::Summary* summary = report_.mutable_summary();
     measurement_.Finish(summary);
     summary->set_complete(cycle_ == Cycles());
-    if (!summary->complete()) summary->set_state_hash("");  // belongs to the end, which this run has not reached
+    if (!summary->complete()) summary->set_state_hash("");  // the hash is defined only at the end
     summary->set_scenario(scenario_.name());
     summary->set_seed(scenario_.seed());
     summary->set_rule(scenario_.rule() == v1::PLAIN ? "plain" : "safe");
@@ -222,8 +222,8 @@ class Emulation {
 
   // ---- The pacer's turn ----
 
-  // An actor begins each cycle: the worker that ended the one before. To wake the caller's thread for it, and a worker
-  // from there, would take as long as a cycle of ten thousand replicas.
+  // The pacer begins each cycle on the worker that ended the previous one. Waking the caller's thread, and from there a
+  // worker, would take as long as a cycle of ten thousand replicas.
   static caf::behavior Pace(caf::event_based_actor* pacer, Emulation* emulation) {
     return {
         [emulation](std::uint64_t cycle) { emulation->Begin(cycle); },
@@ -260,7 +260,7 @@ class Emulation {
     }
   }
 
-  // What the clients contribute in this cycle.
+  // Adds the clients' contributions of this cycle to the ticks.
   void Contribute(std::vector<NodeTick>* ticks) {
     std::vector<bool> up;
     for (std::uint32_t n = 0; n < ticks->size(); ++n) up.push_back((*ticks)[n].alive && alive_by_node_[n] > 0);
@@ -271,7 +271,7 @@ class Emulation {
     for (std::uint32_t n = 0; n < ticks->size(); ++n) (*ticks)[n].contributions = std::move(contributions[n]);
   }
 
-  // All server nodes have reported.
+  // Ends the cycle, once all server nodes have reported.
   void End() {
     alive_ = adversaries_ = 0;
     for (const Payload<NodeReport>& node : reports_) {
@@ -306,7 +306,7 @@ class Emulation {
   std::uint64_t cycle_ = 0;
   std::vector<Payload<NodeReport>> reports_ = std::vector<Payload<NodeReport>>(regions_.size());
   std::uint32_t reported_ = 0;
-  Clock::time_point first_;  // when cycle 1 began
+  Clock::time_point first_;  // start of cycle 1
   struct {
     Clock::time_point at;
     std::uint64_t cycle = 0;
@@ -328,8 +328,8 @@ absl::StatusOr<v1::RunReport> Emulate(const v1::Scenario& scenario, const Emulat
         absl::StrCat("the scenario needs about ", budget.resident_bytes >> 20, " MiB of memory and ", available >> 20,
                      " MiB are free: lower population.micro_nodes or population.shards_per_node"));
   }
-  // A shard's memory grows in one block: above this size a freed block goes back to the system and leaves no hole in
-  // the heap. (Left alone, glibc raises this limit to the largest block that was ever freed.)
+  // A shard's memory grows in one block. Above this size a freed block returns to the system and leaves no hole in the
+  // heap. The limit is set because glibc otherwise raises it to the largest block ever freed.
   mallopt(M_MMAP_THRESHOLD, 128 * 1024);
   shard::UseBlockAllocator({AllocateInHugePages, FreeHugePages});
   Emulation emulation(scenario, options);

@@ -1,10 +1,11 @@
-// The emulator: several server nodes, one a region, in one process, driven through a scenario cycle by cycle.
+// The emulator drives several server nodes, one for each region, through a scenario in one process, cycle by cycle.
 //
 //   v1::Scenario scenario = ...;                       // complete: see services/scenario/scenario.h
 //   absl::StatusOr<v1::RunReport> report = Emulate(scenario, {.threads = 2});
 //
-// Deterministic: the same scenario and seed give the same report.summary().state_hash() for any number of threads and
-// any SIMD target; only wall times and memory differ. Thresholds are not judged here (services/scenario/metrics.h).
+// Runs are deterministic: the same scenario and seed give the same report.summary().state_hash() for any number of
+// threads and any SIMD target. Only wall times and memory differ. Thresholds are judged elsewhere
+// (services/scenario/metrics.h).
 #pragma once
 
 #include <atomic>
@@ -19,15 +20,15 @@
 
 namespace lvs::services {
 
-// What a run tells while it goes on; times in seconds, one instance every `progress_interval_s` of wall time.
+// The progress of a run, reported every `progress_interval_s` of wall time. Times are in seconds.
 struct Progress {
   double virtual_s = 0;
   double wall_s = 0;
   std::uint64_t cycle = 0;
   std::uint64_t cycles = 0;
   std::uint64_t alive = 0;
-  double cycles_per_second = 0;          // since the last report
-  double replica_cycles_per_second = 0;  // since the last report
+  double cycles_per_second = 0;          // since the previous report
+  double replica_cycles_per_second = 0;  // since the previous report
   double relative_spread = 0;
   std::uint64_t anomalies = 0;
   std::uint64_t refused = 0;
@@ -35,16 +36,16 @@ struct Progress {
 };
 
 struct EmulationOptions {
-  unsigned threads = 0;   // worker threads; 0: one a core
-  bool profile = false;   // the summary says where the workers' time went
+  unsigned threads = 0;   // worker threads; 0: one per core
+  bool profile = false;   // the summary breaks down the workers' time by stage
   bool realtime = false;  // one cycle every period of wall time instead of as fast as the cores go
   double progress_interval_s = 0.25;
   std::function<void(const Progress&)> on_progress;  // called on the caller's thread; may be empty
-  const std::atomic<bool>* stop = nullptr;           // when it turns true, the run ends after the current cycle
+  const std::atomic<bool>* stop = nullptr;           // true ends the run after the current cycle
 };
 
-// Runs a complete, validated scenario (every default filled in). Fails with RESOURCE_EXHAUSTED where the machine has
-// not the memory for it. summary.passed and summary.thresholds are left for the caller.
+// Runs a complete, validated scenario (every default filled in). RESOURCE_EXHAUSTED where the machine lacks the memory
+// for it. The caller fills in summary.passed and summary.thresholds.
 absl::StatusOr<v1::RunReport> Emulate(const v1::Scenario& scenario, const EmulationOptions& options);
 
 }  // namespace lvs::services

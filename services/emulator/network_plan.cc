@@ -18,12 +18,12 @@ using hosting::SwarmConfig;
 using shard::Draw;
 using shard::Stream;
 
-// Regions without a link of their own, where the scenario names no other default.
+// The latency between regions without a link of their own, where the scenario names no other default.
 constexpr double kLatencyMs = 80;
-// Unacknowledged news is sent again after a round trip and so many cycles.
+// Unacknowledged news is sent again after a round trip plus this many cycles.
 constexpr std::uint32_t kResendCycles = 20;
-// Sampled replicas that speak for a shard to the other server nodes: a share for a fair sample, and limits for the
-// link.
+// Ambassadors are sampled replicas whose state diffs go to the other server nodes for the shard. The share makes the
+// sample fair, and the limits bound the load of the link.
 constexpr std::uint32_t kReplicasAnAmbassador = 32;
 constexpr std::uint32_t kAmbassadorsMin = 16;
 constexpr std::uint32_t kAmbassadorsMax = 1024;
@@ -65,7 +65,7 @@ shard::DriftParameters ParametersOf(const v1::Scenario& scenario) {
   return parameters;
 }
 
-// Builds the plan: who holds what on every server node comes first, because a shard's halo depends on all of them.
+// Builds the plan. The placement on every server node comes first, because a shard's halo depends on all of them.
 class Planner {
  public:
   Planner(const v1::Scenario& scenario, const Regions& regions) : scenario_(scenario), regions_(regions) {
@@ -147,7 +147,7 @@ class Planner {
 }  // namespace
 
 Regions::Regions(const v1::Scenario& scenario) {
-  // A protobuf map has no order.
+  // The set sorts the regions, because a protobuf map has no order.
   std::set<std::string> sorted;
   for (const auto& [name, share] : scenario.population().regions()) sorted.insert(name);
   names.assign(sorted.begin(), sorted.end());

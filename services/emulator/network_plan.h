@@ -1,5 +1,5 @@
-// What a scenario asks for, as configurations: one server node a region, who holds what on it, and the links between
-// them. Reads the scenario and nothing else; the emulator turns the plan into actors.
+// The network plan turns a scenario into configurations: one server node for each region, the placement of shards on
+// it, and the links between server nodes. Only the scenario is read. The emulator turns the plan into actors.
 //
 //   NetworkPlan plan = PlanNetwork(scenario);
 //   for (NodePlan& node : plan.nodes) ...
@@ -16,8 +16,8 @@
 
 namespace lvs::services {
 
-// The part of the plan that says where micro-nodes live: regions by name, and how many micro-nodes each has. Shares
-// that do not divide the population exactly leave a rest, which goes to the first regions.
+// The regions by name, and the number of micro-nodes in each. Shares that do not divide the population exactly leave a
+// remainder, which goes to the first regions.
 struct Regions {
   explicit Regions(const v1::Scenario& scenario);
   std::uint32_t size() const { return static_cast<std::uint32_t>(names.size()); }
@@ -28,14 +28,14 @@ struct Regions {
 
 struct NodePlan {
   hosting::NodeHostConfig host;
-  hosting::Swarm swarm;  // populated, with its first rows
+  hosting::Swarm swarm;  // populated, with its initial rows
   std::vector<hosting::ShardHostConfig> shards;
   std::vector<hosting::VirtualLinkConfig> links;  // to each other server node
 };
 
 shard::Shape ShapeOf(const v1::Scenario& scenario);
 
-// By region.
+// Plans the network; the result has one element for each region.
 std::vector<NodePlan> PlanNetwork(const v1::Scenario& scenario, const Regions& regions);
 
 }  // namespace lvs::services

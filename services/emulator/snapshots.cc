@@ -12,13 +12,13 @@ namespace {
 using hosting::NodeReport;
 using hosting::Payload;
 
-// Dots of one picture, all server nodes together, and pictures of one run.
+// The dots of one picture, summed over all server nodes, and the pictures of one run.
 constexpr std::uint32_t kDots = 240;
 constexpr std::size_t kPictures = 7;
-// Two pictures closer than this share of the run would look alike.
+// Pictures closer together than this share of the run would look alike.
 constexpr std::uint64_t kAlikeShare = 20;
 
-// The start, the contraction, the middle of the first faults, and the end.
+// The cycles that get a picture: the start, the contraction, the middle of the first faults, and the end.
 std::set<std::uint64_t> TellingCycles(const v1::Scenario& scenario, const Timeline& timeline) {
   const std::uint64_t last = scenario.cycle().count();
   std::set<std::uint64_t> cycles = {0, std::min<std::uint64_t>(3, last), std::min<std::uint64_t>(10, last), last};
@@ -33,7 +33,7 @@ std::set<std::uint64_t> TellingCycles(const v1::Scenario& scenario, const Timeli
   return cycles;
 }
 
-// `first_dot` is the position of the node's first dot in the picture.
+// Adds one dot; `first_dot` is the index of the node's first dot in the picture.
 void AddDot(const hosting::Dot& from, std::uint32_t node, std::uint32_t first_dot, v1::Snapshot* snapshot) {
   v1::Dot* dot = snapshot->add_dots();
   dot->set_x(from.x);

@@ -1,5 +1,5 @@
-// The pictures of a run in its report: a sample of the replicas of shard 0 on every server node, at a few telling
-// cycles.
+// The pictures of a run in its report. Each picture shows a sample of the replicas of shard 0 on every server node, at
+// one of a few telling cycles.
 #pragma once
 
 #include <cstdint>
@@ -15,12 +15,13 @@ namespace lvs::services {
 
 class Snapshots {
  public:
-  // Both must outlive the snapshots.
+  // `scenario` and `timeline` must outlive the snapshots.
   Snapshots(const v1::Scenario& scenario, const Timeline& timeline);
 
-  // Replicas of each of `nodes` server nodes that the picture of this cycle shows; 0: it has no picture.
+  // The number of replicas that the picture of this cycle shows for each of `nodes` server nodes; 0 if the cycle has no
+  // picture.
   std::uint32_t DotsOf(std::uint64_t cycle, std::uint32_t nodes) const;
-  // Appends the picture of a cycle that has one. `reports` has an element a server node.
+  // Appends the picture of a cycle that has one. `reports` has one element for each server node.
   void Add(std::uint64_t cycle, const std::vector<hosting::Payload<hosting::NodeReport>>& reports,
            v1::RunReport* report) const;
 

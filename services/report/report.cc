@@ -37,21 +37,21 @@ constexpr std::string_view kTimeseriesFile = "timeseries.csv";
 constexpr std::string_view kPageFile = "report.html";
 constexpr std::array kRunFiles = {kSummaryFile, kTimeseriesFile, kPageFile};
 
-// Samples that report.html shows; timeseries.csv has all of them.
+// The most samples that report.html shows; timeseries.csv has all of them.
 constexpr int kPageSamplesMax = 2000;
-// Lines of a chart that a reader can tell apart.
+// The most lines in one chart that a reader can tell apart.
 constexpr std::size_t kPageNodesMax = 8;
-// Significant digits of fractions in report.html: more than a reader sees, and a third of the size.
+// The significant digits of fractions in report.html: more than a reader sees, at a third of the size.
 constexpr int kPageDigits = 7;
-// A browser's numbers are doubles: larger integers travel as strings.
+// Numbers in a browser are doubles, so larger integers are written as strings.
 constexpr std::uint64_t kBrowserIntegerMax = std::uint64_t{1} << 53;
 
 // ---- Messages to JSON ----------------------------------------------------------------------------------------------
 
-// Walks the descriptor, because protobuf's own JSON writes 64-bit integers as strings.
+// ToJson walks the descriptor itself, because protobuf's own JSON writes 64-bit integers as strings.
 Json ToJson(const Message& message);
 
-// One value; `index` is -1 for a field that is not repeated.
+// Converts one value; `index` is -1 for a field that is not repeated.
 Json ValueToJson(const Message& message, const FieldDescriptor* field, int index) {
   const auto* reflection = message.GetReflection();
   const auto pick = [&](auto one, auto many) -> Json {
@@ -82,7 +82,7 @@ Json ValueToJson(const Message& message, const FieldDescriptor* field, int index
 }
 
 Json MapToJson(const Message& message, const FieldDescriptor* field) {
-  std::map<std::string, Json> sorted;  // protobuf's order changes from run to run
+  std::map<std::string, Json> sorted;  // protobuf's order varies from run to run
   const auto* entry_type = field->message_type();
   for (int i = 0; i < message.GetReflection()->FieldSize(message, field); ++i) {
     const Message& entry = message.GetReflection()->GetRepeatedMessage(message, field, i);
@@ -127,7 +127,7 @@ void RoundForPage(Json& json) {
         std::to_chars(text.begin(), text.end(), json.get<double>(), std::chars_format::general, kPageDigits);
     double rounded = 0;
     std::from_chars(text.begin(), end.ptr, rounded);
-    // 2 and not 2.0
+    // Integers print as 2 instead of 2.0.
     if (rounded == std::trunc(rounded) && std::abs(rounded) < 1e6) {
       json = static_cast<std::int64_t>(rounded);
     } else {
@@ -138,19 +138,19 @@ void RoundForPage(Json& json) {
   }
 }
 
-// The fields of a Sample that count what happened since the row before.
+// True for the fields of a Sample that count events since the previous row.
 bool IsCount(std::string_view field) {
   return field == "online_events" || field == "offline_events" || field == "messages" || field == "refused" ||
          field == "anomalies" || field == "contributions" || field == "node_frames" || field == "node_bytes";
 }
 
-// One field of a row; null where the field is optional and absent.
+// The value of one field of a row; null where the field is optional and absent.
 Json Cell(const v1::Sample& sample, const FieldDescriptor* field) {
   if (field->has_presence() && !sample.GetReflection()->HasField(sample, field)) return nullptr;
   return ValueToJson(sample, field, -1);
 }
 
-// The columns of a time series: all fields, except optional ones that no row has.
+// The columns of a time series: all fields except optional ones that are absent from every row.
 std::vector<const FieldDescriptor*> SampleFields(const v1::RunReport& report) {
   std::vector<const FieldDescriptor*> fields;
   const auto* type = v1::Sample::descriptor();
@@ -168,7 +168,8 @@ int PageStride(const v1::RunReport& report) {
   return std::max(1, (report.samples_size() + kPageSamplesMax - 1) / kPageSamplesMax);
 }
 
-// Samples as columns, as the charts want them. Of `stride` rows in turn the last is kept, and counts are added up.
+// The samples as columns, the form that the charts take. Each group of `stride` rows keeps its last row, with the
+// counts of all summed.
 Json SampleColumns(const v1::RunReport& report) {
   const int size = report.samples_size();
   const int stride = PageStride(report);
@@ -188,7 +189,7 @@ Json SampleColumns(const v1::RunReport& report) {
   return columns;
 }
 
-// The lines of the first nodes of a testnet, at the rows of SampleColumns.
+// The lines of the first kPageNodesMax nodes of a testnet, thinned to the rows of SampleColumns.
 Json NodeColumns(const v1::RunReport& report) {
   const int stride = PageStride(report);
   Json nodes = Json::array();
@@ -209,7 +210,7 @@ Json NodeColumns(const v1::RunReport& report) {
   return nodes;
 }
 
-// Dots as columns, so that a field's name stands once and not 300 times.
+// The dots as columns, so that a field's name is written once and not 300 times.
 Json SnapshotColumns(const v1::Snapshot& snapshot) {
   Json json = Json::object();
   json["cycle"] = snapshot.cycle();
@@ -239,7 +240,7 @@ std::string PageData(const v1::RunReport& report) {
   for (const v1::Snapshot& snapshot : report.snapshots()) data["snapshots"].push_back(SnapshotColumns(snapshot));
   RoundForPage(data);
 
-  // The text goes into a <script> element. In JSON these characters occur in strings only.
+  // The text goes into a <script> element, so these characters are escaped. In JSON they occur in strings only.
   const std::string plain = Dump(data, -1);
   std::string safe;
   safe.reserve(plain.size() + plain.size() / 16);
@@ -274,7 +275,7 @@ std::string VerdictWord(const v1::Summary& summary) {
   return summary.passed() ? "passed" : "failed";
 }
 
-// The text that a `{{name}}` of report.html stands for.
+// The text that replaces `{{name}}` in report.html.
 std::string PagePart(std::string_view name, const v1::RunReport& report) {
   if (name == "scenario") return EscapeHtml(report.summary().scenario());
   if (name == "verdict") return VerdictWord(report.summary());
@@ -291,12 +292,12 @@ absl::Status Failed(const char* what, const fs::path& path, int error) {
                       absl::StrCat("cannot ", what, " ", path.string(), ": ", ErrnoText(error), kMend));
 }
 
-// The status of a file operation, with what the user can do about it.
+// Adds what the user can do to the status of a file operation.
 absl::Status WithMend(const absl::Status& status) {
   return status.ok() ? status : absl::Status(status.code(), absl::StrCat(status.message(), kMend));
 }
 
-// True for a file of a run, and for what a killed run left of one.
+// True for a file of a run, and for a temporary file that a killed run left.
 bool IsRunFile(std::string_view name) {
   return std::any_of(kRunFiles.begin(), kRunFiles.end(), [&](std::string_view own) {
     return name == own || (name.starts_with(own) && name.substr(own.size()).starts_with(".tmp."));
@@ -325,7 +326,7 @@ std::string TimeseriesCsv(const v1::RunReport& report) {
       cells.push_back(i < series.distance_relative_size() ? Json(series.distance_relative(i)) : Json());
     }
     for (std::size_t c = 0; c < cells.size(); ++c) {
-      const std::string cell = Dump(cells[c], -1);  // of NaN and infinity too: null
+      const std::string cell = Dump(cells[c], -1);  // null for NaN and infinity too
       absl::StrAppend(&csv, c == 0 ? "" : ",", cell == "null" ? "" : cell);
     }
     csv += '\n';
@@ -388,7 +389,7 @@ absl::Status WriteRunDirectory(const v1::RunReport& report, const fs::path& dire
   for (StagedFile& one : staged) {
     if (absl::Status committed = one.Commit(); !committed.ok()) return WithMend(committed);
   }
-  // Not every file system can sync a folder; the files are whole either way.
+  // Some file systems cannot sync a folder. The error is ignored because the files are complete either way.
   SyncFolder(directory).IgnoreError();
   return absl::OkStatus();
 }

@@ -12,7 +12,7 @@ namespace lvs::services {
 namespace {
 constexpr std::chrono::milliseconds kPoll{50};
 constexpr std::chrono::seconds kEnd{20};
-// Long, so that only a node that never serves fails.
+// The deadline is long, so that only a node that never serves fails.
 constexpr std::chrono::seconds kStartDeadline{120};
 }  // namespace
 
@@ -143,7 +143,7 @@ LoadThread::LoadThread(const Cluster& cluster, LoadOptions options) : clients_(c
   options.stop = &stop_;
   options.shards = 0;  // all
   for (const ControlClient& client : clients_) {
-    if (FitToCluster(client, &options).ok()) break;  // some nodes may have been killed
+    if (FitToCluster(client, &options).ok()) break;  // killed nodes do not answer
   }
   options.shards = std::max(1u, options.shards);
   options.give_up_after = std::chrono::seconds(60);

@@ -1,4 +1,4 @@
-// A cluster of real processes for a test: started, asked, hurt, and ended whatever happens.
+// A cluster of real processes for a test: starts them, asks them, injects faults, and ends them whatever happens.
 //
 //   Cluster cluster({.nodes = 3, .cache = true});
 //   ASSERT_TRUE(cluster.Up());
@@ -26,10 +26,10 @@
 
 namespace lvs::services {
 
-// Polls until it holds; deadlines are long, so that only what never happens fails.
+// Polls until `holds` returns true. Deadlines are long, so that only a condition that never holds fails.
 bool Eventually(const std::function<bool()>& holds, std::chrono::seconds deadline = std::chrono::seconds(60));
 
-// What the clients were told is safe, all slots together; and what they tried.
+// The amounts that were acknowledged to the clients and that they sent, summed over all slots.
 std::uint64_t Acknowledged(const LoadReport& report);
 std::uint64_t Sent(const LoadReport& report);
 
@@ -44,19 +44,19 @@ class Cluster {
   std::vector<ControlClient> Clients() const;
   std::optional<v1::NodeStatus> Status(std::size_t node) const;
 
-  // Starts all and waits until they serve and have their peers.
+  // Starts all nodes and waits until they serve and have their peers.
   testing::AssertionResult Up();
   testing::AssertionResult StartNode(std::size_t node);
   testing::AssertionResult Serves(std::size_t node, std::uint32_t peers = 0) const;
   void Kill(std::size_t node);   // SIGKILL
   void Drain(std::size_t node);  // SIGTERM
-  // Every node loses this share of its frames, and delays all; partitions stay as they are.
+  // Makes every node lose this share of its frames and delay all of them. Partitions are unchanged.
   void Faults(double loss, std::uint32_t delay_ms);
-  // Nodes of different groups do not hear each other; loss and delay stay as they are.
+  // Severs nodes of different groups from each other. Loss and delay are unchanged.
   void Partition(const std::vector<std::size_t>& group_of);
   void Heal();
 
-  // Every running node has this total over all slots and shards, and the same ledger.
+  // Succeeds once every running node has this total over all slots and shards, and the same ledger.
   testing::AssertionResult HoldsExactly(std::uint64_t uvu,
                                         std::chrono::seconds deadline = std::chrono::seconds(60)) const;
 
@@ -72,7 +72,7 @@ class LoadThread {
  public:
   LoadThread(const Cluster& cluster, LoadOptions options);
   ~LoadThread();
-  // Ends it early, or waits for its end.
+  // Stop ends the load early; Finish waits for its end.
   LoadReport Stop();
   LoadReport Finish();
 

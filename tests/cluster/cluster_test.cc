@@ -1,4 +1,4 @@
-// Clusters of real processes on this machine: what is acknowledged survives whatever is done to them.
+// Tests of clusters of real processes on this machine: acknowledged contributions survive every fault.
 #include "tests/cluster/cluster.h"
 
 #include <gtest/gtest.h>
@@ -68,7 +68,7 @@ TEST(Cluster, Paper6_ReplicasOfAllProcessesAgree) {
 
 // ---- The report ----
 
-// All that is done to a testnet shows in its report: replicas of three processes that are thrown apart and find back, a
+// The report shows all that is done to a testnet: replicas of three processes that are scattered and converge again, a
 // node that is killed under load, a partition, and what clients were told.
 TEST(Cluster, Test6_AReportTellsWhatHappenedToRealProcesses) {
   Cluster cluster({.nodes = 3, .regions = {"eu", "us", "asia"}});
@@ -112,7 +112,7 @@ TEST(Cluster, Test6_AReportTellsWhatHappenedToRealProcesses) {
   EXPECT_EQ(bands, (std::set<std::string>{"scattered", "node 1 killed"}));
   EXPECT_EQ(recovered, (std::set<std::string>{"outage", "scatter"}));
 
-  // Positions of the processes: apart at first, then one.
+  // The positions of the processes differ at first and agree at the end.
   double most = 0;
   for (const v1::NodeSeries& node : report.nodes()) {
     ASSERT_EQ(node.distance_relative_size(), report.samples_size());
@@ -125,7 +125,7 @@ TEST(Cluster, Test6_AReportTellsWhatHappenedToRealProcesses) {
 
 // ---- Killed nodes ----
 
-// Kills a node at a random moment under load, brings it back, and holds all ledgers to what was acknowledged.
+// Kills a node at a random moment under load, restarts it, and checks all ledgers against what was acknowledged.
 void KilledUnderLoad(std::uint32_t seed, int rounds, v1::Durability durability, std::uint32_t nodes) {
   std::mt19937 random(seed);
   Cluster cluster({.nodes = 3, .cache = durability == v1::DISK});
@@ -201,7 +201,7 @@ TEST(Cluster, Arch2_1_DamagedCacheIsQuarantinedAndRebuiltFromPeers) {
   const std::uint64_t sent = Sent(load.Finish());
   ASSERT_TRUE(cluster.HoldsExactly(sent));
   cluster.Kill(1);
-  // Every byte of the newest log is turned over.
+  // The test damages every byte of the newest log.
   int damaged = 0;
   for (const auto& file : fs::recursive_directory_iterator(cluster.net().nodes()[1].folder / "cache")) {
     if (file.path().extension() != ".log" && file.path().extension() != ".ldb") continue;
@@ -251,7 +251,7 @@ TEST(Cluster, Spec6_3_FramesThatAreLostOrLateLoseNothing) {
   EXPECT_TRUE(cluster.HoldsExactly(Sent(report)));
 }
 
-// ---- Leaving, joining, upgrading ----
+// ---- Leaving, entering, upgrading ----
 
 TEST(Cluster, Spec9_4_ADrainedNodeHandsOverWhatOnlyItHeld) {
   Cluster cluster({.nodes = 3});
@@ -293,7 +293,7 @@ TEST(ClusterFull, Arch2_2_SixteenFromOneBootAddressStayTogetherWhateverIsKilled)
   }
 }
 
-// Nodes that speak protocol 1 only are replaced one by one by nodes that speak 2, under load.
+// Under load, nodes that speak only protocol 1 are replaced one by one by nodes that speak protocol 2.
 TEST(Cluster, Spec14_RollingUpgradeAcrossTwoProtocolVersionsLosesNothing) {
   Cluster cluster({.nodes = 3, .cache = true});
   const auto set_protocol = [&](std::size_t n, int version) {

@@ -1,4 +1,4 @@
-// The `lvs` binary as users run it: a process of its own, its exit codes, signals and files.
+// Tests of the `lvs` binary as users run it: in a process of its own, with exit codes, signals and files.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -141,7 +141,7 @@ TEST_F(Binary, ABreachExitsWith99AndItsReplayIsTheSameRun) {
   EXPECT_THAT(run.out, HasSubstr("drift.cycles_to_1ppm"));
   EXPECT_EQ(Summary("first")["passed"], false);
 
-  // The line "replay  lvs run ...", as a person would copy it.
+  // The test copies the line "replay  lvs run ..." as a user would.
   const std::size_t at = run.out.find("replay");
   ASSERT_NE(at, std::string::npos) << run.out;
   std::string command = run.out.substr(run.out.find("lvs run", at));
@@ -161,7 +161,7 @@ TEST_F(Binary, TheInterruptedRunLeavesAPartialReport) {
     const std::string out = signal == SIGINT ? "int" : "term";
     const pid_t child =
         Start({"run", std::string(LVS_SCENARIO_DIR) + "/phase1.yaml", "--realtime", "--out", Path(out)});
-    // Once it tells its progress it is in the middle of it.
+    // The first progress line shows that the run is under way.
     bool running = false;
     for (int n = 0; n < 1200 && !running; ++n) {
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
@@ -253,7 +253,7 @@ TEST_F(Binary, WhatCannotBeReadOrWrittenExitsWith1) {
 
   const std::string sealed = Write("sealed.yaml", ReadFile(std::string(LVS_SCENARIO_DIR) + "/pair.yaml"));
   fs::permissions(sealed, fs::perms::none);
-  if (getuid() != 0) {  // nothing is sealed to root
+  if (getuid() != 0) {  // root can read every file
     const Ended unreadable = Lvs({"run", sealed, "--out", Path("never")});
     EXPECT_EQ(unreadable.exit_code, services::kExitCouldNotRun);
     EXPECT_THAT(unreadable.err, HasSubstr("sealed.yaml"));
@@ -267,7 +267,7 @@ TEST_F(Binary, WhatCannotBeReadOrWrittenExitsWith1) {
     EXPECT_THAT(unwritable.err, HasSubstr(out));
     EXPECT_THAT(unwritable.out, Not(HasSubstr("PASSED"))) << "it says so before the run";
   }
-  // A folder with somebody's files is not overwritten.
+  // A folder with other files must not be overwritten.
   fs::create_directories(folder_ / "precious");
   Write("precious/thesis.txt", "years of work");
   EXPECT_EQ(Lvs({"run", "pair", "--out", Path("precious")}).exit_code, services::kExitCouldNotRun);
@@ -305,7 +305,7 @@ TEST_F(Binary, Spec3_1_TheBudgetIsNearWhatTheProcessTakes) {
   const auto estimate = static_cast<double>(services::EstimateBudget(Parse(ReadFile(file))).resident_bytes);
   EXPECT_LT(estimate, 3 * static_cast<double>(run.peak_bytes));
   EXPECT_GT(estimate, static_cast<double>(run.peak_bytes) / 3);
-  // And a micro-node of twenty thousand lives in a small part of the ten megabytes that it may take.
+  // Each of the twenty thousand micro-nodes takes a small part of the ten megabytes that it may take.
   EXPECT_LT(Summary("run")["resident_bytes_per_micro_node"], 10'000);
   EXPECT_GT(Summary("run")["resident_bytes_per_micro_node"], 100);
 }

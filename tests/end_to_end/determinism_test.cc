@@ -20,7 +20,7 @@ std::string Hash(const v1::Scenario& scenario, unsigned threads = 0) {
   return hash;
 }
 
-// Every kind of event at once.
+// A scenario with every kind of event at once.
 v1::Scenario Turbulent() {
   return Network(
       {"{at: 2s, for: 15s, churn: {rate: 5%/s}}", "{at: 3s, for: 5s, partition: {groups: [[eu], [us, asia]]}}",
@@ -39,7 +39,7 @@ TEST(Deterministic, ForAnyNumberOfThreads) {
   }
 }
 
-// Liars that say NaN and infinity, and turn honest when they do: what they said last is their own last word then.
+// Adversaries that send NaN and infinity, and turn honest at that moment. Their own state is then what they sent last.
 v1::Scenario LiarsThatStop(int seed) {
   return Parse(
       "name: liars-that-stop\npopulation: {micro_nodes: 40}\n"
@@ -52,7 +52,7 @@ TEST(Deterministic, ForEverySimdTarget) {
   const std::vector<std::string> targets = shard::SimdTargets();
   ASSERT_GE(targets.size(), 2u) << "one target is equal to itself: nothing was compared";
   v1::Scenario large = Shipped("stubborn-one");
-  large.mutable_cycle()->set_count(60);  // of 300: the slowest targets take their time
+  large.mutable_cycle()->set_count(60);  // of 300, because the slowest targets take long
   std::vector<v1::Scenario> scenarios = {Turbulent(), large, Shipped("hostile-45")};
   for (int seed = 1; seed <= 8; ++seed) scenarios.push_back(LiarsThatStop(seed));
   for (const v1::Scenario& scenario : scenarios) {
@@ -68,7 +68,7 @@ TEST(Deterministic, ForEverySimdTarget) {
   ASSERT_TRUE(shard::SelectSimdTarget("auto"));
 }
 
-// Odd shapes take other paths through the vector code.
+// Odd shapes exercise other paths through the vector code.
 TEST(Deterministic, ForEverySimdTargetAndShape) {
   ASSERT_GE(shard::SimdTargets().size(), 2u);
   for (const auto& [slots, free, peers] : {std::tuple(1, 0, 1), {8, 4, 16}, {3, 1, 5}}) {
@@ -126,8 +126,8 @@ TEST(Deterministic, TwiceTheSameReportButForClockAndMemory) {
   }
 }
 
-// Server nodes that start again in the same cycle hear each other at once: whose frame is there before whose tick is a
-// race, which must not show.
+// Server nodes that restart in the same cycle hear each other at once. Frames and ticks then race, which must not
+// affect the state.
 TEST(Deterministic, WhenEverybodyStartsAgainAtOnce) {
   const v1::Scenario scenario =
       Network({"{at: 5s, for: 1s, outage: {region: us}}", "{at: 5s, for: 1s, outage: {region: eu}}",
@@ -136,7 +136,7 @@ TEST(Deterministic, WhenEverybodyStartsAgainAtOnce) {
   for (int n = 0; n < 40; ++n) ASSERT_EQ(Hash(scenario, 2), hash) << "run " << n;
 }
 
-// More frames in flight than a shard actor keeps: which ones it drops must not depend on who came first.
+// With more frames in flight than a shard actor keeps, the dropped ones must not depend on the order of arrival.
 TEST(DeterministicFull, WhenMoreIsInFlightThanAShardKeeps) {
   std::string regions;
   for (int n = 0; n < 20; ++n) regions += (n > 0 ? ", r" : "r") + std::to_string(n) + ": 5%";

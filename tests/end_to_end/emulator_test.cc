@@ -1,4 +1,4 @@
-// What a caller of Emulate sees: progress, stopping, real time, the budget.
+// Tests of what a caller of Emulate sees: progress, stopping, real time, the budget.
 #include "services/emulator/emulator.h"
 
 #include <gmock/gmock.h>
@@ -69,7 +69,7 @@ TEST(Emulator, Arch7_AProfileSaysWhereTheTimeWentAndChangesNothing) {
   }
   EXPECT_THAT(stages, testing::ElementsAre("population", "frames in", "ledger news", "drift kernel", "overlay",
                                            "frames out", "measure", "outside of shards"));
-  // All of the workers' time, and no more: nothing is counted twice.
+  // The stages add up to the workers' time, so nothing is missing or counted twice.
   EXPECT_NEAR(seconds, 2 * profiled.wall_seconds(), 1e-6);
   EXPECT_NEAR(share, 1, 1e-6);
 }
@@ -115,7 +115,7 @@ TEST(Test4_3, RealtimeNeverRunsAhead) {
   int calls = 0;
   options.on_progress = [&](const services::Progress& progress) {
     ++calls;
-    // A cycle is run at the beginning of its period.
+    // Each cycle runs at the beginning of its period.
     EXPECT_GE(progress.wall_s, progress.virtual_s - 0.1 - 1e-3) << progress.cycle;
   };
   const v1::RunReport report = Emulated(scenario, options);

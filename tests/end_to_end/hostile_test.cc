@@ -1,4 +1,4 @@
-// Adversaries, nonsense and forgers.
+// Tests with adversaries, corrupt frames and forged ledgers.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -10,7 +10,7 @@
 namespace lvs {
 namespace {
 
-// The attack of every adversary event is replaced.
+// Replaces the attack of every adversary event.
 v1::Scenario With(v1::Scenario scenario, v1::Attack attack) {
   for (v1::Event& event : *scenario.mutable_events()) {
     if (event.has_adversaries()) event.mutable_adversaries()->set_attack(attack);
@@ -29,7 +29,7 @@ TEST_P(Hostile, Spec8_1_EveryHonestReplicaKeepsToItsLedger) {
   if (attack != v1::FORGED_LEDGER) {
     EXPECT_EQ(report.summary().ledger().accepted_uvu(), UndisturbedAcceptedUvu(scenario));
   }
-  // And the attack was there: a share of the replicas is hostile in the middle of the run.
+  // The attack took place: a share of the replicas is hostile in the middle of the run.
   const double share = scenario.events(0).adversaries().share();
   EXPECT_NEAR(HostileShare(report, 20), share, 0.12);
 }
@@ -132,7 +132,7 @@ TEST(Adversaries, WithoutAnEndAreThereInTheLastCycle) {
 }
 
 TEST(Adversaries, OneEventsEndLeavesTheOthers) {
-  // The first lasts to the end of the run, the second is over at 6 s; the picture of the first is at 16 s.
+  // The first attack lasts to the end of the run, the second ends at 6 s. The picture of the first is at 16 s.
   const v1::RunReport report = Emulated(Network({"{at: 2s, adversaries: {share: 30%, attack: stubborn}}",
                                                  "{at: 4s, for: 2s, adversaries: {share: 10%, attack: noise}}"}));
   EXPECT_NEAR(HostileShare(report, 16), 0.3, 0.05);

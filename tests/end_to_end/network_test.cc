@@ -1,4 +1,4 @@
-// Faults, sizes and shapes: what a network lives through, by requirement.
+// Tests of networks with faults and of all sizes and shapes, named by requirement.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 namespace lvs {
 namespace {
 
-// What every network of these tests must come to, once it is left alone.
+// The state that every network of these tests must reach once its events are over.
 void ExpectWhole(const v1::RunReport& report, const v1::Scenario& scenario) {
   EXPECT_TRUE(NothingLost(report));
   EXPECT_EQ(report.summary().ledger().accepted_uvu(), UndisturbedAcceptedUvu(scenario));
@@ -96,14 +96,14 @@ TEST(Paper6, DisagreementFallsByThePromisedFactor) {
   }
 }
 
-// The first sample is the state that was drawn, before anybody has moved: what "relative to the start" is relative to.
+// The first sample is the state as drawn, before any replica has moved. Figures "relative to the start" refer to it.
 TEST(Paper6, TheStartIsTheStateThatWasDrawn) {
   const v1::RunReport report = Emulated(Shipped("convergence"));
   const v1::Sample& start = report.samples(0);
   EXPECT_EQ(start.cycle(), 0u);
   EXPECT_DOUBLE_EQ(start.value_spread_relative(), 1);
   EXPECT_DOUBLE_EQ(start.free_spread_relative(), 1);
-  // Uniform within 100 VU of a ledger total of 1000 VU.
+  // States are drawn uniformly within 100 VU of a ledger total of 1000 VU.
   EXPECT_NEAR(start.drift_vector_variance(), 100.0 * 100 / 3, 40);
   EXPECT_NEAR(start.effective_error_relative(), 0.1, 0.001);
 }
@@ -124,7 +124,7 @@ TEST(Test6, LatencyOfEachPairIsMeasured) {
   ASSERT_EQ(report.summary().latency_size(), 6);
   for (const v1::LinkLatency& link : report.summary().latency()) {
     const bool far = link.from() + link.to() == "euasia" || link.from() + link.to() == "asiaeu";
-    // Two of a hundred frames take a way that is one to three periods longer between eu and asia.
+    // Between eu and asia, two of a hundred frames arrive one to three periods later.
     EXPECT_NEAR(link.mean_ms(), far ? 184 : 90, far ? 3 : 1) << link.from() << "-" << link.to();
     EXPECT_NEAR(static_cast<double>(link.lost()) / static_cast<double>(link.frames()), far ? 0.03 : 0.01, 0.01);
   }
@@ -135,7 +135,7 @@ TEST(Test6, LatencyOfEachPairIsMeasured) {
 TEST(Spec9_4, ChurnReplacesTheShareThatItSays) {
   v1::Scenario scenario = Shipped("churn-storm");
   const v1::RunReport report = Emulated(scenario);
-  // 10 % of 1000 a second for twenty seconds.
+  // Churn is 10 % of 1000 a second for twenty seconds.
   EXPECT_NEAR(static_cast<double>(report.summary().swarm().left()), 2000, 20);
   EXPECT_EQ(report.summary().swarm().joined(), report.summary().swarm().left());
   EXPECT_EQ(report.summary().micro_nodes_alive(), 1000u);
@@ -159,7 +159,7 @@ TEST(Spec9_3, LowPowerDriftsEveryFourthCycle) {
   EXPECT_GT(slow.summary().drift().cycles_to_1ppm(), quick.summary().drift().cycles_to_1ppm());
 }
 
-// It saves the network too: no kind of message is sent more often than by those who are awake.
+// Low power saves bandwidth too: every kind of message is sent less often than by micro-nodes that are awake.
 TEST(Spec9_3, LowPowerSendsLessOfEverything) {
   const v1::BandwidthFigures awake = Emulated(Network()).summary().bandwidth();
   const v1::BandwidthFigures asleep = Emulated(Network({"{at: 0s, low_power: {share: 100%}}"})).summary().bandwidth();
@@ -176,7 +176,7 @@ TEST(Spec9_3, LowPowerEndsWithItsEvent) {
   const auto updates = [](const v1::RunReport& r) {
     return r.summary().replica_cycles_per_second() * r.summary().wall_seconds();
   };
-  // 50 of 300 cycles at a quarter.
+  // Low power covers 50 of 300 cycles, at a quarter of the updates.
   EXPECT_NEAR(updates(report) / updates(awake), 1 - 0.75 * 50 / 300, 0.005);
 }
 
@@ -194,7 +194,7 @@ TEST(Test5_3, ARegionComesBackFromItsPeers) {
   EXPECT_GE(RecoverySeconds(report, "outage"), 0);
   EXPECT_LE(RecoverySeconds(report, "outage"), 5);
   ExpectWhole(report, scenario);
-  // The rest went on: what was accepted grew meanwhile.
+  // The other regions went on, so the accepted amount grew during the outage.
   EXPECT_GT(SampleAt(report, 14.9).accepted_uvu(), SampleAt(report, 10).accepted_uvu());
 }
 
@@ -234,7 +234,7 @@ TEST(Paper8, BothSidesEarnAndNothingIsLost) {
   EXPECT_GT(cut.accepted_uvu(), before.accepted_uvu() + 300'000'000) << "both sides earn";
   EXPECT_GT(cut.behind_uvu(), 100'000'000u) << "and neither holds what the other earned";
   for (const v1::Sample& sample : report.samples()) {
-    // Of what was accepted when the cut healed, everything is everywhere within five seconds.
+    // Everything accepted before the partition healed is held everywhere within five seconds.
     if (sample.seconds() < 35) continue;
     EXPECT_GE(sample.held_uvu(), cut.accepted_uvu()) << sample.seconds();
   }

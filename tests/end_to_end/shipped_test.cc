@@ -1,4 +1,4 @@
-// Every file in deploy/scenarios, held against its own thresholds, and against what its comments promise.
+// Tests of every file in deploy/scenarios against its own thresholds and against the promises in its comments.
 #include <gtest/gtest.h>
 
 #include <set>
@@ -66,7 +66,7 @@ struct Contrast {
   std::string metric;
 };
 
-// "# Contrast: with `rule: plain` METRIC is breached."
+// Finds the comments "# Contrast: with `rule: plain` METRIC is breached." in the shipped scenarios.
 std::vector<Contrast> Contrasts() {
   std::vector<Contrast> all;
   const std::string begin = "# Contrast: with `rule: plain` ";
