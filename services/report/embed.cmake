@@ -1,8 +1,8 @@
 # cmake -DOUT=x.cc -DFOLDER=... -DASSETS=a;b -DSCRIPT=c.js -DSCRIPT_PARTS=d.js;e.js -P embed.cmake
 #
-# Writes lvs::services::ReportAsset(name), which returns the bytes of the file of that name. SCRIPT is the name of one more
-# asset: its parts, in this order, in one function, so that they share a scope and leave the page's alone. Bytes and not
-# string literals: those have a length limit and need escapes.
+# Writes lvs::services::ReportAsset(name), which returns the bytes of the file of that name. SCRIPT names one more
+# asset: its parts, in this order, inside one function, so that they share a scope and leave the page's scope alone.
+# Assets are bytes because string literals have a length limit and need escapes.
 set(arrays "")
 set(rows "")
 set(index 0)

@@ -18,7 +18,7 @@ FOLDER = tempfile.TemporaryDirectory()
 subprocess.run(
     [PROTOC, f"-I{PROTO}", f"--python_out={FOLDER.name}", "lvs/v1/control.proto"], check=True)
 sys.path.insert(0, FOLDER.name)
-from lvs.v1 import control_pb2  # noqa: E402  (made a moment ago)
+from lvs.v1 import control_pb2  # noqa: E402  (generated above)
 
 
 def method(channel, name, request, reply):

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Spec12: a testnet whose nodes have a network namespace each. Packets are lost for real, a partition is one of the
-# network, totals are exact afterwards, and `down` leaves nothing behind: not even of a testnet whose `up` was killed.
+# Spec12: a testnet whose nodes have a network namespace each. The network drops packets and makes the partition, totals
+# are exact afterwards, and `down` leaves nothing behind, not even of a testnet whose `up` was killed.
 #
 # Usage: namespaces_test.sh LVS_BINARY            77: skipped, the machine does not allow it
 set -euo pipefail
@@ -17,7 +17,7 @@ nothing_left() {
   ! ip -brief link | grep -q '^lvs' || fail "links are left: $(ip -brief link)"
 }
 
-# What may not be had is said, and `auto` goes on without.
+# Unavailable namespaces are an error for `namespaces` and a note for `auto`, which falls back to loopback.
 said=$(PATH=$folder "$lvs" testnet up "${net[@]}" --nodes 1 --network namespaces 2>&1) && fail "made without ip"
 [[ $said == *"no network namespaces here: cannot run ip"*"--network loopback"* ]] || fail "$said"
 said=$(PATH=$folder "$lvs" testnet up "${net[@]}" --nodes 1 --micro-nodes 50 --network auto 2>&1) || fail "$said"
@@ -37,7 +37,7 @@ dropped() { ip netns exec "$1" nft list ruleset | grep -E "$2 counter packets [1
 names=$(ip netns list | cut -d' ' -f1 | sort)
 for name in $names; do dropped "$name" 'numgen random mod 1000000 < 100000' || fail "$name lost nothing"; done
 
-# Both sides of a partition go on; the one node alone keeps what it took until it is healed.
+# Both sides of a partition go on. The single node keeps what it took until the partition heals.
 "$lvs" testnet partition "${net[@]}" 0,1/2
 "$lvs" testnet load "${net[@]}" --rate 100 --for 3s --record "$folder/2.json" --report "$folder/run" 2>/dev/null &&
   fail "a report passed in a partition"
@@ -47,7 +47,7 @@ for name in $names; do dropped "$name" 'ip saddr \{?.*' >/dev/null || fail "$nam
 "$lvs" testnet heal "${net[@]}"
 "$lvs" testnet verify "${net[@]}" --record "$folder/1.json" --record "$folder/2.json" --within 60s
 
-# An `up` that was killed with all its nodes.
+# `down` cleans up after all nodes were killed, and after an `up` was killed.
 for pid in "$folder"/net/node-*/pid; do kill -9 "$(cat "$pid")"; done
 "$lvs" testnet down "${net[@]}"
 nothing_left

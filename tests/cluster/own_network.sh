@@ -1,5 +1,6 @@
-# Sourced first: goes on in a network namespace of its own, which the test takes for the host, so that nothing of the
-# machine's network is touched. `lvs` is the binary under test. Ends with 77 where the machine does not allow it.
+# Tests source this file first: it restarts the test in a network namespace of its own, which the test takes for the
+# host, so that the machine's network stays untouched. `lvs` is the binary under test. The exit code is 77 where the
+# machine does not allow namespaces.
 #
 #   own_network_flags=-nm     # of unshare; names of network namespaces are of the mount namespace
 #   source "$(dirname "$0")/own_network.sh"

@@ -11,7 +11,7 @@ const bands = data.faults.map((f) => ({
 })).filter((f) => f.from <= timeEnd);
 const LANE = 17, LANES_MAX = 6;
 
-// Rows for the labels of the bands, so that none lies on another: [{band, lane, x}] for a plot `width` wide.
+// Assigns the labels of the bands to lanes, so that none overlaps another: [{band, lane, x}] for a plot `width` wide.
 function lanes(width, context) {
   const placed = [], ends = [];
   for (const band of bands) {
@@ -37,7 +37,7 @@ function drawBands(u, labelled) {
     const right = Math.min(bbox.left + bbox.width, u.valToPos(band.to, "x", true));
     if (right < bbox.left || left > bbox.left + bbox.width) continue;
     ctx.fillStyle = css(band.color);
-    // A fault that lasts most of the run is a backdrop for the others.
+    // A long fault is drawn paler, as a backdrop for the others.
     ctx.globalAlpha = Number(css("--band")) * (band.to - band.from > 0.4 * (timeEnd - timeStart) ? 0.45 : 1.1);
     ctx.fillRect(left, bbox.top, Math.max(right - left, ratio), bbox.height);
   }
@@ -82,7 +82,7 @@ function drawLimit(u, limit) {
 const charts = [];
 const isDecade = (v) => Math.abs(Math.log10(v) - Math.round(Math.log10(v))) < 1e-6;
 
-// The bottom edge of a chart on a log scale: a decade under the least value, and a little more where zeros lie on it.
+// The bottom edge of a chart on a log scale: the decade below the least value, lowered a little where zeros lie on it.
 function logFloor(series, zeros) {
   const positive = series.flatMap((one) => one.values).filter((v) => v > 0);
   const least = positive.reduce((a, b) => Math.min(a, b), 1);
@@ -200,7 +200,7 @@ function chart(id, spec) {
   host.parentElement.append(chartTable(spec, series));
 }
 
-// Counts of a row as a rate, by the time since the row before.
+// Counts per row become rates, divided by the time since the previous row.
 const rate = (values) => values.map((v, i) => i === 0 || v === null ? null
   : v / Math.max(1e-3, samples.seconds[i] - samples.seconds[i - 1]));
 
@@ -220,7 +220,7 @@ function testnetCharts(column, line) {
     line("Half within", latencies, "c1"), line("99 % within", samples.load_p99_ms, "c3")]});
 }
 
-// The mean over the last second: cycles do not fall into rows evenly.
+// The mean over the last second, because cycles do not fall into rows evenly.
 function smooth(values) {
   return values.map((v, i) => {
     let sum = 0, n = 0;

@@ -1,4 +1,4 @@
-// The page, top to bottom, and what repaints it.
+// Builds the page from top to bottom, and repaints it.
 
 head();
 thresholds();
@@ -49,7 +49,7 @@ const root = document.documentElement;
 const paint = (theme) => { root.dataset.theme = theme; repaint(); };
 const dark = matchMedia("(prefers-color-scheme: dark)");
 dark.addEventListener("change", () => paint(dark.matches ? "dark" : "light"));
-// Paper is white and cannot be clicked.
+// Printing uses the light theme and opens the scenario, because paper is white and cannot be clicked.
 let before = root.dataset.theme;
 addEventListener("beforeprint", () => { $("yaml").open = true; before = root.dataset.theme; paint("light"); });
 addEventListener("afterprint", () => paint(before));

@@ -22,7 +22,7 @@ function frame(list) {
   return {x: (x0 + x1) / 2, y: (y0 + y1) / 2, half: half > 0 ? half : Math.max(1e-9, Math.abs(x0) * 1e-3)};
 }
 
-// What the layers of one picture share: its canvas, its scale, and where its dots are.
+// The state that the layers of one picture share: its canvas, its scale, and the positions of its dots.
 function picture(canvas, snap, view, big) {
   const ratio = devicePixelRatio || 1;
   const size = canvas.clientWidth || 300;
@@ -58,7 +58,7 @@ function drawGrid({c, size, px, py, view, big}) {
   }
 }
 
-// Who hears whom, among the honest dots.
+// Lines between honest dots that are neighbours.
 function drawPeers({c, snap, big, at, n, ink}) {
   c.strokeStyle = ink; c.lineWidth = 0.6; c.globalAlpha = big ? 0.10 : 0.07;
   c.beginPath();
@@ -69,7 +69,7 @@ function drawPeers({c, snap, big, at, n, ink}) {
   c.stroke();
 }
 
-// A halo as wide as the entropy is large, against the loudest dot of all moments.
+// A halo whose width is the dot's entropy relative to the largest of all moments.
 function drawHalos({c, snap, big, at, n, radius, color, inside}) {
   const loudest = Math.max(...snaps.flatMap((one) => one.entropy.map((e) => e || 0)), 1e-12);
   for (let i = 0; i < n; ++i) {
@@ -80,7 +80,7 @@ function drawHalos({c, snap, big, at, n, radius, color, inside}) {
   }
 }
 
-// An arrow from where the last cycles moved the dot.
+// An arrow along the dot's movement in the last cycles, ending at the dot.
 function drawArrows({c, size, snap, view, big, at, n, radius, color, inside}) {
   c.lineWidth = big ? 1.3 : 0.9;
   for (let i = 0; i < n; ++i) {
@@ -101,7 +101,7 @@ function drawArrows({c, size, snap, view, big, at, n, radius, color, inside}) {
   }
 }
 
-// Honest dots, and adversaries as triangles over them; an adversary outside lies at the edge.
+// Honest dots, with adversaries as triangles on top; an adversary outside the view lies at the edge.
 function drawDots({c, size, snap, at, n, radius, ink, color, inside}) {
   const edge = (v) => Math.max(7, Math.min(size - 7, v));
   for (const foe of [false, true]) for (let i = 0; i < n; ++i) {
@@ -150,7 +150,7 @@ function swarm() {
   const spread = (one) => `${whole(one.x.length)} replicas, ${short(center(one).rms)} from their centre (rms)`;
   const last = snaps[snaps.length - 1], close = frame([last]);
   const cells = snaps.map((one, i) => ({one, i, view, title: name(one)}));
-  // What is left at the end, where the common axes show only a spot.
+  // The last moment is also shown enlarged, where the common axes show only a spot.
   if (snaps.length > 1 && view.half > 8 * close.half) {
     const title = `${name(last)}, enlarged ${whole(view.half / close.half)} times`;
     cells.push({one: last, i: snaps.length - 1, view: close, title});

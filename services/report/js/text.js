@@ -1,4 +1,4 @@
-// Numbers, values and names as people read them.
+// Formats numbers, values and names for readers.
 
 const NONE = "n/a";
 const HUGE = 1e15;  // from here on powers of ten
@@ -16,7 +16,7 @@ function whole(v) {
   if (typeof v === "number" && Math.abs(v) >= HUGE) return short(v);
   return (typeof v === "string" ? BigInt(v) : BigInt(Math.round(v))).toLocaleString("en-US").replace("-", "−");
 }
-// Three significant digits, whatever the size.
+// Formats a number of any size with three significant digits.
 function short(v) {
   if (missing(v)) return NONE;
   if (v === 0) return "0";
@@ -44,7 +44,7 @@ function percent(v) {
 }
 const many = (n, one, more = one + "s") => `${whole(n)} ${Number(n) === 1 ? one : more}`;
 const cyclesTo = (v) => missing(v) ? NONE : v < 0 ? "not reached" : many(v, "cycle");
-// Micro-VU, exact: 12,345.678901 VU.
+// Formats micro-VU exactly: 12,345.678901 VU.
 function vu(uvu) {
   if (missing(uvu)) return NONE;
   if (typeof uvu === "number" && Math.abs(uvu) >= 1e20) return `${short(uvu / 1e6)} VU`;
@@ -55,7 +55,7 @@ function vu(uvu) {
   return `${v < 0n ? "−" : ""}${text} VU`;
 }
 const vuShort = (v) => missing(v) ? NONE : `${Math.abs(v) < 0.1 ? short(v) : fixed(v, 2)} VU`;
-// A number on an axis, as short as it goes.
+// Formats a number on an axis, as short as possible.
 const plain = (v) => Number(v.toPrecision(6)).toLocaleString("en-US");
 const words = (name) => String(name).replace(/[_-]+/g, " ");
 
