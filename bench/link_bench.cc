@@ -220,7 +220,7 @@ Payload<Frame> FrameOf(const Options& options, std::uint32_t shard, std::uint64_
   return draft;
 }
 
-// Polls until `done` holds. Throws after kStuck, when the other side must be stuck.
+// Polls until `done` returns true. Throws after kStuck, when the other side must be stuck.
 template <class Done>
 void WaitFor(const Shared& shared, Done done) {
   const Clock::time_point give_up = Clock::now() + kStuck;

@@ -1,5 +1,5 @@
-// Snapshots of a shard: its measurement, the hash of its state, and the copy of its ledger that a joiner fetches. The
-// item is a replica; for the copy, an entry.
+// Snapshots of a shard: its measurement, the hash of its state, and the copy of its ledger that a member fetches when
+// it enters. The item is a replica; for the copy, an entry.
 //
 //   build/release/lvs_bench --benchmark_filter=Snapshot
 #include <benchmark/benchmark.h>

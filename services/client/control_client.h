@@ -42,7 +42,7 @@ inline constexpr std::chrono::milliseconds kReplySlack{500};
 
 class ControlClient {
  public:
-  // Open does not connect yet. INVALID_ARGUMENT for options that exclude each other, NOT_FOUND for unreadable files.
+  // Open does not connect yet. INVALID_ARGUMENT for an invalid combination of options, NOT_FOUND for unreadable files.
   static absl::StatusOr<ControlClient> Open(const ControlTarget& target);
 
   const std::string& address() const { return target_.address; }

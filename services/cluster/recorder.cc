@@ -21,8 +21,8 @@ using Steady = std::chrono::steady_clock;
 constexpr milliseconds kLookTimeout{1'000};
 constexpr milliseconds kIntervalMin{100};
 constexpr std::uint64_t kLooksAPeerList = 10;
-// Nodes measure right after the start of a cycle. Looks come this share of a cycle later, and rows are written this
-// share of an interval after their look.
+// Nodes measure right after the start of a cycle. Looks come kPhase of a cycle later, and rows are written kRowAfter of
+// an interval after their look.
 constexpr double kPhase = 0.4;
 constexpr double kRowAfter = 0.4;
 
@@ -162,7 +162,7 @@ v1::RunReport TestnetRecorder::Finish(milliseconds settle, bool complete, const 
   const auto stopped = [stop] { return stop != nullptr && stop->load(); };
   {
     const MutexLock lock(&mu_);
-    // Recent acknowledgements may not show in any look yet, so wait for two more.
+    // Recent acknowledgements may not show in any look yet, so wait for two more rows.
     for (int row = 0; row < 2 && !stopped(); ++row) changed_.WaitFor(&mu_, 2 * interval_);
     report_.Mark();
     const auto end = Steady::now() + settle;

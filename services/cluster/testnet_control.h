@@ -53,7 +53,7 @@ struct StartResult {
 };
 
 // The number of peers that StartAll waits for on each node, or all other nodes where there are fewer. Nodes keep more
-// links than these, but not always one to every node.
+// links than this, but not always one to every other node.
 inline constexpr std::size_t kPeersWanted = 2;
 
 // Starts every node, gives it its faults, and waits until all serve and have peers. Fails as soon as a node ends
