@@ -1,4 +1,4 @@
-// `lvs node`: runs a server node until a signal ends it.
+// `lvs node`: runs a server node until a signal or a drain ends it.
 #include "services/node/node.h"
 
 #include <CLI/CLI.hpp>

@@ -5,7 +5,7 @@
 //   absl::StatusOr<v1::NodeStatus> status = node->GetStatus();          // "nobody listens at 127.0.0.1:7401; ..."
 //
 // Every call ends within the timeout. Errors keep the code that the node returned. UNAVAILABLE means that the node
-// cannot be reached, UNIMPLEMENTED that something else than a node answers. Thread-safe.
+// cannot be reached, UNIMPLEMENTED that something other than a node answers. Thread-safe.
 #pragma once
 
 #include <atomic>
