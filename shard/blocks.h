@@ -3,8 +3,8 @@
 //   UseBlockAllocator({AllocateInHugePages, Free});   // once, before the first shard; plain memory without it
 //   Block block = AllocateBlock(bytes);
 //
-// This folder asks no operating system for anything: who runs on one, and knows how it hands out large blocks well,
-// passes functions in.
+// This folder calls no operating system. A process that knows how its system allocates large blocks well passes
+// functions in.
 #pragma once
 
 #include <hwy/aligned_allocator.h>
@@ -23,10 +23,10 @@ struct BlockAllocator {
   void (*free)(void*, void* block) = nullptr;
 };
 
-// Takes the allocator for all blocks from now on; {} is plain memory. Not thread-safe: call it before threads start.
+// Sets the allocator of all later blocks; {} is plain memory. Not thread-safe: call it before threads start.
 void UseBlockAllocator(const BlockAllocator& allocator);
 
-// `bytes` of memory that nothing is written to yet. Null where there is none.
+// Allocates `bytes` of uninitialised memory; null where there is none.
 Block AllocateBlock(std::size_t bytes);
 
 }  // namespace lvs::shard

@@ -32,7 +32,8 @@ void AddRows(const float* x, const double* weight, const double* target, std::si
       const auto away = hn::Mul(hn::Sub(value, pivots), counts);
       distance = hn::Add(distance, away);
       squares = hn::Add(squares, hn::Mul(away, away));
-      // No float maximum: under the plain rule a state may be NaN, and targets differ in what the maximum is then.
+      // Compare and select instead of a float maximum: under the plain rule a state may be NaN, and targets differ in
+      // the maximum of NaN.
       const auto off = hn::Mul(hn::Abs(hn::Sub(value, hn::LoadU(d, target + row))), counts);
       worst = hn::IfThenElse(hn::Gt(off, worst), off, worst);
     }
@@ -54,7 +55,7 @@ void SumLanes(const float* x, std::size_t rows, double* sums) {
   }
 }
 #else
-// Highway 1.0.3 has no vectors of double for WebAssembly. The same sums, lane by lane.
+// Highway 1.0.3 has no vectors of double for WebAssembly, so these are the same sums, lane by lane.
 void AddRows(const float* x, const double* weight, const double* target, std::size_t rows, double pivot,
              ColumnSums* sums) {
   for (std::size_t row = 0; row < rows; row += kSumLanes) {

@@ -1,8 +1,8 @@
-// A shard's replicas as columns. Rows [0, halo_rows) are remote neighbours' newest state diffs, rows from there on are
-// local replicas, and behind their `stride` rows lies what those said last who left. Columns of local replicas are
-// indexed by row as well, but only the local part of them exists. `stride` is the allocated number of local rows, a
-// multiple of kRowAlign. What a row said last is the one thing that others read, in no order: it lies together, so that
-// hearing a neighbour costs one cache line.
+// A shard's replicas as columns. Rows [0, halo_rows) are remote neighbours' newest state diffs. Local replicas follow,
+// and behind their `stride` rows lie the last publications of replicas that left. Columns of local replicas are indexed
+// by row as well, but only the local part of them exists. `stride` is the allocated number of local rows, a multiple of
+// kRowAlign. Neighbours read only a row's last publication, in random order: its words lie together, so that hearing a
+// neighbour costs one cache line.
 #pragma once
 
 #include <algorithm>
@@ -16,9 +16,9 @@
 namespace lvs::shard {
 
 inline constexpr std::size_t kRowAlign = 16;
-// `rows` rounded up to kRowAlign: local rows begin there behind the halo, and end there.
+// Rounds `rows` up to kRowAlign: local rows begin and end at such multiples.
 constexpr std::size_t AlignRows(std::size_t rows) { return (rows + kRowAlign - 1) / kRowAlign * kRowAlign; }
-inline constexpr std::size_t kLineBytes = 64;  // of a cache
+inline constexpr std::size_t kLineBytes = 64;  // a cache line
 
 // What a shard looks like: k value slots, f free coordinates, d neighbours a replica.
 struct Shape {
@@ -28,15 +28,15 @@ struct Shape {
   int dimensions() const { return value_slots + free_coordinates; }
 };
 
-// Bits of a replica's flags.
+// Flag bits of a replica.
 inline constexpr std::uint8_t kAlive = 1;
 inline constexpr std::uint8_t kLowPower = 2;   // drifts every fourth cycle (SPEC-9.3): LowPowerTurn
-inline constexpr std::uint8_t kFresh = 4;      // joined this cycle: publishes at once
-inline constexpr std::uint8_t kAdversary = 8;  // what it publishes is decided elsewhere; its own state drifts on
-inline constexpr std::uint8_t kDeparted = 16;  // it left, and what it said last still lies in its row: LastWords
+inline constexpr std::uint8_t kFresh = 4;      // entered this cycle: publishes at once
+inline constexpr std::uint8_t kAdversary = 8;  // its publications are decided elsewhere; its own state drifts on
+inline constexpr std::uint8_t kDeparted = 16;  // it left, and its last publication still lies in its row: LastWords
 
-// A published row's meta word: cycle of publication (16 bit), valid bit, whether an entropy packet came along, drift
-// weight in 1/255.
+// The meta word of a publication: its cycle (16 bit), a valid bit, a bit for an entropy packet that came along, and the
+// drift weight in 1/255.
 inline constexpr std::uint32_t kMetaValid = 1u << 16;
 inline constexpr std::uint32_t kMetaPacket = 1u << 17;
 constexpr std::uint32_t Meta(std::uint64_t cycle, std::uint8_t drift_weight) {
@@ -47,7 +47,7 @@ constexpr std::uint32_t Age(std::uint32_t meta, std::uint64_t cycle) {
   return (static_cast<std::uint32_t>(cycle) - meta) & 0xffffu;
 }
 
-// A link is one word: the neighbour's row, and the trust in it (TC, 1/255) in the high byte.
+// A neighbour slot is one word: the neighbour's row, and the trust in it (TC, 1/255) in the high byte.
 inline constexpr std::uint32_t kNeighbourMask = 0xffffffu;
 inline constexpr std::size_t kMaxRows = std::size_t{1} << 24;  // of a shard on one server node
 constexpr std::uint32_t Link(std::uint32_t neighbour, std::uint8_t trust) {
@@ -56,18 +56,18 @@ constexpr std::uint32_t Link(std::uint32_t neighbour, std::uint8_t trust) {
 constexpr std::uint32_t NeighbourOf(std::uint32_t link) { return link & kNeighbourMask; }
 constexpr std::uint8_t TrustOf(std::uint32_t link) { return static_cast<std::uint8_t>(link >> 24); }
 
-// Words of what a row said last: its state, the meta word and the entropy word. They are read by fours, so that a few
-// more are read past the last row.
+// A publication's words: the state, the meta word and the entropy word. Readers load them by fours, so the column has
+// padding behind the last row.
 constexpr std::size_t SaidWords(int dimensions) { return static_cast<std::size_t>(dimensions) + 2; }
 inline constexpr std::size_t kSaidPadding = 4;
 
-// Copies one row's state, and returns the end of the copy. Four dimensions is what there is by default: a copy of a
-// size that the compiler knows is no call.
+// Copies one row's state, and returns the end of the copy. Four dimensions are the default: a copy of constant size is
+// inlined.
 inline float* CopyState(const float* state, std::size_t dimensions, float* to) {
   return dimensions == 4 ? std::copy_n(state, 4, to) : std::copy_n(state, dimensions, to);
 }
 
-// Writes what a row says: the one place that knows the order of its words, beside the kernel.
+// Writes a publication. Only this function and the kernel know the order of its words.
 inline void WriteSaid(float* row, int dimensions, const float* state, std::uint32_t meta, std::uint32_t entropy) {
   float* const words = CopyState(state, static_cast<std::size_t>(dimensions), row);
   words[0] = std::bit_cast<float>(meta);
@@ -80,23 +80,23 @@ struct Columns {
   std::size_t said_words = 0;    // SaidWords(dimensions)
   std::size_t first_local = 0;   // halo_rows rounded up to kRowAlign
   std::size_t end = 0;           // rows in use, rounded up to kRowAlign
-  std::size_t departed_end = 0;  // of what is in use from first_departed() on
+  std::size_t departed_end = 0;  // the same from first_departed() on, not rounded
   float* state = nullptr;        // [dimension][stride]
   float* bound_value = nullptr;  // tau of the value slots, VU
   float* bound_free = nullptr;   // tau of the free coordinates
   float* band = nullptr;         // b, VU
   std::uint8_t* flags = nullptr;
   std::uint32_t* link = nullptr;         // [peer][stride]
-  std::uint8_t* link_entropy = nullptr;  // repetition count test a link: 5 bit hash, 3 bit run: [peer][stride]
+  std::uint8_t* link_entropy = nullptr;  // repetition count test a slot, 5 bit hash, 3 bit run: [peer][stride]
   float* said = nullptr;                 // [row][said_words], and kSaidPadding
-  std::uint64_t* known = nullptr;        // batches of ledger news that the row has; all where nobody lives: News
+  std::uint64_t* known = nullptr;        // batches of ledger news that the row has; all bits in an unoccupied row: News
 
   bool Alive(std::size_t row) const { return (flags[row] & kAlive) != 0; }
   std::size_t first_departed() const { return first_local + stride; }
   const float* Said(std::size_t row) const { return said + row * said_words; }
   std::uint32_t Meta(std::size_t row) const { return std::bit_cast<std::uint32_t>(Said(row)[said_words - 2]); }
   std::uint32_t Entropy(std::size_t row) const { return std::bit_cast<std::uint32_t>(Said(row)[said_words - 1]); }
-  // What it said last has a voice yet.
+  // True while the row's last publication is valid and no older than kSilenceCycles.
   bool Heard(std::size_t row, std::uint64_t cycle) const {
     const std::uint32_t meta = Meta(row);
     return (meta & kMetaValid) != 0 && Age(meta, cycle) <= vaultguard::kSilenceCycles;
@@ -108,16 +108,16 @@ struct Columns {
     said[row * said_words + said_words - 2] = std::bit_cast<float>(meta);
   }
 
-  // Brings what was said into the caches, line by line, for those who are about to read it in no order. By reads, for
-  // the processor runs ahead of those; as prefetches the same lines take a tenth of a cycle longer (docs/decisions.md).
+  // Loads all publications into the caches, line by line, before they are read in random order. Plain reads let the
+  // processor run ahead; prefetches of the same lines take a tenth of a cycle longer (docs/decisions.md).
   void FetchSaid() const {
     const volatile float* const line = said;
     const std::size_t n = std::max(end, departed_end) * said_words;
     for (std::size_t at = 0; at < n; at += kLineBytes / sizeof(float)) static_cast<void>(line[at]);
   }
 
-  // A live local row, of which there must be one: random while they are dense, the next one after a random row where
-  // they are sparse.
+  // Returns a live local row; one must exist. The row is random where live rows are dense, and the next one after a
+  // random row where they are sparse.
   std::uint32_t RandomLive(std::uint64_t draw) const {
     const auto first = static_cast<std::uint32_t>(first_local);
     const auto locals = static_cast<std::uint32_t>(end) - first;

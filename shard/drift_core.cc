@@ -15,11 +15,11 @@
 #define LVS_SHARD_DRIFT_CORE_ONCE
 namespace lvs::shard {
 
-// What a cycle's speakers say, until everybody has heard what was said before: groups of rows side by side, in the
+// The publications of this cycle, kept until every row has heard the previous ones: groups of rows side by side, in the
 // layout of Columns::said.
 struct Publications {
   float* rows;
-  std::uint32_t* first_row;  // of each group
+  std::uint32_t* first_row;  // first row of each group
   std::size_t groups = 0;
   std::size_t rows_a_group = 1;
 };
@@ -73,7 +73,7 @@ using VU = hn::Vec<U>;
 using MF = hn::Mask<F>;
 using MI = hn::Mask<I>;
 
-// murmur3's 32-bit finaliser, one draw a lane, but for its last step.
+// murmur3's 32-bit finaliser without its last step, one draw a lane.
 HWY_INLINE VU Multiplied(U u, VU x) {
   x = hn::Xor(x, hn::ShiftRight<16>(x));
   x = hn::Mul(x, hn::Set(u, 0x85ebca6bu));
@@ -90,9 +90,9 @@ VU WordOf(U u, std::uint32_t seed32, std::uint32_t cycle, VU row) {
   return Mix32(u, hn::Add(hn::Mul(row, hn::Set(u, 0x9e3779b1u)), hn::Set(u, seed32 ^ (cycle * 0x85ebca77u))));
 }
 
-// Whether a message arrives is drawn when it is sent: a receiver that missed it stays without it until the next one.
-// Uniform over all of int32, by receiver, link and cycle of publication. Only its size matters, so that murmur3's last
-// step, which mends the low bits, is left out.
+// The draw that decides whether a message arrives, uniform over int32, by receiver, slot and cycle of publication. A
+// message has one draw: a receiver that missed it stays without it until the next publication. Only the draw's size
+// matters, so murmur3's last step, which mends the low bits, is left out.
 HWY_INLINE VI LossDraw(U u, std::uint32_t seed32, VU rows, int link, VU meta) {
   const VU sent = hn::Mul(hn::And(meta, hn::Set(u, 0xffffu)), hn::Set(u, 0x85ebca77u));
   const VU receiver = hn::Add(hn::Mul(rows, hn::Set(u, 16u * 0x9e3779b1u)),
@@ -162,7 +162,7 @@ HWY_INLINE std::uint64_t Sum(I i, VI v) {
 }
 
 #if HWY_TARGET != HWY_SCALAR  // one lane is its own transpose
-// Four words of every fourth row from `lane` on, a block of four lanes each.
+// Loads four words of every fourth row from `lane` on, a block of four lanes each.
 template <class D, class RowOf>
 HWY_INLINE hn::Vec<D> LoadFours(D d, const RowOf& row_of, std::size_t lane, std::size_t word) {
   if constexpr (hn::MaxLanes(D()) <= 4) {
@@ -174,7 +174,7 @@ HWY_INLINE hn::Vec<D> LoadFours(D d, const RowOf& row_of, std::size_t lane, std:
   }
 }
 
-// Rows of 4 x 4 words, transposed in each block of four lanes.
+// Transposes 4 x 4 words in each block of four lanes.
 HWY_INLINE void Transpose(F f, VF* word) {
   const hn::Repartition<std::uint64_t, F> pairs;
   const auto wide = [pairs](VF x) { return hn::BitCast(pairs, x); };
@@ -190,8 +190,8 @@ HWY_INLINE void Transpose(F f, VF* word) {
 
 #endif
 
-// What one row a lane says, a vector a word; `row_of(lane)` is where it lies. Rows are read by four words, into the
-// block of four lanes where their own lane is, and turned there. Words that nobody reads cost nothing.
+// Gathers the publications of one row a lane, a vector a word; `row_of(lane)` is where a row lies. Rows are read by
+// four words, into the block of four lanes where their own lane is, and transposed there. Unused words cost nothing.
 template <std::size_t W, class RowOf>
 HWY_INLINE void Hear(F f, const RowOf& row_of, VF (&word)[W]) {
 #if HWY_TARGET == HWY_SCALAR
@@ -205,7 +205,7 @@ HWY_INLINE void Hear(F f, const RowOf& row_of, VF (&word)[W]) {
 #endif
 }
 
-// The way back: a vector a word, to rows of `words` that lie side by side.
+// The inverse: scatters a vector a word into adjacent rows of `words`.
 template <std::size_t W>
 HWY_INLINE void StoreRows(F f, VF (&word)[W], std::size_t words, float* rows) {
 #if HWY_TARGET == HWY_SCALAR
@@ -226,9 +226,9 @@ HWY_INLINE void StoreRows(F f, VF (&word)[W], std::size_t words, float* rows) {
 #endif
 }
 
-// Shards take turns on a core, so that each finds its columns in memory when its turn comes. They are read in step, too
-// many of them for the processor to see that; this asks for the rows that come next. Beyond the end it asks for nothing
-// that would fault.
+// Prefetches the next rows of all columns. Shards take turns on a core, so a shard's columns are out of the caches when
+// its turn comes, and they are too many streams for the processor's own prefetcher. A prefetch beyond the end does not
+// fault.
 constexpr std::size_t kRowsAhead = 64;
 HWY_INLINE void FetchAhead(const Columns& col, int dims, int peers, std::size_t row) {
   for (int s = 0; s < peers; ++s) hwy::Prefetch(col.link + s * col.stride + row);
@@ -241,8 +241,8 @@ HWY_INLINE void FetchAhead(const Columns& col, int dims, int peers, std::size_t 
   hwy::Prefetch(col.band + row);
 }
 
-// K value slots, E free coordinates, P peers (0 for K: the shape is read at run time, and P is its peers padded to 8 or
-// 16).
+// K value slots, E free coordinates, P neighbours. With K = 0 the shape is read at run time, and P is its number of
+// neighbours padded to 8 or 16.
 template <int K, int E, int P>
 void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, const Columns& col, Publications* out,
           StepCounts* counts) {
@@ -255,7 +255,7 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
   const int peers = K > 0 ? P : shape.peers;
   const std::size_t lanes = hn::Lanes(f);
   constexpr int kBuffer = K > 0 ? K + E : kMaxDimensions;
-  // What a row says, by fours.
+  // The words of a publication, by fours.
   constexpr std::size_t W = (SaidWords(kBuffer) + 3) / 4 * 4;
   const std::size_t words = SaidWords(dims);
   constexpr std::size_t kLanes = HWY_MAX_BYTES / 4;
@@ -276,7 +276,7 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
 
   StepCounts sum;
   const auto count = [i](auto mask) { return static_cast<std::uint64_t>(hn::CountTrue(i, mask)); };
-  // Lane by lane over the whole shard: at most 16 x 255 a row group, so 8 million rows fit.
+  // Sums lane by lane over the whole shard: at most 16 x 255 a row group, so 8 million rows fit.
   VI trust_heard = zero_i;
   VI heard = zero_i;
   VI lost = zero_i;
@@ -298,7 +298,7 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
 
     FetchAhead(col, dims, peers, row + kRowsAhead);
 
-    // Receive and weigh (SPEC-7.2 steps 1 and 2), link by link. diff is kept for the second pass.
+    // Receive and weigh (SPEC-7.2 steps 1 and 2), slot by slot. diff is kept for the second pass.
     HWY_ALIGN float diff[P * kBuffer * kLanes];
     VI distance_value[P];
     VI distance_free[P];
@@ -309,7 +309,7 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
     VF entropy[kBuffer];
     for (int c = 0; c < dims; ++c) entropy[c] = zero;
     VI entropy_heard = zero_i;
-    // Each link is heard while the one before it is weighed: its rows are on their way then.
+    // Each slot is loaded while the one before it is weighed, which hides the latency of memory.
     const auto hear_link = [&](int s, VF(&word)[W]) {
       const std::uint32_t* const link = col.link + s * col.stride + row;
       const auto neighbour = [&](std::size_t lane) { return col.said + NeighbourOf(link[lane]) * words; };
@@ -359,7 +359,7 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
       dv = hn::IfThenElseZero(usable, dv);
       df = hn::IfThenElseZero(usable, df);
 
-      // DC (SPEC-5.3): trust by link times the sender's drift weight; clipping below is its value part.
+      // DC (SPEC-5.3): trust by slot times the sender's drift weight; clipping below is its value part.
       const VU link = hn::Load(u, col.link + s * col.stride + row);
       const VI trust = hn::BitCast(i, hn::ShiftRight<24>(link));
       const VI claimed = hn::BitCast(i, hn::ShiftRight<24>(meta));
@@ -372,7 +372,7 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
       const auto news =
           hn::And(usable, hn::And(hn::Eq(age, one_i), hn::RebindMask(i, hn::TestBit(meta, hn::Set(u, kMetaPacket)))));
       if (hn::AllFalse(i, news)) continue;
-      // Entropy health, link by link: rails, and the repetition count test (NIST SP 800-90B 4.4.1, H = 5, cutoff 7:
+      // Entropy health, slot by slot: rails, and the repetition count test (NIST SP 800-90B 4.4.1, H = 5, cutoff 7:
       // alpha 2^-30).
       const VU packet = hn::BitCast(u, word[dims + 1]);
       std::uint8_t* last_at = col.link_entropy + s * col.stride + row;
@@ -383,7 +383,7 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
       hn::StoreU(hn::DemoteTo(b8, hn::IfThenElse(news, hn::Or(hn::ShiftLeft<3>(hash), run), last)), b8, last_at);
       const auto stuck = hn::And(news, hn::Gt(run, hn::Set(i, 6)));
       const auto railed = hn::And(news, hn::RebindMask(i, AnyByteAtRails(u, packet)));
-      // A link in a flood is struck below; its distance counts as usual.
+      // A slot in an entropy flood is struck below; its distance counts as usual.
       flooded[s] = hn::Or(stuck, railed);
       if (!hn::AllFalse(i, flooded[s])) {
         sum.refused.Add(Refusal::kEntropyRepeated, count(stuck));
@@ -406,12 +406,12 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
       }
     }
 
-    // The bound adapts, and remembers (drift.md rule 4).
+    // The bound adapts with memory (drift.md rule 4).
     const VF tau_value_before = hn::Load(f, col.bound_value + row);
     const VF tau_free_before = hn::Load(f, col.bound_free + row);
     const auto deaf = hn::RebindMask(f, hn::Eq(total, zero_i));
     const VF c_factor = hn::Set(f, p.bound_factor);
-    // The way home is never narrower than the distance from the ledger.
+    // Corrections towards the ledger are never bounded below the distance from it.
     const VF median_value =
         hn::Max(hn::Mul(c_factor, WeightedMedian<P>(f, i, distance_value, weight, total)), own_distance);
     const VF median_free = hn::Mul(c_factor, WeightedMedian<P>(f, i, distance_free, weight, total));
@@ -424,7 +424,7 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
     const VF tau_value = remember(median_value, tau_value_before, vaultguard::kMinBoundVu);
     const VF tau_free = remember(median_free, tau_free_before, vaultguard::kMinBoundFree);
 
-    // Trust is earned by link (rule 5), and the clipped average (rules 2 and 3). What has no voice weighs nothing.
+    // Trust by slot (rule 5), and the clipped average (rules 2 and 3). Slots that are not heard have weight 0.
     const VF strike_value = hn::Max(hn::Mul(hn::Set(f, p.strike_factor), tau_value), own_distance);
     const VF strike_free = hn::Mul(hn::Set(f, p.strike_factor), tau_free);
     VF drawn[kBuffer];
@@ -481,8 +481,8 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
     VF own[W];
     const auto self = [&](std::size_t lane) { return col.said + (row + lane) * words; };
     Hear(f, self, own);
-    // Moves are compared as integers, where NaN is the largest. Float maxima of NaN differ between targets, and an
-    // adversary that turns honest may have said NaN last: such a replica counts as moved, and says its state at once.
+    // Moves are compared as integers, where NaN is the largest, because float maxima of NaN differ between targets. An
+    // adversary that turns honest may have published NaN last: such a replica counts as moved, and publishes at once.
     VI moved_value = zero_i;
     VI moved_free = zero_i;
     VF next[kBuffer];
@@ -536,7 +536,7 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
     const auto first_word = hn::TestBit(flags, hn::Set(i, kFresh));
     const auto says = hn::And(active, hn::Or(hn::Or(changed, silent), first_word));
     if (hn::AllFalse(i, says)) continue;
-    // A mere sign of life brings no new entropy: there is no disagreement for it to feed.
+    // A mere sign of life brings no new entropy: without disagreement none is needed.
     const VU phase = hn::Add(rows, hn::Set(u, cycle32));
     const auto turn = hn::Eq(
         hn::BitCast(i, hn::And(hn::Add(phase, hn::ShiftRight<2>(phase)), hn::Set(u, kEntropyPeriod - 1))), zero_i);
@@ -590,8 +590,8 @@ namespace {
 
 HWY_EXPORT(SafeStep);
 
-// The paper's equation taken literally, with constant-variance entropy and nothing that guards it (drift.md, "What
-// fails"). It is here to be compared with, not to be used.
+// The paper's equation taken literally, with constant-variance entropy and no guards (drift.md, "What fails"): for
+// comparison, not for use.
 void PlainStep(const Shape& shape, const DriftParameters& p, const StepInput& in, const Columns& col, Publications* out,
                StepCounts* counts) {
   const int dims = shape.dimensions();

@@ -6,8 +6,8 @@
 // V is the drift vector: the state relative to the replica's own ledger total, so that a replica is worth S = T + V.
 // D_j = V_j - V is formed by the receiver. docs/protocol.md derives each rule and names the code below for it.
 //
-// The kernel is SIMD (Google Highway, one lane a replica) and picks its target at run time. Every lane computes what it
-// would compute alone, without fused multiply-add, so that every target gives the same bits.
+// The kernel is SIMD (Google Highway, one lane a replica) and picks its target at run time. Lanes are independent and
+// use no fused multiply-add, so every target gives the same bits.
 #pragma once
 
 #include <array>
@@ -24,26 +24,26 @@ namespace lvs::shard {
 // The parameters of the drift step. Defaults are the measured ones (docs/protocol.md).
 struct DriftParameters {
   float alpha = 0.02f;           // weight of entropy
-  float beta = 0.9f;             // weight of the peers
-  float ledger_weight = 8.0f;    // w0, in fully trusted peers
+  float beta = 0.9f;             // weight of the neighbours
+  float ledger_weight = 8.0f;    // w0, in fully trusted neighbours
   float bound_factor = 3.0f;     // c: tau = c * weighted median distance
   float bound_shrink = 0.3f;     // tau(t) >= 0.3 tau(t-1)
   float bound_grow = 1.05f;      // tau(t) <= 1.05 tau(t-1)
-  float strike_factor = 1.5f;    // a diff beyond 1.5 tau costs its link trust
-  float band_decay = 0.9f;       // of b, a cycle
+  float strike_factor = 1.5f;    // a diff beyond 1.5 tau costs its slot trust
+  float band_decay = 0.9f;       // factor of b, a cycle
   float publish_factor = 0.05f;  // publish when the state moved by more than 0.05 tau
   bool plain = false;            // the paper's bare equation: no bound, trust, ledger voice, band
   float plain_entropy = 1.0f;    // plain only: standard deviation of the constant-variance entropy
 };
 
-// In low power a replica drifts every so many cycles. Rows that lie together rest together: a vector of them costs
-// nothing then.
+// A low-power replica drifts once in so many cycles. Adjacent rows rest together, so that the kernel skips their whole
+// vector.
 inline constexpr std::uint32_t kLowPowerPeriod = 4;
 constexpr bool LowPowerTurn(std::uint32_t row, std::uint32_t cycle) {
   return (row / kRowAlign + cycle) % kLowPowerPeriod == 0;
 }
-// A micro-node sends one entropy packet a cycle, and holds about this many shards: each replica's turn comes as often,
-// in low power too.
+// A micro-node sends one entropy packet a cycle and holds about this many shards, so each replica's turn comes once in
+// so many cycles, in low power too.
 inline constexpr std::uint32_t kEntropyPeriod = 4;
 constexpr bool EntropyTurn(std::uint32_t row, std::uint32_t cycle) {
   const std::uint32_t phase = row + cycle;
@@ -54,12 +54,12 @@ constexpr bool EntropyTurn(std::uint32_t row, std::uint32_t cycle) {
 struct StepCounts {
   std::uint64_t updated = 0;     // replica cycles
   std::uint64_t published = 0;   // state diffs of honest replicas
-  std::uint64_t packets = 0;     // of entropy: with honest state diffs that are no mere sign of life, in turn
-  std::uint64_t heard = 0;       // state diffs that had a voice
+  std::uint64_t packets = 0;     // entropy packets: sent in turn, with honest state diffs other than mere signs of life
+  std::uint64_t heard = 0;       // state diffs that counted
   std::uint64_t lost = 0;        // state diffs that the network lost
   std::uint64_t strikes_up = 0;  // diffs well outside the bound, upwards and downwards in value
   std::uint64_t strikes_down = 0;
-  std::uint64_t trust = 0;  // sum of TC over heard links, 1/255
+  std::uint64_t trust = 0;  // sum of TC over heard slots, 1/255
   vaultguard::RefusalCounts refused;
   std::array<std::uint64_t, vaultguard::kClamps> clamped{};
   StepCounts& operator+=(const StepCounts& other);
@@ -68,13 +68,13 @@ struct StepCounts {
 struct StepInput {
   std::uint64_t cycle = 0;
   std::uint64_t seed = 0;  // of this shard on this server node
-  double loss = 0;         // of a message between two micro-nodes
-  // Minus the ledger total that every replica here knows, a slot: the floor of V (SPEC-8.1). VU.
+  double loss = 0;         // probability for a message between two micro-nodes
+  // The floor of V (SPEC-8.1), VU a slot: minus the ledger total that every replica here knows.
   std::array<float, vaultguard::kMaxValueSlots> floor{};
 };
 
-// Runs one cycle over all local rows of `columns`: all hear what was said before, then what they say replaces it.
-// Thread-safe for distinct columns; a thread keeps what its largest shard says in one cycle.
+// Runs one cycle over all local rows of `columns`: every row hears the previous publications, then the new ones replace
+// them. Thread-safe for distinct columns. Each thread keeps a buffer for one cycle's publications of its largest shard.
 void DriftStep(const Shape& shape, const DriftParameters& parameters, const StepInput& input, const Columns& columns,
                StepCounts* counts);
 

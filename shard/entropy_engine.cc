@@ -6,7 +6,7 @@ namespace lvs::shard {
 
 namespace {
 
-// murmur3's finaliser; the kernel has the same in vectors, and a test holds the two together.
+// murmur3's finaliser; the kernel has a vector version, and a test checks that both agree.
 std::uint32_t Mix32(std::uint32_t x) {
   x = (x ^ (x >> 16)) * 0x85ebca6bu;
   x = (x ^ (x >> 13)) * 0xc2b2ae35u;

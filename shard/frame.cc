@@ -35,7 +35,7 @@ Frame Coalesce(const Frame& older, Frame newer) {
     const bool meet = newer.news_from <= older.news_to && older.news_to <= newer.news_to;
     std::vector<LedgerEntry> both = older.entries;
     if (meet && newer.news_from < older.news_to) {
-      // It was told again from there on: the newer word on a session is the one that counts.
+      // The newer frame resends from there on: its entry of a session is the one that counts.
       std::vector<SessionId> said_again;
       for (const LedgerEntry& entry : newer.entries) said_again.push_back(entry.session);
       std::sort(said_again.begin(), said_again.end());
@@ -83,8 +83,7 @@ std::optional<Refusal> CheckForm(const Frame& frame, const Shape& shape, std::ui
   return std::nullopt;
 }
 
-// Counts what is bad and does not stop at it, so that the compiler makes vectors of the pass: nearly always all is
-// good.
+// Counts bad elements without an early exit, so that the compiler vectorises the pass: nearly all frames are good.
 template <typename T, typename Good>
 bool All(const std::vector<T>& column, const Good& good) {
   std::uint32_t bad = 0;
@@ -94,11 +93,11 @@ bool All(const std::vector<T>& column, const Good& good) {
 
 }  // namespace
 
-// Two functions, since a compiler that sees a dozen ways out before a loop takes the loop for cold.
+// Two functions, because a compiler that sees a dozen early exits before a loop takes the loop for cold.
 std::optional<Refusal> CheckFrame(const Frame& frame, const Shape& shape, std::uint32_t shard, std::size_t halo_rows,
                                   std::uint64_t cycle) {
   if (const auto why = CheckForm(frame, shape, shard, cycle)) return why;
-  // No wider than what they are compared with, so that a vector holds as many.
+  // As narrow as the compared columns, so that a vector holds as many.
   const auto known = static_cast<std::uint32_t>(std::min<std::uint64_t>(halo_rows, ~std::uint32_t{0}));
   const auto newest = static_cast<std::uint32_t>(std::min<std::uint64_t>(frame.cycle, ~std::uint32_t{0}));
   if (!All(frame.halo_row, [=](std::uint32_t row) { return row < known; })) return Refusal::kUnknownHaloRow;

@@ -1,5 +1,5 @@
-// A frame: what one server node tells another about one shard in one cycle, as plain columns. On the wire it is
-// lvs.v1.Frame (frame_codec.h); within a process it travels as it is.
+// A frame: what one server node tells another about one shard in one cycle, as plain columns. Its wire form is
+// lvs.v1.Frame (frame_codec.h); within a process the struct itself is passed on.
 #pragma once
 
 #include <cassert>
@@ -30,7 +30,7 @@ struct Frame {
   SlotAmounts total_uvu{};  // the sender's ledger total
   int value_slots = 0;      // how many of them count
   std::uint64_t ledger_digest = 0;
-  // Ledger news: entries is all that changed in (news_from, news_to].
+  // Ledger news: `entries` holds all that changed in (news_from, news_to].
   std::uint64_t news_from = 0;
   std::uint64_t news_to = 0;
   std::uint64_t acknowledged = 0;     // newest change of the receiver's ledger that the sender has merged
@@ -54,8 +54,8 @@ struct Frame {
                  &Frame::entropy, &Frame::bucket_digest);  // reuse.h
 };
 
-// Leaves a frame with so many rows, or none, in memory that it keeps; appends row `n` of one frame to another of the
-// same shape.
+// ResizeRows and ClearRows set the number of rows and keep the memory. AppendRow appends row `n` of one frame to
+// another of the same shape.
 void ResizeRows(Frame* frame, std::size_t rows, std::size_t dimensions);
 void ClearRows(Frame* frame);
 void AppendRow(const Frame& from, std::size_t n, Frame* to);
@@ -89,13 +89,13 @@ class RowWriter {
   std::size_t rows_ = 0;
 };
 
-// What to say instead of `older`, which was not said yet, and `newer`: one frame, as new as `newer`, with the ledger
-// news of both where they follow on each other or overlap, and fit, and else with that of the older, so that news moves
-// on however slow the link is. Rows that only the older one had are kept.
+// Merges `older`, which was not sent yet, and `newer` into one frame, as new as `newer`. Ledger news of both is kept
+// where the two ranges follow on each other or overlap, and fit. Otherwise the older frame's news is kept, so that news
+// moves on however slow the link is. Rows that only the older frame had are kept.
 Frame Coalesce(const Frame& older, Frame newer);
 
-// Whether a frame may touch a shard of this shape at all: lengths, dimensions, finite numbers, known halo rows, cycle
-// window. The reason it must be refused otherwise. A refused frame changes nothing.
+// Checks whether a frame may touch a shard of this shape: lengths, dimensions, finite numbers, known halo rows, cycle
+// window. Returns the reason where it must be refused. A refused frame changes nothing.
 std::optional<vaultguard::Refusal> CheckFrame(const Frame& frame, const Shape& shape, std::uint32_t shard,
                                               std::size_t halo_rows, std::uint64_t cycle);
 

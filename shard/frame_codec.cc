@@ -106,7 +106,7 @@ namespace {
 template <typename Number>
 constexpr Wire kFixedWire = sizeof(Number) == 8 ? Wire::kFixed64 : Wire::kFixed32;
 
-// Takes a column of numbers of fixed size, packed or one by one. False: the field is of another type.
+// Takes a column of numbers of fixed size, packed or unpacked. False: the field is of another type.
 template <typename Number>
 bool TakeFixeds(Wire wire, Reader* in, bool* whole, std::vector<Number>* column) {
   if (wire == kFixedWire<Number>) {
@@ -123,7 +123,7 @@ bool TakeFixeds(Wire wire, Reader* in, bool* whole, std::vector<Number>* column)
   return true;
 }
 
-// Calls take(number) for each varint of a column, packed or one by one. False: the field is of another type.
+// Calls take(number) for each varint of a column, packed or unpacked. False: the field is of another type.
 template <typename Take>
 bool TakeVarints(Wire wire, Reader* in, bool* whole, const Take& take) {
   if (wire == Wire::kVarint) {
@@ -137,11 +137,11 @@ bool TakeVarints(Wire wire, Reader* in, bool* whole, const Take& take) {
   return true;
 }
 
-// Elements of each column of a frame's bytes, found without copying any.
+// Counts the elements of each column of an encoded frame, without copying any.
 struct Survey {
-  bool whole = true;  // a message, as far as its outermost fields go
+  bool whole = true;  // the outermost fields are well formed
   std::array<std::size_t, kBuckets + 1> elements{};
-  Reader weight{nullptr, 0};  // the last one that is said
+  Reader weight{nullptr, 0};  // the last one counts
 
   explicit Survey(Reader bytes) {
     const auto count_fixed = [this](std::uint32_t field, std::size_t size, Wire single, Wire wire, Reader* in) {
@@ -196,7 +196,7 @@ struct Survey {
   }
 };
 
-// Reads one entry, of which the amounts are counted: `slots` of them there must be.
+// Reads one entry, which must have exactly `slots` amounts.
 std::optional<Refusal> DecodeEntry(Reader bytes, std::size_t slots, LedgerEntry* entry) {
   std::size_t amounts = 0;
   bool whole = true;
@@ -260,7 +260,7 @@ bool DecodeCorrection(Reader bytes, Frame* frame) {
       /*depth=*/1);
 }
 
-// Fills a frame's numbers and columns. False: the bytes are no message.
+// Fills in a frame's numbers and columns. False: the bytes are no message.
 bool DecodeColumns(Reader bytes, Frame* frame, std::vector<Reader>* entries) {
   Frame& out = *frame;
   bool whole = true;
@@ -334,7 +334,7 @@ std::optional<Refusal> Decode(std::string_view bytes, Frame* frame) {
   Clear(frame);
   frame->halo_row.reserve(survey.elements[kHaloRow]);
   frame->drift_weight.assign(survey.weight.at(), survey.weight.at() + survey.weight.left());
-  // The slots of the total may be said behind the entries, which must have as many.
+  // The total may follow the entries, which must have as many slots.
   thread_local std::vector<Reader> entries;
   entries.clear();
   if (!DecodeColumns(in, frame, &entries)) return Refusal::kMalformed;

@@ -18,14 +18,14 @@
 
 namespace lvs::shard {
 
-// Bytes that Encode writes, without writing them.
+// Counts the bytes that Encode would write.
 std::size_t EncodedSize(const Frame& frame);
 // Writes a frame, and returns the end of what was written.
 std::uint8_t* Encode(const Frame& frame, std::uint8_t* to);
 
-// Reads a frame over whatever `frame` says. Refuses what is no message (kMalformed), what is larger than any frame
-// (kTooLarge, before any of it is copied), and what a type cannot hold (kWrongDimension); CheckFrame checks the rest.
-// A refused frame is left in any state.
+// Decodes `bytes` into `frame` and replaces its former content. Refuses bytes that are no message (kMalformed), a frame
+// above the limits (kTooLarge, before anything is copied), and values that a type cannot hold (kWrongDimension);
+// CheckFrame checks the rest. After a refusal `frame` is in an unspecified state.
 std::optional<vaultguard::Refusal> Decode(std::string_view bytes, Frame* frame);
 
 }  // namespace lvs::shard

@@ -25,7 +25,7 @@ HaloLink::Raised HaloLink::Hear(const Frame& frame, std::uint32_t first_row, std
       ++sample.out_of_bound_upward;
     }
   };
-  // Pointers that nothing below writes to: the vectors' own would be read again for each row.
+  // Local copies of the pointers, which no write below may alias: the vectors' own would be reloaded for each row.
   const std::uint32_t* const halo_row = frame.halo_row.data();
   const std::uint32_t* const published = frame.published_cycle.data();
   const std::uint32_t* const entropy = frame.entropy.data();
@@ -47,7 +47,7 @@ HaloLink::Raised HaloLink::Hear(const Frame& frame, std::uint32_t first_row, std
     if (std::max(down, up) > bound_vu) [[unlikely]]
       count_out_of_bound(down, up);
     const std::uint32_t row = first_row + halo_row[n];
-    // A word that is not fit to use leaves the one that was heard before.
+    // An unfit entropy word leaves the previous one in place.
     const std::uint32_t before = shard->said_entropy(row);
     std::uint32_t word = entropy[n];
     if (word != before && !entropy_.Take(word)) [[unlikely]] {

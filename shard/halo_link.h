@@ -1,6 +1,5 @@
-// What one peer link says about a shard's remote neighbours: its frames' rows, on their way into the halo. A link is
-// watched for a drain, and then weighs less (SPEC-8.3); its entropy packets are used while they pass their tests
-// (SPEC-10).
+// A halo link writes the rows of one peer link's frames into a shard's halo. A link that drains value weighs less
+// (SPEC-8.3). Its entropy packets are used while they pass their tests (SPEC-10).
 #pragma once
 
 #include <cstdint>

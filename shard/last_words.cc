@@ -9,7 +9,7 @@ namespace lvs::shard {
 
 namespace {
 
-// Where every row is: where it was. A thread's shards take turns with it.
+// A map from each row to where it lies now, initially the identity. A thread's shards share the memory.
 std::vector<std::uint32_t>& WhereItWas(std::size_t rows) {
   thread_local std::vector<std::uint32_t> now_at;
   now_at.resize(rows);
@@ -45,7 +45,7 @@ void LastWords::Move(Columns* columns, int peers, std::uint64_t cycle) {
     col.SetMeta(row, 0);
   }
   left_.clear();
-  // A place that is given up here has links to it until the end of this function: it is nobody's before the next time.
+  // Slots lead to a freed place until Relink below, so no place is reused before the next Move.
   for (std::size_t n = 1; silence + n < now_at.size(); ++n) {
     if (!kept_[n] || col.Heard(silence + n, cycle)) continue;
     kept_[n] = false;

@@ -1,6 +1,6 @@
-// What replicas said last before they left (SPEC-9.4). Their neighbours do not know that they are gone, and go on
-// hearing it until it is silent. So that a newcomer can live in the row by then without being taken for the one who
-// left, the last words move behind the local rows, and the links to the row follow them.
+// Last words: the last publications of replicas that left (SPEC-9.4). Neighbours do not know that a replica is gone,
+// and hear its last words until the silence limit. The last words move behind the local rows, and the neighbour slots
+// that lead to the row follow. So a newcomer can take the row early without being mistaken for the replica that left.
 //
 //   words.Add(row);                       // it left; its words still lie in its row, which is flagged kDeparted
 //   words.RowsToMove();                   // so many rows behind the local ones must be there for
@@ -17,8 +17,8 @@
 
 namespace lvs::shard {
 
-// A shard moves last words every so many cycles; a row that rests as long is free. All links are read for it: more
-// often would cost more than the rows that rest.
+// A shard moves last words once in so many cycles; a row that has rested as long is free. Each move reads all slots:
+// more frequent moves would cost more than the resting rows.
 inline constexpr std::uint32_t kRestCycles = 16;
 
 class LastWords {
@@ -26,14 +26,14 @@ class LastWords {
   void Add(std::uint32_t row) { left_.push_back(row); }
   // Rows behind the local ones that Move needs: 0 where nobody left.
   std::size_t RowsToMove() const;
-  // Takes the words of those who left out of their rows, and forgets what nobody hears any more.
+  // Moves last words out of their rows, and frees the places of those that have become silent.
   void Move(Columns* columns, int peers, std::uint64_t cycle);
-  // There are `by` more local rows, so that all behind them lies as much further.
+  // Adjusts slots after `by` more local rows were allocated, so that everything behind them lies further by as many.
   void Shift(Columns* columns, int peers, std::size_t by) const;
 
  private:
   std::vector<std::uint32_t> left_;  // rows
-  std::vector<bool> kept_;           // departed rows in use; the first one is silence, for links to nobody
+  std::vector<bool> kept_;           // departed rows in use; the first is always silent, for slots that lead to nobody
 };
 
 }  // namespace lvs::shard

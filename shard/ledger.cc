@@ -8,7 +8,7 @@ using vaultguard::Refusal;
 
 namespace {
 
-// Up to so many sessions in all, peers may open more.
+// Peers may open sessions up to this size of the table.
 constexpr std::size_t kSessionsOfPeers = vaultguard::kMaxSessionsPerShard - vaultguard::kSessionsForClients;
 static_assert(vaultguard::kMaxSessionsPerShard <= SessionIndex::kMaxSessions);
 
@@ -30,8 +30,8 @@ Ledger::Outcome Ledger::Merge(const LedgerEntry& entry, std::uint64_t cycle, std
       return refuse(Refusal::kBadEntry);
     largest = std::max(largest, amount);
   }
-  if (largest == 0) return outcome;  // nothing was contributed: the bottom of the lattice, and no session of its own
-  // Slot by slot, so that the join of two entries that may stand may stand too.
+  if (largest == 0) return outcome;  // the bottom of the lattice: nothing was contributed, so no session is opened
+  // The policy holds slot by slot, so that the join of two valid entries is valid too.
   if (largest > allowed) return refuse(Refusal::kRateExceeded);
 
   std::uint32_t at = index_.Find(entry.session, session_);
@@ -62,7 +62,7 @@ Ledger::Outcome Ledger::Merge(const LedgerEntry& entry, std::uint64_t cycle, std
   for (std::size_t s = 0; s < static_cast<std::size_t>(slots_); ++s) total_[s] += outcome.gained_uvu[s];
   opened_cycle_[at] = joined.opened_cycle;
   std::copy_n(joined.amount_uvu.begin(), slots_, amount_uvu_.begin() + static_cast<std::ptrdiff_t>(at) * slots_);
-  // News for the source too where the join is more than it told.
+  // The join is news for the source, too, where it is more than the source sent.
   Record(at, joined == entry ? source : kHere);
   return outcome;
 }

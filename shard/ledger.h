@@ -6,13 +6,13 @@
 //   ledger.total_uvu(0);                              // exact, in micro-VU
 //
 // An entry is (session, cumulative amount a slot). Merging takes the larger amount slot by slot and the earlier opening
-// cycle, so it is idempotent, commutative and associative, and no entry ever shrinks. Equality of two ledgers is
-// equality of their digests. An entry with an amount beyond what
-// the policy lets its session have earned in a slot is refused whole.
+// cycle, so it is idempotent, commutative and associative, and no entry ever shrinks. Two ledgers are equal where their
+// digests are. An entry is refused whole where an amount exceeds what the policy lets its session have earned in a
+// slot.
 //
-// Entries stay for good: one that was forgotten would come back from any peer that still has it. So the table is
-// limited (kMaxSessionsPerShard), and the last part of it (kSessionsForClients) is for sessions that are opened here,
-// whatever peers tell. A session that is there goes on earning, wherever it is told from.
+// Entries stay for good: a forgotten one would come back from any peer that still has it. The table is therefore
+// limited (kMaxSessionsPerShard), and its last part (kSessionsForClients) is reserved for sessions that are opened
+// here, whatever peers send. A session in the table goes on earning, whoever reports it.
 //
 // Changes are numbered: a peer that has merged change n needs only Changes(n, ...). Not thread-safe: one owner.
 #pragma once
@@ -44,8 +44,8 @@ struct LedgerEntry {
   bool operator==(const LedgerEntry&) const = default;
 };
 
-// Joins `other`, of the same session, into `entry`: slot by slot the larger amount, and the earlier opening. True where
-// that changed it.
+// Joins `other`, of the same session, into `entry`: slot by slot the larger amount, and the earlier opening. Returns
+// whether `entry` changed.
 inline bool Join(const LedgerEntry& other, LedgerEntry* entry) {
   bool changed = other.opened_cycle < entry->opened_cycle;
   if (changed) entry->opened_cycle = other.opened_cycle;
@@ -68,18 +68,18 @@ class Ledger {
     std::optional<vaultguard::Refusal> refused{};  // nothing was changed
   };
 
-  // The key keeps peers from choosing sessions that are slow to find; nothing else depends on it (SessionIndex).
+  // The key keeps peers from choosing sessions that collide in the index; nothing else depends on it (SessionIndex).
   Ledger(int value_slots, ContributionPolicy policy, const HashKey& key = {})
       : slots_(value_slots), policy_(policy), index_(key) {}
 
-  // Joins one entry into the ledger as of `cycle`. `source` is who told it: kHere (a client of this server node, or its
-  // cache), or a peer's number below 255.
+  // Joins one entry into the ledger as of `cycle`. `source` says where the entry came from: kHere (a client of this
+  // server node, or its cache), or a link's number below 255.
   static constexpr std::uint8_t kHere = 255;
-  // Where it may not open a session, an entry of a session that is not known yet is refused.
+  // With `may_open` false, an entry of an unknown session is refused.
   Outcome Merge(const LedgerEntry& entry, std::uint64_t cycle, std::uint8_t source = kHere, bool may_open = true);
 
-  // Appends entries changed after change `from`, oldest first and each once, at most `max`; returns the change that
-  // they reach up to: what to pass as `from` next time. What `listener` itself told is left out.
+  // Appends at most `max` entries changed after change `from`, oldest first and each once. Returns the change that they
+  // reach up to, to pass as `from` next time. Entries that `listener` itself sent are left out.
   std::uint64_t Changes(std::uint64_t from, std::size_t max, std::vector<LedgerEntry>* out,
                         std::uint8_t listener = kHere) const;
   // Appends at most `max` entries of the buckets in `mask`, beginning at position *cursor, which moves on and wraps.
@@ -89,13 +89,13 @@ class Ledger {
   std::int64_t total_uvu(int slot) const { return total_[static_cast<std::size_t>(slot)]; }
   const SlotAmounts& totals_uvu() const { return total_; }
   std::uint64_t version() const { return version_; }  // number of the newest change
-  std::uint64_t digest() const;                       // of all entries, whatever their order
+  std::uint64_t digest() const;                       // over all entries, in any order
   std::uint64_t bucket_digest(int bucket) const { return bucket_digest_[static_cast<std::size_t>(bucket)]; }
   std::size_t size() const { return session_.size(); }
   int value_slots() const { return slots_; }
   std::size_t resident_bytes() const;
 
-  // Forgets all entries: a server node that holds no replica of the shard any more. Changes go on being numbered.
+  // Removes all entries, when the server node holds no replica of the shard any more. Change numbers go on.
   void Clear();
 
  private:
@@ -117,8 +117,8 @@ class Ledger {
   std::vector<std::uint64_t> opened_cycle_;
   std::vector<std::int64_t> amount_uvu_;  // slots_ an entry
   std::vector<std::uint64_t> changed_at_;
-  std::vector<Change> log_;  // ascending; a change that a later one of its entry overtook is skipped
-  SessionIndex index_;       // of session_
+  std::vector<Change> log_;  // ascending; a change is skipped where its entry changed again later
+  SessionIndex index_;       // index of session_
   SlotAmounts total_{};
   std::array<std::uint64_t, kBuckets> bucket_digest_{};
   std::uint64_t version_ = 0;

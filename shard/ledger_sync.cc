@@ -12,14 +12,14 @@ namespace {
 
 // Ledgers that differ for this many cycles although all news was acknowledged exchange bucket digests.
 constexpr std::uint64_t kDisagreeCycles = 50;
-// Cycles' worth of new sessions that a link may save up.
+// Cycles for which a link may save up its allowance of new sessions.
 constexpr std::uint64_t kSavedCycles = 10;
 constexpr std::uint64_t kPauseCyclesMax = 1600;
-// So often news is told again at the same pace; loss alone hardly ever takes more. After that, the pauses grow to so
-// many cycles that this many changes are told again a cycle, which is next to nothing.
+// News is sent again kFruitless times at the same pace; loss alone hardly ever takes more. After that the pauses grow,
+// until only kResendsPerCycle changes a cycle are sent again, which costs next to nothing.
 constexpr std::uint32_t kFruitless = 4;
 constexpr std::uint64_t kResendsPerCycle = 16;
-// Ledger news in one frame; as much again is left for buckets that differ.
+// Entries of ledger news in one frame; as many again are left for buckets that differ.
 constexpr std::size_t kFrameNews = vaultguard::kMaxFrameEntries / 2;
 
 }  // namespace
@@ -47,7 +47,7 @@ void LedgerSync::NewPeers() { peers_.assign(config_.links, Peer{}); }
 
 void LedgerSync::Restart(std::uint64_t cycle) {
   session_ = owner_->NewSession(cycle);
-  // Frames of this very cycle may be here already or not yet: none of them counts.
+  // Frames of this very cycle may or may not have arrived already, so none of them counts.
   std::erase_if(inbox_, [cycle](const Arrival& arrival) { return arrival.due_cycle <= cycle; });
   new_sessions_ = vaultguard::kNewSessionsAtOnce;
   holds_ = true;  // a server node that starts fetches what its peers hold before its micro-nodes join
@@ -63,8 +63,7 @@ void LedgerSync::Restart(std::uint64_t cycle) {
 bool LedgerSync::Hold(std::uint32_t replicas, std::uint64_t cycle) {
   if (replicas > 0) {
     if (!holds_) {
-      // What was acknowledged to the one that forgot counts no more, nor does what the peers acknowledged to it: to
-      // them a new session starts from 0.
+      // Acknowledgements to and from the forgotten ledger count no more: to the peers a new session starts from 0.
       session_ = owner_->NewSession(cycle);
       AskAll();
       for (Peer& peer : peers_) peer.acknowledged = peer.sent = 0;
@@ -91,7 +90,7 @@ void LedgerSync::SetUp(std::uint32_t link, bool up) {
   Peer& peer = peers_[link];
   peer.up = up;
   if (!up) return;
-  peer.spoke_cycle = 0;  // whoever it is has heard nothing lately
+  peer.spoke_cycle = 0;  // a new peer has heard nothing yet
   peer.fruitless = 0;
 }
 
@@ -109,7 +108,7 @@ void LedgerSync::Begin(std::uint64_t cycle) {
 }
 
 bool LedgerSync::Receive(std::uint32_t link, std::uint64_t due_cycle, std::shared_ptr<const Frame> frame) {
-  // An equal part for each link: one that floods turns nobody else away.
+  // Each link has an equal part, so one that floods does not crowd out the others.
   if (peers_[link].in_inbox >= vaultguard::kMaxPendingFrames / config_.links) return false;
   ++peers_[link].in_inbox;
   inbox_.push_back({link, due_cycle, std::move(frame), received_++});
@@ -141,7 +140,7 @@ bool LedgerSync::Recognise(const Frame& frame, Peer* peer, Taken* taken, Refusal
   fresh.up = peer->up;
   fresh.in_inbox = peer->in_inbox;
   fresh.ask_all = peer->ask_all;
-  // The link's own record outlives the session: a sender cannot shed it by taking a new one.
+  // Limits belong to the link and outlive the session: a sender cannot reset them by taking a new one.
   fresh.new_sessions = peer->new_sessions;
   fresh.tell_all = peer->tell_all;
   fresh.repair = peer->repair;
@@ -162,7 +161,7 @@ LedgerSync::Taken LedgerSync::Take(std::uint32_t link, const Frame& frame, std::
   Taken taken;
   Peer& peer = peers_[link];
   if (!Recognise(frame, &peer, &taken, refused)) return taken;
-  // Entries join whatever the frame's age: the ledger does not care about order.
+  // Entries join whatever the frame's age: joins commute.
   if (holds_) JoinEntries(link, frame, cycle, refused);
   if (frame.cycle <= peer.newest_cycle) {  // late: it neither acknowledges nor asks
     refused->Add(Refusal::kReplayed);
@@ -198,8 +197,8 @@ void LedgerSync::JoinEntries(std::uint32_t link, const Frame& frame, std::uint64
       all = false;
     }
   }
-  // What was refused is not held here and must not count as acknowledged; nor may news for an earlier life of this
-  // server node, which leaves out what that one knew.
+  // Refused entries are not held here, so the range must not be acknowledged. The same holds for news addressed to an
+  // earlier life of this server node, which leaves out what that life knew.
   if (!all || frame.acknowledged_of != session_.low) return;
   if (frame.news_from <= peer.merged) peer.merged = std::max(peer.merged, frame.news_to);
   if (frame.news_from == 0) peer.ask_all = false;
@@ -215,7 +214,7 @@ void LedgerSync::TakeAcknowledgement(const Frame& frame, std::uint64_t cycle, Pe
   peer->fruitless = 0;
 }
 
-// True where everything is to be told from the start.
+// Returns whether everything must be sent from the start.
 bool LedgerSync::TakeCorrection(const Frame& frame, std::uint64_t cycle, Peer* peer) {
   if (frame.correction == Correction::kSyncAll && peer->tell_all.Over(cycle)) {
     peer->tell_all.Begin(cycle);
@@ -234,7 +233,7 @@ void LedgerSync::CompareLedgers(const Frame& frame, std::uint64_t cycle, Peer* p
     peer->buckets_wanted = 0;
     return;
   }
-  // Entries on their way are no disagreement.
+  // Entries in flight do not count as disagreement.
   if (peer->acknowledged < ledger.version() || peer->merged < frame.news_to) {
     peer->disagrees_since = 0;
     return;
@@ -279,8 +278,8 @@ void LedgerSync::Fill(std::uint32_t link, std::uint64_t cycle, Frame* frame) {
   if (!holds_) return;
   Peer& peer = peers_[link];
   const Ledger& ledger = owner_->ledger();
-  // Go back to what is known to have arrived. A peer that is heard and still acknowledges nothing refuses something for
-  // good: what is new must not wait behind that, so all is told before going back, and that ever more rarely.
+  // Resend from the last acknowledged change. A peer that is heard and still acknowledges nothing refuses something for
+  // good. New changes must not wait behind that, so all news is sent before going back, ever more rarely.
   const bool stuck = peer.fruitless > kFruitless;
   if (peer.sent > peer.acknowledged && (peer.told_all || !stuck) && cycle > peer.sent_cycle + ResendPause(link)) {
     if (peer.newest_cycle > peer.sent_cycle) ++peer.fruitless;
@@ -302,7 +301,7 @@ void LedgerSync::Fill(std::uint32_t link, std::uint64_t cycle, Frame* frame) {
     if (peer.buckets_wanted != 0 && peer.repair.Over(cycle)) {
       const std::size_t before = peer.bucket_cursor;
       ledger.Bucket(peer.buckets_wanted, kFrameNews, &peer.bucket_cursor, &frame->entries);
-      if (peer.bucket_cursor <= before) peer.repair.Begin(cycle);  // once round
+      if (peer.bucket_cursor <= before) peer.repair.Begin(cycle);  // all entries of these buckets were sent
     }
   }
   if (peer.ask_all) frame->correction = Correction::kSyncAll;
@@ -316,7 +315,7 @@ bool LedgerSync::Speaks(std::uint32_t link, std::uint64_t cycle, const Frame& fr
   const bool news = urgent || (some && quiet >= config_.news_cycles) || frame.correction != Correction::kNone ||
                     !frame.bucket_digest.empty();
   if (!news && quiet < (acknowledges ? config_.acknowledge_cycles : kSignOfLifeCycles)) {
-    peer.sent = frame.news_from;  // not said after all
+    peer.sent = frame.news_from;  // the frame is not sent after all
     return false;
   }
   peer.spoke_cycle = cycle;
@@ -365,7 +364,7 @@ bool LedgerSync::Synced(std::uint64_t cycle) const {
     any = any || peer.synced;
     all = all && peer.synced;
   }
-  // One peer is enough after a while; after a longer one, this node is alone.
+  // After a while one synced peer suffices. With none, this server node counts as alone after alone_cycles.
   if (any) return all || cycle > started_cycle_ + kDisagreeCycles;
   return cycle > started_cycle_ + config_.alone_cycles;
 }

@@ -1,4 +1,4 @@
-// What the links of a whole group of rows, or of the whole shard, have in common: a vector at a time.
+// Operations on the neighbour slots of a group of rows, or of the whole shard, a vector at a time.
 #pragma once
 
 #include <cstdint>
@@ -8,11 +8,11 @@
 
 namespace lvs::shard {
 
-// Every link of a local row, in `peers` slots, leads to now_at[neighbour] from now on; its trust stays.
+// Redirects all `peers` slots of every local row to now_at[neighbour]; trust stays.
 void Relink(const Columns& columns, int peers, const std::vector<std::uint32_t>& now_at);
 
-// Of the kRowAlign rows from `row` on, a bit for each whose link in this slot leads to itself, has no more trust than
-// `dropped`, or leads to one who is not heard. `cycle` 0: everybody is.
+// Returns a bit for each of the kRowAlign rows from `row` on whose slot leads to the row itself, has no more trust than
+// `dropped`, or leads to a row that is not heard. With `cycle` 0 every row counts as heard.
 std::uint32_t LooseLinks(const Columns& columns, int slot, std::size_t row, std::uint8_t dropped, std::uint64_t cycle);
 
 }  // namespace lvs::shard

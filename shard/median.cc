@@ -15,8 +15,8 @@ namespace lvs::shard::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-// A lane a candidate: it is the median if at most `place` values are smaller, and more are no larger. Otherwise the
-// median lies between two of the candidates, and the next round asks only those that lie there too.
+// Each lane tests one candidate, which is the median if at most `place` values are smaller, and more are no larger.
+// Otherwise the median lies between two of the candidates, and the next round tests only values between these.
 float UpperMedian(const float* x, std::size_t n) {
   const hn::ScalableTag<float> f;
   const std::size_t lanes = hn::Lanes(f);
@@ -25,7 +25,7 @@ float UpperMedian(const float* x, std::size_t n) {
   std::copy_n(x, n, value);
   auto place = static_cast<float>(n / 2);
   while (n > 0) {
-    // Beyond the end the first value stands in: as good a candidate as any.
+    // The first value pads the lanes beyond the end: testing it twice does no harm.
     std::fill_n(value + n, lanes, value[0]);
     const auto candidate = hn::Load(f, value);
     auto smaller = hn::Zero(f);

@@ -1,5 +1,5 @@
-// The median of a few values, without a branch that depends on them: SIMD by Google Highway, and the same value as by
-// sorting on every processor. Any thread.
+// The median of a few values, branchless: SIMD by Google Highway, and the same value as by sorting on every processor.
+// Any thread.
 #pragma once
 
 #include <cstddef>
@@ -8,8 +8,8 @@ namespace lvs::shard {
 
 inline constexpr std::size_t kMedianValues = 128;
 
-// The value at place n/2 of n sorted ones, 1 to kMedianValues, all finite: of two in the middle the larger; of zeros
-// the positive one.
+// Returns the value at place n/2 of n sorted ones, so the larger of two in the middle. n is 1 to kMedianValues, and all
+// values are finite. A median of zero is +0.
 float UpperMedian(const float* x, std::size_t n);
 
 }  // namespace lvs::shard

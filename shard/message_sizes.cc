@@ -17,7 +17,7 @@ std::size_t SizeOf(const Body& body) {
 
 }  // namespace
 
-// Typical values: a cycle of some hours, a shard of three digits, a timestamp of today, a load that is no round number.
+// Typical values: a cycle of some hours, a shard of three digits, a timestamp of today, a load with a full mantissa.
 // Field numbers are those of proto/lvs/v1/messages.proto; a test holds the sizes to protobuf's.
 MessageSizes::MessageSizes(const Shape& shape) {
   constexpr std::uint64_t kShard = 200;

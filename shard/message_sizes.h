@@ -1,5 +1,5 @@
 // Encoded sizes of the messages between two micro-nodes of one region, for the bandwidth account (SPEC-12). Micro-nodes
-// of one process exchange no bytes: these are what lvs.v1 messages of typical content would take.
+// of one process exchange no bytes, so these are the sizes of lvs.v1 messages with typical content.
 #pragma once
 
 #include <cstdint>

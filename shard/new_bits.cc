@@ -13,10 +13,10 @@ namespace hn = hwy::HWY_NAMESPACE;
 using U = hn::CappedTag<std::uint64_t, 8>;
 using V = hn::Vec<U>;
 
-// 64 counters a lane, which lie across the words: plane p holds bit p of each.
+// Each lane holds 64 counters in bit-sliced form: plane p holds bit p of every counter.
 constexpr int kPlanes = 32;
 
-// Adds one word a lane, worth 2^p in each counter that it has the bit of.
+// Adds one word a lane: 2^p to each counter whose bit is set in the word.
 HWY_INLINE void Carry(V word, int p, V (&plane)[kPlanes]) {
   for (; p < kPlanes && !hn::AllTrue(U(), hn::Eq(word, hn::Zero(U()))); ++p) {
     const V carried = hn::And(plane[p], word);
@@ -25,7 +25,7 @@ HWY_INLINE void Carry(V word, int p, V (&plane)[kPlanes]) {
   }
 }
 
-// Of three words that are worth the same: what they are worth together, and `low` what is left.
+// A carry-save adder of three words of equal weight: returns the carries, and `low` takes the sums.
 HWY_INLINE V AddThree(V a, V b, V c, V* low) {
   const V differ = hn::Xor(a, b);
   *low = hn::Xor(differ, c);

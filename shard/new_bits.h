@@ -1,4 +1,4 @@
-// How often each bit is new in a column of words: SIMD by Google Highway, the same numbers on every processor. Any
+// Counts of newly set bits in a column of words: SIMD by Google Highway, the same numbers on every processor. Any
 // thread.
 #pragma once
 
@@ -9,11 +9,11 @@
 namespace lvs::shard {
 
 struct NewBits {
-  std::array<std::uint64_t, 64> words{};  // that have the bit now and had it not before
+  std::array<std::uint64_t, 64> words{};  // how many have the bit now and lacked it before
   std::uint64_t all = ~std::uint64_t{0};  // bits that every word has now
 };
 
-// Of `n` words, a multiple of 8.
+// Compares `n` words, a multiple of 8.
 NewBits CountNewBits(const std::uint64_t* before, const std::uint64_t* now, std::size_t n);
 
 }  // namespace lvs::shard

@@ -11,15 +11,15 @@ namespace lvs::shard {
 
 namespace {
 
-// Rows that an offer passes on its way to those who lack something of it, and how many it looks at together.
+// How many rows an offer searches for those that lack a batch of it, and how many it tests together.
 constexpr std::size_t kOfferSearch = 64;
 constexpr std::size_t kOfferRows = 8;
 static_assert(kRowAlign % kOfferRows == 0);
 
-// Of an unanswered pull: the row lies below.
+// An unanswered pull counts its tries above this bit; the row lies below.
 constexpr int kTriesShift = std::countr_zero(kMaxRows);
 
-// All bits for one who tells what it knows, none for an adversary: it withholds that.
+// All bits for an honest replica, and none for an adversary, which withholds what it knows.
 std::uint64_t Tells(std::uint8_t flags) { return (flags & kAdversary) != 0 ? 0 : ~std::uint64_t{0}; }
 
 }  // namespace
@@ -45,7 +45,7 @@ void News::Open(const Columns& col, const Crowd& crowd, int peers, std::uint64_t
   batch.opened_cycle = cycle;
   outstanding_ |= mask;
   pending_ = {};
-  // It was accepted through d replicas.
+  // A batch was accepted through d replicas.
   if (crowd.replicas == 0) return;
   for (int n = 0; n < peers; ++n) {
     const std::uint64_t draw = Draw(seed_, Stream::kBatchSeed, static_cast<std::uint64_t>(bit * 256 + n), cycle);
@@ -65,7 +65,7 @@ void News::SyncStragglers(const Columns& col, int bit, NewsCounts* counts) {
 }
 
 void News::Spread(const Columns& col, const Crowd& crowd, std::uint64_t cycle, double loss, NewsCounts* counts) {
-  // A pull is sent whether or not there is news; only where there is any is there something to compute.
+  // Pulls are sent, and so counted, whether or not there is news; only news needs the computation below.
   const double lost_pull = 1 - (1 - loss) * (1 - loss);
   const double awake = crowd.replicas - crowd.low_power + crowd.low_power / static_cast<double>(kLowPowerPeriod);
   counts->beacon_bytes +=
@@ -75,10 +75,10 @@ void News::Spread(const Columns& col, const Crowd& crowd, std::uint64_t cycle, d
 
   const std::size_t first = col.first_local;
   const std::size_t locals = col.end - first;
-  // Shards take turns on a thread, and share this.
+  // Shards take turns on a thread and share this memory.
   thread_local std::vector<Pull> pulls;
   thread_local std::vector<std::uint64_t> before;
-  // Everybody pulls at once: what is learned by it is passed on from the next cycle.
+  // All pulls are simultaneous: news learned by one is passed on from the next cycle.
   before.assign(col.known + first, col.known + col.end);
   if (crowd.replicas > 0) Offer(col, crowd, cycle, loss, before.data(), counts);
   pulls.resize(std::max(pulls.size(), locals + 1));
@@ -86,7 +86,7 @@ void News::Spread(const Columns& col, const Crowd& crowd, std::uint64_t cycle, d
   std::uint64_t pushes = 0;
   for (std::size_t n = 0; n < count; ++n) {
     const auto [row, from] = pulls[n];
-    // Each sees from the other's mask what it lacks.
+    // Each side sees in the other's mask what it lacks.
     const std::uint64_t pulled = before[from - first] & outstanding_ & Tells(col.flags[from]);
     const std::uint64_t pushed = before[row - first] & outstanding_ & Tells(col.flags[row]);
     col.known[row] |= pulled;
@@ -138,7 +138,7 @@ std::size_t News::DrawPulls(const Columns& col, std::uint64_t cycle, double lost
   std::size_t lost_count = 0;
   const auto lost_below = static_cast<std::uint32_t>(lost_pull * 0xffffffffu);
   const std::uint64_t this_cycle = Draw(seed_, Stream::kPull, 0, cycle);
-  // Written where it belongs if it counts: whether it does is no branch that the processor could foresee.
+  // Branchless: both results are written, and only the counters decide. A branch on `answered` would be unpredictable.
   const auto pull = [&](std::uint32_t row, std::uint32_t tries) {
     const std::uint64_t draw = Mix(this_cycle + row * 0x9e3779b97f4a7c15ull);
     const bool answered = static_cast<std::uint32_t>(draw) >= lost_below;
@@ -188,11 +188,11 @@ std::uint64_t News::Lacked(const Columns& col, std::size_t first, std::size_t ro
 
 std::int64_t News::Behind(const Columns& col, std::size_t first, std::size_t rows, std::uint64_t lacked,
                           std::size_t slot, double* behind_vu) const {
-  // What waits for the next batch, nobody knows yet.
+  // Amounts that wait for the next batch are known to no replica yet.
   const std::int64_t pending_uvu = pending_.gained_uvu[slot];
   std::fill_n(behind_vu, rows, Vu(pending_uvu));
   if (lacked == 0) return pending_uvu;
-  // Batch by batch over all rows: no row's branch is another's.
+  // Batch by batch over all rows, so that no branch depends on a row.
   std::int64_t behind_uvu[kBehindRows];
   std::fill_n(behind_uvu, rows, pending_uvu);
   for (; lacked != 0; lacked &= lacked - 1) {

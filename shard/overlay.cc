@@ -11,10 +11,10 @@ namespace lvs::shard {
 
 namespace {
 
-// A row looks after its links every so many cycles, together with those beside it.
+// A row checks its slots once in so many cycles, together with the adjacent rows.
 constexpr std::uint32_t kTurns = 8;
 
-// Whether a candidate is looked for among those on other server nodes first.
+// Decides whether a candidate is searched among remote rows first.
 bool LooksFar(std::uint32_t halo, double remote_share, std::uint64_t draw) {
   return halo > 0 && Unit(draw) < remote_share;
 }
@@ -108,7 +108,7 @@ void Overlay::Exchange(const Columns& col, double shuffle, std::uint64_t cycle) 
 
 std::uint64_t Overlay::Replace(const Columns& col, std::uint32_t halo, double remote_share, std::uint64_t cycle) const {
   std::uint64_t replaced = 0;
-  // At first nobody can have been silent for long.
+  // In the first cycles no row can have been silent for long.
   const std::uint64_t listens = cycle > vaultguard::kSilenceCycles ? cycle : 0;
   const auto replace = [&](int s, std::uint32_t row) {
     if (!col.Alive(row)) return;
@@ -143,7 +143,7 @@ std::uint64_t Overlay::Trade(const Columns& col, double shuffle, std::uint32_t h
     const int s = static_cast<int>(draw % static_cast<std::uint64_t>(shape_.peers));
     const std::uint32_t peer = NeighbourOf(col.link[static_cast<std::size_t>(s) * col.stride + row]);
     const std::uint64_t candidate = Mix(draw);
-    // Not for one as near or as far.
+    // Skip a candidate on the same side as the present neighbour.
     if (LooksFar(halo, remote_share, candidate) == (peer < first) || !col.Alive(row)) continue;
     const std::uint32_t other = Candidate(col, row, halo, remote_share, candidate, cycle);
     if (other == row || (other < first) == (peer < first)) continue;

@@ -8,7 +8,7 @@ namespace lvs::shard {
 void PlaceMicroNode(std::uint64_t session, std::uint32_t shards, std::uint32_t held, std::vector<std::uint32_t>* out) {
   out->clear();
   if (held == 0) return;
-  // The heaviest so far, heaviest first: few shards of many ever get in.
+  // Insertion sort of the heaviest so far, heaviest first: few of many shards ever enter it.
   thread_local std::vector<std::pair<std::uint64_t, std::uint32_t>> best;
   best.assign(held, {0, 0});
   for (std::uint32_t s = 0; s < shards; ++s) {

@@ -11,16 +11,16 @@
 
 namespace lvs::shard {
 
-// How much a micro-node wants a shard; the h highest are the ones that it holds.
+// A micro-node's weight for a shard; a micro-node holds the h shards of highest weight.
 constexpr std::uint64_t RendezvousWeight(std::uint64_t session, std::uint32_t shard) {
   return Mix(session ^ Mix(0x51ed270b9f9f4a15ull + shard));
 }
 
-// The `held` shards of 0..shards-1 that a micro-node holds, by falling weight. held <= shards.
+// Lists the `held` shards of 0..shards-1 that a micro-node holds, by falling weight. held <= shards.
 void PlaceMicroNode(std::uint64_t session, std::uint32_t shards, std::uint32_t held, std::vector<std::uint32_t>* out);
 
-// Of the candidates (sessions of micro-nodes that do not hold the shard), the position of the one that repairs it: the
-// highest weight. Candidates must not be empty.
+// Returns the position of the candidate that repairs the shard: the one of highest weight. Candidates are sessions of
+// micro-nodes that do not hold the shard; there must be one.
 std::size_t ChooseRepairer(std::uint32_t shard, std::span<const std::uint64_t> candidates);
 
 }  // namespace lvs::shard

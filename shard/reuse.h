@@ -1,5 +1,5 @@
-// Messages whose memory is used again and again. T::kColumns, where there is such a thing, names the columns of a
-// message: their memory outlives what they say.
+// Reuse of the memory of messages. T::kColumns, where it exists, names the columns of a message, whose memory is kept
+// when the message is cleared.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,7 @@
 
 namespace lvs::shard {
 
-// Makes a message as new as T{}, but for the memory of its columns.
+// Resets a message to T{}, but keeps the memory of its columns.
 template <class T>
 void Clear(T* message) {
   T empty{};
@@ -22,7 +22,7 @@ void Clear(T* message) {
   *message = std::move(empty);
 }
 
-// Bytes that a cleared message holds on to.
+// Bytes that a cleared message still occupies.
 template <class T>
 std::size_t HeldBytes(const T& message) {
   std::size_t bytes = sizeof(T);

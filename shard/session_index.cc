@@ -6,7 +6,7 @@
 namespace lvs::shard {
 
 std::uint64_t HashOf(const SessionId& session, const HashKey& key) {
-  // Aumasson, Bernstein: SipHash, a fast short-input PRF (2012), with one round a word and three at the end.
+  // Aumasson, Bernstein: SipHash, a fast short-input PRF (2012), with one round a word and three finalisation rounds.
   std::uint64_t v0 = key.low ^ 0x736f6d6570736575ull;
   std::uint64_t v1 = key.high ^ 0x646f72616e646f6dull;
   std::uint64_t v2 = key.low ^ 0x6c7967656e657261ull;

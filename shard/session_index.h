@@ -1,5 +1,5 @@
-// Where a session's entry lies in a column of sessions: a hash table of positions, with open addressing and linear
-// probing, beside the column that holds the sessions themselves.
+// An index into a column of sessions: a hash table of positions, with open addressing and linear probing, beside the
+// column that holds the sessions themselves.
 //
 //   SessionIndex index(key);
 //   std::vector<SessionId> sessions;
@@ -9,12 +9,12 @@
 //     index.AddLast(sessions);
 //   }
 //
-// Peers choose session ids, so the hash is keyed (SipHash-1-3): without the key, nobody can choose ids that meet in the
-// table. Whoever runs a process draws the key and passes it in; what the index answers does not depend on it.
+// Peers choose session ids, so the hash is keyed (SipHash-1-3): without the key, nobody can choose ids that collide in
+// the table. The process draws the key and passes it in; the answers of the index do not depend on it.
 //
-// A place holds the position and 11 bits of the hash in one word, so that a session that is not the one is hardly ever
-// compared. At most half of the places are occupied: 8 to 16 bytes a session.
-// Not thread-safe. Sessions cannot be removed one by one.
+// A place holds the position and 11 bits of the hash in one word, so that a different session is hardly ever compared.
+// At most half of the places are occupied: 8 to 16 bytes a session. Not thread-safe. Sessions cannot be removed one by
+// one.
 #pragma once
 
 #include <cstddef>
@@ -43,9 +43,9 @@ class SessionIndex {
 
   explicit SessionIndex(const HashKey& key) : key_(key), places_(kFirstPlaces, kUnoccupied) {}
 
-  // Position of a session among those that were added, or kNone. `sessions` is the column, of at least as many.
+  // Position of a session among those that were added, or kNone. `sessions` is the column, with all of them.
   std::uint32_t Find(const SessionId& session, std::span<const SessionId> sessions) const;
-  // Adds the last of `sessions`, which must not be there yet: each position once, in rising order. At most
+  // Adds the last of `sessions`, which must not be in the index yet: each position once, in rising order. At most
   // kMaxSessions.
   void AddLast(std::span<const SessionId> sessions);
   void Clear();
@@ -60,11 +60,11 @@ class SessionIndex {
   static constexpr int kPositionBits = 21;
   static constexpr std::uint32_t kPositionMask = (std::uint32_t{1} << kPositionBits) - 1;
 
-  // The highest bits of a hash; the lowest choose the place.
+  // The tag: the highest bits of a hash. The lowest bits choose the place.
   static std::uint32_t TagOf(std::uint64_t hash) {
     return static_cast<std::uint32_t>(hash >> (64 - (32 - kPositionBits))) << kPositionBits;
   }
-  // The place of a session, or the unoccupied one where it belongs.
+  // The place of a session, or the unoccupied place where it would go.
   std::size_t PlaceOf(const SessionId& session, std::uint64_t hash, std::span<const SessionId> sessions) const;
   void Insert(std::uint32_t position, std::uint64_t hash);
 

@@ -1,5 +1,5 @@
-// Where the time of a shard's cycle goes (`lvs run --profile`). This folder reads no clock: who owns one passes a watch
-// along and is told when the next stage begins.
+// Stages of a shard's cycle, for profiling (`lvs run --profile`). This folder reads no clock: an owner of one passes in
+// a watch, which is told when the next stage begins.
 //
 //   struct Stopwatch : StageWatch {
 //     void Enter(Stage stage) override { ... }
@@ -18,13 +18,13 @@
 namespace lvs::shard {
 
 enum class Stage : std::uint8_t {
-  kPopulation,  // joins, departures, adversaries' and low-power switches
+  kPopulation,  // replicas enter and leave; adversaries and low power switch on and off
   kFrames,      // frames of other server nodes, and contributions
   kLedger,      // ledger news among the replicas
   kDrift,       // the kernel: receive, weigh, bound, drift, VaultGuard, publish
-  kOverlay,     // links are exchanged and replaced
+  kOverlay,     // neighbours are exchanged and replaced
   kSpeak,       // lies of adversaries, frames to other server nodes, answers to clients
-  kMeasure,     // what the report is made of
+  kMeasure,     // figures for the report
   kCount,
 };
 inline constexpr std::size_t kStages = static_cast<std::size_t>(Stage::kCount);

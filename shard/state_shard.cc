@@ -15,14 +15,14 @@ namespace lvs::shard {
 
 namespace {
 
-// Rows that a joiner asks for their state, of the halo and of the local ones.
+// How many rows a new replica asks for their state, in the halo and among the local ones each.
 constexpr std::uint32_t kJoinSample = 48;
 
-// Rows that are weighed and summed at a time.
+// How many rows are weighed and summed at a time.
 constexpr std::size_t kBlock = News::kBehindRows;
 static_assert(kRowAlign % kSumLanes == 0 && kBlock % kSumLanes == 0);
 
-// Weight 1 for each row where an honest replica lives, 0 for the others. Returns how many count.
+// Sets weight 1 for each row of an honest live replica, 0 for the others. Returns how many have weight 1.
 std::size_t WeighHonest(const std::uint8_t* flags, std::size_t rows, double* weight) {
   constexpr std::uint8_t kMask = kAlive | kAdversary;
   constexpr std::uint8_t kWanted = kAlive;
@@ -87,19 +87,19 @@ void StateShard::Grow(std::size_t rows, std::size_t departed) {
   std::size_t stride = old_stride;
   if (memory_ == nullptr || rows > halo + stride) {
     stride = AlignRows(std::max(rows - halo, old_stride + old_stride / 32));
-    // An odd number of 16-row groups: a power of two would alias in the caches.
+    // Keep the number of 16-row groups odd: columns at powers of two alias in the caches.
     if (stride / kRowAlign % 2 == 0) stride += kRowAlign;
   }
-  // As many as leave at a hundredth a second, or more where more do.
+  // Enough for churn of a hundredth a second, and more where more leave.
   if (departed > old_departed) departed_rows_ = AlignRows(std::max(departed + departed / 2, stride / 8));
   if (memory_ != nullptr && stride == old_stride && departed_rows_ == old_departed) return;
-  if (halo + stride + departed_rows_ > kMaxRows) std::abort();  // a link has no bits for them
+  if (halo + stride + departed_rows_ > kMaxRows) std::abort();  // a slot has no bits for them
   const std::size_t used = columns_.end - halo;
   const auto dims = static_cast<std::size_t>(dims_);
   const auto peers = static_cast<std::size_t>(config_.shape.peers);
   const std::size_t words = columns_.said_words;
-  // One block for all of them: a million replicas are hundreds of shards, and each allocation costs a page or two. What
-  // was said comes first, so that the other columns, which have no halo, can be indexed by row as well.
+  // One block for all columns: a million replicas are hundreds of shards, and each allocation costs a page or two.
+  // Publications come first, so that the other columns, which have no halo, can be indexed by row as well.
   const std::size_t elsewhere_bytes = (halo + departed_rows_) * words * sizeof(float);
   Block memory = AllocateBlock(elsewhere_bytes + stride * ReplicaBytes(config_.shape));
   auto* const said = reinterpret_cast<float*>(memory.get());
@@ -153,7 +153,7 @@ void StateShard::Start(std::uint32_t n, std::int64_t opening_balance_uvu) {
   Grow(std::max<std::size_t>(AlignRows(first + n), kRowAlign), 0);
   columns_.end = AlignRows(first + n);
 
-  // The opening balance was earned by earlier sessions, each within what the policy allows one to claim.
+  // The opening balance is credited to earlier sessions, each within the policy's limit for one.
   for (int slot = 0; slot < config_.shape.value_slots; ++slot) {
     std::int64_t left = opening_balance_uvu;
     for (std::uint64_t part = 0; left > 0; ++part) {
@@ -203,7 +203,7 @@ void StateShard::Join(std::uint32_t row, std::uint64_t cycle) {
   ++replicas_;
   overlay_.Join(columns_, row, halo_in_use_, remote_share_, cycle);
   FirstState(row, cycle);
-  // The ledger comes whole from one live peer; what that peer does not know yet, the joiner will pull.
+  // The ledger comes whole from one live neighbour; the new replica will pull what that neighbour does not know yet.
   std::uint64_t known = 0;
   for (int s = 0; s < config_.shape.peers; ++s) {
     const std::uint32_t peer = NeighbourOf(columns_.link[static_cast<std::size_t>(s) * columns_.stride + row]);
@@ -216,14 +216,15 @@ void StateShard::Join(std::uint32_t row, std::uint64_t cycle) {
 }
 
 void StateShard::FirstState(std::uint32_t row, std::uint64_t cycle) {
-  // Whom a joiner asks: its neighbours, and a sample of all that can be heard from here.
+  // The rows that a new replica asks: its neighbours, and a sample of all that can be heard from here.
   std::uint32_t asked[vaultguard::kMaxPeers + 2 * kJoinSample];
   static_assert(std::size(asked) <= kMedianValues);
   int n = 0;
   const auto ask = [&](std::uint32_t peer) { asked[n++] = peer; };
   for (int s = 0; s < config_.shape.peers; ++s)
     ask(NeighbourOf(columns_.link[static_cast<std::size_t>(s) * columns_.stride + row]));
-  // All of `count` rows, or as many draws as are asked: scattered, for those who joined together sit together.
+  // Takes all of `count` rows, or kJoinSample draws. Draws are scattered, because replicas that entered together lie
+  // together.
   const auto sample = [&](std::uint32_t first, std::uint32_t count, std::uint64_t salt, const auto& row_of) {
     const std::uint64_t draw = Draw(config_.seed, Stream::kInitialState, row * 16ull + salt, cycle);
     for (std::uint32_t k = 0; k < std::min(count, kJoinSample); ++k) {
@@ -236,10 +237,10 @@ void StateShard::FirstState(std::uint32_t row, std::uint64_t cycle) {
          [&](std::uint64_t draw) { return columns_.RandomLive(draw); });
   const auto is_mute = [&](std::uint32_t peer) { return peer == row || !columns_.Heard(peer, cycle); };
   n = static_cast<int>(std::remove_if(asked, asked + n, is_mute) - asked);
-  // Where hardly anybody is left, the draws may miss them all.
+  // With few live rows left, the draws may miss them all.
   if (n == 0 && FindAnyHeard(cycle)) asked[n++] = static_cast<std::uint32_t>(any_heard_.row);
 
-  // The median of what they say, coordinate by coordinate: a minority of liars cannot move it far.
+  // The median of their publications, coordinate by coordinate: a minority of liars cannot move it far.
   float bound[2] = {vaultguard::kMinBoundVu, vaultguard::kMinBoundFree};
   float first[vaultguard::kMaxDimensions];
   for (int c = 0; c < dims_; ++c) {
@@ -249,16 +250,16 @@ void StateShard::FirstState(std::uint32_t row, std::uint64_t cycle) {
       const float x = said(asked[k])[c];
       if (std::abs(x) <= vaultguard::kMaxDistance) said_by[heard++] = x;
     }
-    // With nobody to learn from, everybody starts at the same place: server nodes that start side by side, each alone
-    // at first, would otherwise agree within themselves before they meet, and a tight crowd does not move for another.
+    // Without a row to ask, all replicas start at the same place. Server nodes that start side by side, each alone at
+    // first, would otherwise agree within themselves before they meet, and a tight crowd does not move towards another.
     const bool value_slot = c < config_.shape.value_slots;
     float state = value_slot ? 0.0f : config_.coordinate_range / 2;
-    // A joiner has just verified the ledger: its value starts on it.
+    // A new replica has just verified the ledger, so its value starts on it.
     if (heard > 0 && (!value_slot || config_.drift.plain)) {
       state = UpperMedian(said_by, static_cast<std::size_t>(heard));
     }
     if (heard > 0) {
-      // The bound is twice the distance that half of them are within.
+      // The bound is twice the median distance.
       for (int k = 0; k < heard; ++k) said_by[k] = std::abs(said_by[k] - state);
       float& b = bound[value_slot ? 0 : 1];
       b = std::max(b, 2 * UpperMedian(said_by, static_cast<std::size_t>(heard)));
@@ -268,7 +269,7 @@ void StateShard::FirstState(std::uint32_t row, std::uint64_t cycle) {
   columns_.bound_value[row] = bound[0];
   columns_.bound_free[row] = bound[1];
   columns_.band[row] = vaultguard::kMinBandVu;
-  columns_.Say(row, dims_, first, 0, columns_.Entropy(row));  // nothing that is valid: it has not spoken yet
+  columns_.Say(row, dims_, first, 0, columns_.Entropy(row));  // not valid: the replica has not published yet
 }
 
 bool StateShard::FindAnyHeard(std::uint64_t cycle) {
@@ -342,16 +343,16 @@ void StateShard::Advance(std::uint64_t cycle, double loss, CycleCounts* counts, 
   for (int s = 0; s < config_.shape.value_slots; ++s) {
     const auto slot = static_cast<std::size_t>(s);
     const std::int64_t settled = ledger_.total_uvu(s) - news_.OutstandingUvu(slot);
-    // Rounded towards zero, so that a float never lets a state fall below -T.
+    // Rounding is towards zero, so that no state can fall below -T.
     input.floor[slot] = std::nextafter(-static_cast<float>(Vu(settled)), 0.0f);
   }
   enter(Stage::kDrift);
   FetchSaid();
-  said_is_near_ = false;  // other shards have their turn before the next one
+  said_is_near_ = false;  // other shards run before the next cycle and evict it
   DriftStep(config_.shape, config_.drift, input, columns_, &counts->step);
   enter(Stage::kLedger);
-  // Each replica is heard by as many others as it hears: d, or all there are. Those on other server nodes hear it
-  // through the frames, which are counted there.
+  // Each replica is heard by as many others as it hears: d, or all there are. Replicas on other server nodes hear it
+  // through frames, which are counted there.
   const double heard_by =
       std::min<double>(config_.shape.peers, replicas_ > 1 ? replicas_ - 1 : 0) * (1 - remote_share_);
   counts->sent.state_diff +=
@@ -390,7 +391,7 @@ void StateShard::OverwriteSaid(std::uint32_t row, const float* state, std::uint3
 std::array<double, vaultguard::kMaxValueSlots> StateShard::MeanDriftVu() const {
   std::array<double, vaultguard::kMaxValueSlots> mean{};
   if (replicas_ == 0) return mean;
-  // Rows that nobody lives in are at zero.
+  // Unoccupied rows are zeroed.
   for (std::size_t slot = 0; slot < static_cast<std::size_t>(config_.shape.value_slots); ++slot) {
     const float* x = columns_.state + slot * columns_.stride + columns_.first_local;
     mean[slot] = Sum(x, columns_.end - columns_.first_local) / replicas_;
@@ -427,7 +428,7 @@ void StateShard::MeasureHonest(Measure* measure) const {
   measure->replicas = replicas_;
   std::size_t pivot_row = columns_.first_local;
   while (pivot_row < columns_.end && (columns_.flags[pivot_row] & (kAlive | kAdversary)) != kAlive) ++pivot_row;
-  // About a pivot, so that a spread of 1e-6 around 100 is not lost in the squares.
+  // Sums are relative to a pivot, so that a spread of 1e-6 around 100 is not lost in the squares.
   const auto pivot = [&](std::size_t dim) {
     return pivot_row < columns_.end ? static_cast<double>(columns_.state[dim * columns_.stride + pivot_row]) : 0.0;
   };
@@ -442,7 +443,7 @@ void StateShard::MeasureHonest(Measure* measure) const {
     // Batches that a replica does not know are missing from its ledger, and so from its state.
     const std::uint64_t lacked = news_.Lacked(columns_, first, rows);
     for (std::size_t dim = 0; dim < static_cast<std::size_t>(dims_); ++dim) {
-      // Of a free coordinate nobody asks how far it is from the ledger.
+      // Free coordinates have no distance from the ledger.
       if (dim < slots) {
         const std::int64_t most_uvu = news_.Behind(columns_, first, rows, lacked, dim, behind_vu);
         if (replicas_ > 0) measure->behind_uvu[dim] = std::max(measure->behind_uvu[dim], most_uvu);
@@ -467,7 +468,7 @@ void StateShard::MeasureHonest(Measure* measure) const {
   }
 }
 
-// Under the plain rule a state is all that a replica holds of the value.
+// Under the plain rule the state is the whole value of a replica.
 void StateShard::MeasurePlain(Measure* measure) const {
   for (int c = 0; c < config_.shape.value_slots; ++c) {
     const auto slot = static_cast<std::size_t>(c);

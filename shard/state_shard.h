@@ -31,7 +31,7 @@ struct StateShardConfig {
   ContributionPolicy policy;
   double shuffle = 0.01;         // share of neighbour slots exchanged a cycle
   std::uint64_t seed = 0;        // of this shard on this server node
-  HashKey session_key;           // drawn once a process; no state and no digest depends on it
+  HashKey session_key;           // drawn once a process; neither state nor digests depend on it
   std::uint32_t halo_rows = 0;   // rows for remote neighbours
   double remote_share = 0;       // share of neighbour slots that point into the halo
   float value_spread = 100;      // VU; replicas start within it of the ledger total
@@ -56,7 +56,7 @@ struct CycleCounts {
   std::uint64_t fallback_links = 0;
 };
 
-// Honest replicas of one coordinate: count, mean, and summed squared distance from it. Merged exactly (Chan et al.).
+// Honest replicas of one coordinate: count, mean, and summed squared distance from it. Merge is exact (Chan et al.).
 struct Moments {
   double count = 0;
   double mean = 0;
@@ -74,39 +74,39 @@ struct Measure {
 class StateShard {
  public:
   explicit StateShard(const StateShardConfig& config);
-  // What a replica of this shape takes, all columns together.
+  // Memory of a replica of this shape, all columns together.
   static std::size_t ReplicaBytes(const Shape& shape);
   StateShard(const StateShard&) = delete;
   StateShard& operator=(const StateShard&) = delete;
 
-  // Rows first_row()..first_row()+n-1 become replicas with a drawn state, and the overlay is drawn.
-  // The opening balance (micro-VU a slot) is held by all of them.
+  // Makes rows first_row()..first_row()+n-1 replicas with a drawn state, and draws the overlay. All of them hold the
+  // opening balance (micro-VU a slot).
   void Start(std::uint32_t n, std::int64_t opening_balance_uvu);
   std::uint32_t first_row() const { return static_cast<std::uint32_t>(columns_.first_local); }
 
-  // A replica joins in an unused local row (SPEC-9.1): d neighbours, the ledger of a live peer, and the median of what
-  // its neighbours say as its first state.
+  // A replica enters in an unused local row (SPEC-9.1), with d neighbours, the ledger of a live replica, and the median
+  // of its neighbours' publications as its first state.
   void Join(std::uint32_t row, std::uint64_t cycle);
-  // It leaves without a word (SPEC-9.4). Its row is best used again after kRestCycles; what it said last is heard until
-  // it is silent, whoever lives in the row then.
+  // A replica leaves without a word (SPEC-9.4). Its row should rest for kRestCycles. Its last publication is heard
+  // until the silence limit, even if another replica lives in the row by then.
   void Leave(std::uint32_t row);
   void SetFlag(std::uint32_t row, std::uint8_t flag, bool on);
-  // Throws the free coordinates of honest replicas anywhere; they have not said so, and neighbours lead them back.
+  // Scatters the free coordinates of honest replicas at random. Their publications stay, so neighbours lead them back.
   void Scatter(std::uint64_t cycle);
 
-  // Joins an entry into the ledger and lets what is new spread among the replicas. Idempotent.
+  // Joins an entry into the ledger, and starts the spread of what is new among the replicas. Idempotent.
   Ledger::Outcome Contribute(const LedgerEntry& entry, std::uint64_t cycle, std::uint8_t source = Ledger::kHere,
                              bool may_open = true);
 
-  // A remote neighbour's state diff arrived. Only a newer one than before is taken.
+  // Takes a remote neighbour's state diff, where it is newer than the one before. False: not taken.
   bool SetHalo(std::uint32_t halo_row, std::uint64_t published_cycle, std::uint8_t drift_weight, const float* diff,
                std::uint32_t entropy) {
     if (halo_row >= config_.halo_rows) return false;
-    // An entropy packet that says the same word again is no news.
+    // A repeated entropy word is no new packet.
     const std::uint32_t meta =
         Meta(published_cycle, drift_weight) | (entropy != columns_.Entropy(halo_row) ? kMetaPacket : 0);
     const std::uint32_t before = columns_.Meta(halo_row);
-    // Newer by less than half of the 16 bit circle.
+    // Newer means by less than half of the 16 bit circle.
     if ((before & kMetaValid) != 0 && static_cast<std::int16_t>(static_cast<std::uint16_t>(meta - before)) <= 0) {
       return false;
     }
@@ -114,27 +114,29 @@ class StateShard {
     return true;
   }
 
-  // Only the first `halo_rows` of the halo are in use from now on, and this share of neighbour slots points there.
+  // Sets how many rows of the halo are in use, the first `halo_rows`, and the share of neighbour slots that point
+  // there.
   void SetRemote(std::uint32_t halo_rows, double remote_share);
 
-  // Brings what was said into the caches, for those who hear many in no order: the kernel, and joiners before it.
+  // Loads all publications into the caches, for readers in random order: the kernel, and before it the replicas that
+  // enter.
   void FetchSaid() {
     if (!std::exchange(said_is_near_, true)) columns_.FetchSaid();
   }
 
-  // One drift cycle over all replicas. A watch is told of its stages.
+  // Runs one drift cycle over all replicas. A watch is told of its stages.
   void Advance(std::uint64_t cycle, double loss, CycleCounts* counts, StageWatch* watch = nullptr);
 
-  // Replaces what a row has just published, as an adversary does.
+  // Replaces the publication that a row has just made, as an adversary does.
   void OverwriteSaid(std::uint32_t row, const float* state, std::uint32_t meta, std::uint32_t entropy);
 
-  // Mean drift vector of all live replicas, VU a value slot: what the shard is worth beside its ledger.
+  // Mean drift vector of all live replicas, VU a value slot: the shard's value beyond its ledger.
   std::array<double, vaultguard::kMaxValueSlots> MeanDriftVu() const;
   // SPEC-8.2: pins every drift vector back to the ledger.
   void Repin();
-  // Plain rule only: an increment that was heard once.
+  // Plain rule only: adds an increment, which is sent once, to every replica.
   void AddToAll(const SlotAmounts& increment_uvu);
-  // No replica is left here: the ledger goes with them.
+  // Clears the ledger, when no replica is left here.
   void ForgetLedger();
 
   void MeasureHonest(Measure* measure) const;
@@ -146,20 +148,20 @@ class StateShard {
   const StateShardConfig& config() const { return config_; }
   std::uint32_t replicas() const { return replicas_; }
   std::uint32_t low_power() const { return low_power_; }
-  // What a row said last: `dimensions` floats.
+  // The state in a row's last publication: `dimensions` floats.
   const float* said(std::uint32_t row) const { return columns_.Said(row); }
   std::uint32_t said_meta(std::uint32_t row) const { return columns_.Meta(row); }
   std::uint32_t said_entropy(std::uint32_t row) const { return columns_.Entropy(row); }
   std::size_t resident_bytes() const;
 
  private:
-  // Memory for these rows, and for so many last words of those who left.
+  // Allocates memory for this many rows, and for this many last words.
   void Grow(std::size_t rows, std::size_t departed);
-  // Frees the rows of those who left.
+  // Frees the rows of replicas that left.
   void MoveLastWords(std::uint64_t cycle);
   void FirstState(std::uint32_t row, std::uint64_t cycle);
-  // Whether anybody is heard here, and who: any_heard_. Those who join in one cycle search all rows together at most
-  // once, for nobody begins to speak meanwhile.
+  // Finds a row that is heard, if there is one: any_heard_. All replicas that enter in one cycle share one search of
+  // the rows, because no row begins to publish meanwhile.
   bool FindAnyHeard(std::uint64_t cycle);
   void MeasurePlain(Measure* measure) const;
 
@@ -178,14 +180,14 @@ class StateShard {
   std::uint32_t low_power_ = 0;
   struct {
     std::uint64_t cycle = ~std::uint64_t{0};
-    std::size_t row = 0;  // none before it is heard
+    std::size_t row = 0;  // no earlier row is heard
   } any_heard_;
   std::vector<std::uint32_t> fresh_;  // rows with kFresh
   bool said_is_near_ = false;         // FetchSaid since the last cycle
 
   Block memory_;  // of the columns
 
-  std::uint64_t joined_bytes_ = 0;  // ledger copies that joiners fetched since the last cycle
+  std::uint64_t joined_bytes_ = 0;  // ledger copies that new replicas fetched since the last cycle
   SlotAmounts opening_uvu_{};       // plain rule: states are relative to this
 };
 

@@ -1,5 +1,6 @@
-// Protobuf's wire form, by hand: this folder is compiled where protobuf is not. Written for the messages of
-// proto/lvs/v1/messages.proto (frame_codec.cc, message_sizes.cc); tests hold it to protobuf in both directions.
+// Protobuf's wire format without protobuf, because this folder also compiles where protobuf is not available. Serves
+// the messages of proto/lvs/v1/messages.proto (frame_codec.cc, message_sizes.cc); tests compare it with protobuf in
+// both directions.
 //
 //   Counter size;                                  // the same calls count the bytes ...
 //   PutVarint(1, shard, &size);
@@ -43,7 +44,7 @@ inline std::uint8_t* WriteVarint(std::uint64_t value, std::uint8_t* at) {
   return at;
 }
 
-// A message is described once, by Put calls, to one of two: who counts its bytes, and who writes them.
+// Put calls describe a message once, for two sinks: Counter counts its bytes, and Writer writes them.
 struct Counter {
   std::size_t bytes = 0;
   void Varint(std::uint64_t value) { bytes += VarintSize(value); }
@@ -58,7 +59,7 @@ struct Writer {
   void Varint(std::uint64_t value) { at = WriteVarint(value, at); }
   template <typename Number>
   void Varints(const Number* numbers, std::size_t n) {
-    std::uint8_t* to = at;  // a local: bytes that are written may alias a member, which would be read anew each time
+    std::uint8_t* to = at;  // a local: written bytes may alias a member, which would be reloaded each time
     for (std::size_t i = 0; i < n; ++i) to = WriteVarint(static_cast<std::uint64_t>(numbers[i]), to);
     at = to;
   }
@@ -73,7 +74,7 @@ void PutTag(int field, Wire type, Out* out) {
   out->Varint(static_cast<std::uint64_t>(field) << 3 | static_cast<std::uint64_t>(type));
 }
 
-// Numbers are left out where all their bits are zero, as protobuf does.
+// Numbers whose bits are all zero are left out, as in protobuf.
 template <typename Out>
 void PutVarint(int field, std::uint64_t value, Out* out) {
   if (value == 0) return;
@@ -98,7 +99,7 @@ void PutColumn(int field, const Number* numbers, std::size_t n, Out* out) {
   out->Raw(numbers, n * sizeof(Number));
 }
 
-// What `body` puts, behind its length. An empty body is put too.
+// Puts the output of `body`, behind its length. An empty body is put too.
 template <typename Out, typename Body>
 void PutDelimited(int field, const Body& body, Out* out) {
   Counter size;
@@ -121,11 +122,11 @@ void PutVarints(int field, const Number* numbers, std::size_t n, Out* out) {
 
 // ---- Reading ----
 
-// Protobuf's default limit of messages and groups within each other.
+// Protobuf's default limit of nested messages and groups.
 inline constexpr int kMaxWireDepth = 100;
 
-// Reads a stretch of bytes from its start. Bytes that are no wire form end it: ok() is false from then on, more() too,
-// and every number that is read is 0.
+// Reads a range of bytes from its start. Malformed bytes end it: ok() and more() are false from then on, and every
+// number that is read is 0.
 class Reader {
  public:
   Reader(const std::uint8_t* at, std::size_t n) : at_(at), end_(at + n) {}
@@ -134,7 +135,7 @@ class Reader {
   const std::uint8_t* at() const { return at_; }
   std::size_t left() const { return static_cast<std::size_t>(end_ - at_); }
 
-  // Up to ten bytes; what does not fit into 64 bits is dropped.
+  // Reads up to ten bytes; bits beyond 64 are dropped.
   std::uint64_t Varint() {
     if (at_ < end_ && *at_ < 0x80) return *at_++;
     std::uint64_t value = 0;
@@ -145,7 +146,7 @@ class Reader {
     }
     return Fail();
   }
-  // A field's number and type: up to five bytes; what does not fit into 32 bits is dropped.
+  // Reads a field's number and type: up to five bytes; bits beyond 32 are dropped.
   std::uint32_t Tag() {
     std::uint32_t tag = 0;
     for (int shift = 0; shift < 35 && at_ < end_; shift += 7) {
@@ -163,7 +164,7 @@ class Reader {
     at_ += sizeof value;
     return value;
   }
-  // The stretch behind a length: up to five bytes, below 2^31.
+  // Reads a length (up to five bytes, below 2^31), and returns the range behind it.
   Reader Delimited() {
     std::uint64_t n = 0;
     int shift = 0;
@@ -177,7 +178,7 @@ class Reader {
     at_ += n;
     return {at_ - n, static_cast<std::size_t>(n)};
   }
-  // Passes over a field that nobody knows, whose tag was just read. `depth`: how many groups may be within each other.
+  // Skips an unknown field, whose tag was just read. `depth`: how many groups may be nested.
   void Skip(std::uint32_t tag, int depth) {
     std::uint32_t open[kMaxWireDepth];  // numbers of the groups that are open
     int groups = 0;
@@ -217,9 +218,9 @@ class Reader {
   bool ok_ = true;
 };
 
-// Calls take(field, wire, &in) for each field of a message. Where that returns false, the field is skipped: nothing of
-// it was read. A message that lies in `depth` others may hold so many levels less. Returns whether the bytes are a
-// message; fields before the fault were taken.
+// Calls take(field, wire, &in) for each field of a message. Where `take` returns false, having read nothing, the field
+// is skipped. A message nested in `depth` others may hold that many levels less. Returns whether the bytes are a
+// message; fields before a fault were taken.
 template <typename Take>
 bool ForEachField(Reader in, const Take& take, int depth = 0) {
   while (in.more()) {
