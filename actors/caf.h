@@ -1,5 +1,5 @@
-// The seam to CAF 0.17.6: only this header, its letters and its scheduling policy include it. What 0.18 and 1.0 renamed
-// (replies_to, reacts_to, unsafe message types) is used through the names below and nowhere else.
+// The seam to CAF 0.17.6: only this header, its letters and its scheduling policy include it. Names that 0.18 and 1.0
+// changed (replies_to, reacts_to, unsafe message types) are used through the aliases below and nowhere else.
 #pragma once
 
 #include <algorithm>

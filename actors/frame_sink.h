@@ -1,12 +1,11 @@
-// The seam between the peer link actors and whatever carries frames out of the process (services/net). No CAF behind
-// it.
+// The seam between the peer link actors and the transport that carries frames out of the process. Free of CAF.
 #pragma once
 
 #include "shard/hosting/messages.h"
 
 namespace lvs::actors {
 
-// Carries frames to whoever is at the far end of one link.
+// Carries frames to the peer at the far end of one link.
 class FrameSink {
  public:
   virtual ~FrameSink() = default;

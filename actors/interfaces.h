@@ -1,4 +1,4 @@
-// The catalogue of actors and of what they say to each other. One cycle of the emulator:
+// The catalogue of actors and of their messages. One cycle of the emulator:
 //
 //   emulator --NodeTick--> node runtime --ShardTick--> shard actors        (one a shard and server node; side by side)
 //   shard actor --OutgoingFrame--> peer link actors                        (one a remote server node)
@@ -8,9 +8,8 @@
 //
 // Each actor is a mailbox around a class of shard/hosting; node.h spawns and wires them.
 //
-// A frame that is said in cycle t is in the receiver's mailbox before the receiver's tick of t+1: a mailbox keeps the
-// order in which it was filled, and the reports close the cycle. Frames of one cycle are sorted by sender before they
-// are read.
+// A frame of cycle t is in the receiver's mailbox before the receiver's tick of t+1, because mailboxes are FIFO and the
+// reports close the cycle. Frames of one cycle are sorted by sender before they are read.
 #pragma once
 
 #include "actors/caf.h"
@@ -48,7 +47,7 @@ using hosting::ShardReport;
 using hosting::ShardTick;
 using hosting::Verdict;
 
-// Carries frames to one remote server node: takes them as they come, and decides their fate at the flush.
+// Carries frames to one remote server node: takes each as it comes, and decides its fate at the flush.
 using PeerLinkActor = TypedActor<Reacts<OutgoingFrame>, Reacts<Payload<LinkFlush>>>;
 // Reads the shards' reports of one server node, raises anomalies, and orders recovery.
 using MonitorActor = TypedActor<Reacts<Payload<ShardReport>>>;
@@ -62,7 +61,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lvs::hosting::Payload<lvs::actors::NodeParts>)
 
 namespace lvs::actors {
 
-// Where a shard actor sends what it has to say. Told once, after all actors are spawned.
+// The addressees of a shard actor, sent to it once, after all actors are spawned.
 struct Wiring {
   std::vector<PeerLinkActor> links;  // by server node; the own entry is empty
   MonitorActor monitor;
@@ -70,7 +69,7 @@ struct Wiring {
 // Hosts one shard on one server node: takes frames at any time, and runs a cycle for each tick.
 using ShardActor =
     TypedActor<Reacts<Payload<Wiring>>, Reacts<Payload<ShardTick>>, Reacts<IncomingFrame>, Reacts<LinkChange>>;
-// The actors of one server node, told to its runtime once all are spawned.
+// The actors of one server node, sent to its runtime once all are spawned.
 struct NodeParts {
   std::vector<ShardActor> shards;
   std::vector<PeerLinkActor> links;  // by server node; the own entry is empty

@@ -1,5 +1,5 @@
-// The way in which actors send: as CAF does, but in recycled memory. CAF's own send allocates a mailbox element for
-// every message; a letter is a mailbox element that lies in a block (recycled.h). Like caf.h a seam to CAF 0.17.6.
+// Letters: actors send as CAF does, but in recycled memory. CAF's own send allocates a mailbox element for every
+// message; a letter is a mailbox element that lies in a block (recycled.h). Like caf.h, a seam to CAF 0.17.6.
 //
 //   Post(shard, IncomingFrame{from, due_cycle, frame});   // from outside
 //   PostFrom(self, monitor, std::move(report));           // from an actor
@@ -43,13 +43,13 @@ void PostAs(caf::strong_actor_ptr sender, caf::execution_unit* worker, const To&
   caf::actor_cast<caf::abstract_actor*>(to)->enqueue(std::move(letter), worker);
 }
 
-// As caf::anon_send.
+// Sends like caf::anon_send.
 template <class To, class Message>
 void Post(const To& to, Message message) {
   PostAs(nullptr, nullptr, to, std::move(message));
 }
 
-// As an actor's own send.
+// Sends like an actor's own send.
 template <class Self, class To, class Message>
 void PostFrom(Self* self, const To& to, Message message) {
   PostAs(self->ctrl(), self->context(), to, std::move(message));

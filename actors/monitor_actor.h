@@ -1,5 +1,5 @@
-// The monitor actor: a mailbox around the VaultGuard monitor of one server node (shard/hosting/monitor.h). It sends one
-// verdict a cycle to the node runtime.
+// The monitor actor: a mailbox around the VaultGuard monitor of one server node (shard/hosting/monitor.h). The actor
+// sends one verdict a cycle to the node runtime.
 #pragma once
 
 #include <cstdint>

@@ -44,7 +44,7 @@ void NodeActors::End() {
   end(monitor);
   for (const ShardActor& shard : shards) end(shard);
   for (const PeerLinkActor& link : links) end(link);
-  // Actors hold handles of each other: without these the last references go when the system ends.
+  // Actors hold handles of each other; with these handles dropped, the last references go when the system ends.
   *this = {};
 }
 

@@ -1,4 +1,4 @@
-// The actors of one server node, wired: the emulator runs one such node a region, a server process exactly one.
+// The actors of one server node, wired: the emulator runs one server node a region, a server process exactly one.
 //
 //   std::vector<ShardActor> shards = SpawnShards(*system, configs);      // of every node first: links lead to them
 //   NodeActors node = SpawnNode(*system, {.config = {.node = 0, .seed = seed}, .swarm = std::move(swarm),
@@ -31,7 +31,7 @@ struct NodeActors {
   MonitorActor monitor;
   NodeRuntimeActor runtime;
 
-  // One cycle. It must not be given before the report of the one before.
+  // Runs one cycle. Call only after the report of the one before.
   void Tick(hosting::NodeTick tick) const;
   // Ends the actors, after what is in their mailboxes, and drops the handles. Idempotent.
   void End();

@@ -1,5 +1,5 @@
-// The node runtime actor: a mailbox around one node host (shard/hosting/node_host.h). It ticks its shard actors, waits
-// for the monitor's verdict, flushes its links, and reports.
+// The node runtime actor: a mailbox around one node host (shard/hosting/node_host.h). The actor ticks its shard actors,
+// waits for the monitor's verdict, flushes its links, and reports.
 #pragma once
 
 #include "actors/interfaces.h"

@@ -30,7 +30,7 @@ void Flush(PeerLinkActor::stateful_pointer<VirtualState> self, const LinkFlush& 
   VirtualState& state = self->state;
   const LinkReport report = state.link->Flush(flush);
   for (VirtualLink::Delivery& delivery : state.link->delivered()) {
-    // A nonsense frame may name a shard that does not exist: some shard has to refuse it.
+    // A nonsense frame may name a shard that does not exist; shard 0 then refuses it.
     const std::size_t shard = delivery.shard < state.shards.size() ? delivery.shard : 0;
     PostFrom(self, state.shards[shard], std::move(delivery.frame));
   }

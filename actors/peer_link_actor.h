@@ -16,7 +16,7 @@ namespace lvs::actors {
 PeerLinkActor SpawnVirtualLink(caf::actor_system& system, hosting::VirtualLinkConfig config,
                                std::vector<ShardActor> shards);
 
-// Hands frames over to whatever carries them out of the process.
+// Hands frames to the sink that carries them out of the process.
 PeerLinkActor SpawnRemoteLink(caf::actor_system& system, std::uint32_t to, std::shared_ptr<FrameSink> sink);
 
 }  // namespace lvs::actors

@@ -1,12 +1,12 @@
-// Recycled memory for messages between actors (ARCH-7). What one cycle said has been read by the next: when the last
-// reader lets go of a payload, the payload goes back to its kind with the memory of its columns, and is made into
-// another one. A cycle that is like the one before allocates nothing.
+// Recycled memory for messages between actors (ARCH-7). Messages of one cycle have been read by the next. When the last
+// reader releases a payload, the payload and the memory of its columns go back to the shelf of its kind, for the next
+// payload. In the steady state a cycle allocates nothing.
 //
 //   std::shared_ptr<ShardTick> tick = Recycled<ShardTick>();   // empty, as if new
 //   tick->cycle = 7;
 //   Post(shard, Payload<ShardTick>(std::move(tick)));
 //
-// Threads: any; each kind has a lock of its own. What is kept is bounded, in number and bytes; the rest is freed.
+// Threads: any; each kind has a lock of its own. Shelves are bounded in number and bytes; the rest is freed.
 #pragma once
 
 #include <cstddef>
@@ -20,10 +20,10 @@
 
 namespace lvs::actors {
 
-// Items that are kept of a kind. A million micro-nodes in three regions of 256 shards have some 1,500 frames on their
-// way at once, and 768 of everything else.
+// The most items that are kept of a kind. A million micro-nodes in three regions of 256 shards have some 1,500 frames
+// on their way at once, and 768 of everything else.
 #ifdef __SANITIZE_ADDRESS__
-inline constexpr std::size_t kKept = 0;  // the sanitizer shall see who reads what it let go of
+inline constexpr std::size_t kKept = 0;  // so that the sanitizer sees every use after release
 #else
 inline constexpr std::size_t kKept = 4096;
 #endif
@@ -58,7 +58,7 @@ class Shelf {
   }
 
  private:
-  Shelf() { kept_.reserve(kKept); }  // to give back must not fail
+  Shelf() { kept_.reserve(kKept); }  // returning an item must not fail
 
   services::Mutex mu_;
   std::vector<std::pair<Item*, std::size_t>> kept_ ABSL_GUARDED_BY(mu_);  // and the bytes that each holds
@@ -93,7 +93,7 @@ struct BlockAllocator {
   friend bool operator==(const BlockAllocator&, const BlockAllocator&) = default;
 };
 
-// Payloads of one kind that nobody reads any more.
+// Released payloads of one kind.
 template <class T>
 struct Spares {
   static T* Take() {

@@ -33,7 +33,7 @@ ShardHostConfig ShardConfig(const ServerNodeConfig& node, std::uint32_t shard, c
   config.ambassadors = node.halo_rows;
   config.links_change = true;
   config.tell_changes = true;
-  // Server nodes are few and their links wide: a contribution does not wait for company.
+  // Server nodes are few and their links wide: news is not delayed for batching.
   config.news_cycles = 1;
   config.acknowledge_cycles = 1;
   config.alone_cycles = node.alone_cycles;
@@ -45,7 +45,7 @@ ShardHostConfig ShardConfig(const ServerNodeConfig& node, std::uint32_t shard, c
   return config;
 }
 
-// Nobody lives here yet: micro-nodes enter once the ledger is there.
+// Empty at first: micro-nodes enter once the ledger is there.
 Swarm EmptySwarm(const ServerNodeConfig& config, const ShardLayout& layout) {
   SwarmConfig swarm_config;
   swarm_config.shards = config.shards;

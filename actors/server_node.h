@@ -1,5 +1,5 @@
-// One server node of a cluster: the same actors as in the emulator, driven by a clock of the caller's and wired to
-// links that the caller carries (services/net/transport_layer.h). CAF stays behind this header.
+// One server node of a cluster: the same actors as in the emulator, driven by the caller's clock and wired to links
+// that the caller carries. CAF stays behind this header.
 //
 //   ServerNode node(config, sinks, [](const Payload<NodeReport>& report) { ... });   // on an actor's thread
 //   node.SetLink(3, true);                    // somebody is at the far end of link 3
@@ -7,8 +7,8 @@
 //   node.Tick(std::move(tick));               // one cycle; its report follows
 //   node.Stop();
 //
-// A tick must not be given before the report of the one before. Whoever rebinds a link to another peer must see to it
-// that no Deliver for the earlier peer comes after SetLink (hold one lock around both).
+// A tick must not be given before the report of the one before. A caller that rebinds a link to another peer must
+// ensure that no Deliver for the earlier peer comes after SetLink (hold one lock around both).
 #pragma once
 
 #include <cstdint>
@@ -24,13 +24,13 @@ namespace lvs::actors {
 
 struct ServerNodeConfig {
   std::uint64_t seed = 0;  // random in every process: sessions come from it
-  // Random in every process too, and never the seed: whoever sees sessions may guess that.
+  // Random in every process too, and never the seed: the seed may be guessed from sessions.
   shard::HashKey session_key;
   shard::Shape shape;
   std::uint32_t shards = 16;
   std::uint32_t micro_nodes = 1000;
   std::uint32_t shards_per_node = 4;  // that each micro-node holds
-  std::uint32_t halo_rows = 32;       // a link and shard: replicas of a peer that are heard, and that speak to it
+  std::uint32_t halo_rows = 32;       // a link and shard: replicas heard of a peer, and sent to it
   double period_ms = 100;
   std::uint32_t alone_cycles = 30;  // without peers, the micro-nodes enter after so many
   unsigned threads = 0;             // 0: one a core

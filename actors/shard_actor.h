@@ -1,6 +1,6 @@
 // The shard actor: a mailbox around one shard host (shard/hosting/shard_host.h).
 //
-// What a tick says goes to the peer link actors first, then its report to the monitor: a report closes the cycle.
+// Frames of a tick go to the peer link actors first, then the report to the monitor: a report closes the cycle.
 #pragma once
 
 #include <cstdint>

@@ -1,10 +1,9 @@
-// The scheduling policy of the workers: one queue for all of them, as with CAF's own policy of that name, but a worker
-// that finds the queue empty spins for a moment before it sleeps. Between two cycles of a run one worker waits for the
-// other only for some microseconds; to sleep and be woken takes longer than that, and the woken worker finds its caches
-// cold.
+// The workers' scheduling policy: one queue for all of them, as with CAF's own policy of that name, but a worker that
+// finds the queue empty spins for a moment before it sleeps. Between two cycles of a run one worker waits for the other
+// only for some microseconds. Sleeping and waking takes longer than that, and leaves the caches cold.
 //
-// A job is taken by whoever comes first. The queue's memory is kept: a message costs no allocation here. A seam to CAF
-// 0.17.6, as caf.h is.
+// The first free worker takes a job. The queue's memory is kept, so a message costs no allocation here. Like caf.h, a
+// seam to CAF 0.17.6.
 #pragma once
 
 #include <hwy/cache_control.h>
@@ -64,7 +63,7 @@ class WorkSharing : public caf::policy::unprofiled {
   void internal_enqueue(Worker* self, caf::resumable* job) {
     central_enqueue(self->parent(), job);
   }
-  // The job let go by itself, for others to run.
+  // The job yielded by itself, to let other jobs run.
   template <class Worker>
   void resume_job_later(Worker* self, caf::resumable* job) {
     central_enqueue(self->parent(), job);

@@ -46,7 +46,7 @@ struct Frame {
   Correction correction = Correction::kNone;
   std::uint32_t correction_buckets = 0;
   std::vector<std::uint64_t> bucket_digest;  // empty, or Ledger::kBuckets of them
-  // Plain rule only: contributions of this cycle, said once. Never on the wire.
+  // Plain rule only: contributions of this cycle, sent once. Never on the wire.
   SlotAmounts plain_increment_uvu{};
 
   static constexpr auto kColumns =

@@ -5,7 +5,7 @@
 //   if (const auto why = Decode(bytes, &frame)) refused.Add(*why);
 //
 // Encode writes the bytes that protobuf writes. Decode accepts what protobuf's parser accepts: unknown fields, packed
-// and unpacked columns, a field said twice. Thread-safe.
+// and unpacked columns, a repeated field. Thread-safe.
 #pragma once
 
 #include <cstddef>

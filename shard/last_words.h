@@ -24,7 +24,7 @@ inline constexpr std::uint32_t kRestCycles = 16;
 class LastWords {
  public:
   void Add(std::uint32_t row) { left_.push_back(row); }
-  // Rows behind the local ones that Move needs: 0 where nobody left.
+  // Rows behind the local ones that Move needs: 0 where no replica left.
   std::size_t RowsToMove() const;
   // Moves last words out of their rows, and frees the places of those that have become silent.
   void Move(Columns* columns, int peers, std::uint64_t cycle);

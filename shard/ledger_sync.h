@@ -185,7 +185,7 @@ class LedgerSync {
     std::uint32_t buckets_wanted = 0;  // buckets that it lacks
     std::size_t bucket_cursor = 0;
     Pause tell_all{kTellAllCycles};    // since it last asked for everything and was heard
-    Pause repair{kRepairCycles};       // since it was last told all of the buckets that differ
+    Pause repair{kRepairCycles};       // since it was last sent all of the buckets that differ
     std::uint64_t tell_all_until = 0;  // up to this change even its own entries are sent back: it forgot them
     bool ask_all = false;              // this side is empty: ask for everything
     std::uint32_t new_sessions = 0;    // that the link may still open

@@ -42,7 +42,7 @@ std::string_view WhyInvalid(const DrainOptions& options) {
 }
 
 int SignTestCutoff(int tosses, int alpha_exponent) {
-  // All sequences of tosses are equally likely: count those with k heads or more, while they are few enough.
+  // All sequences of tosses are equally likely, so count those with k heads or more, while they are few enough.
   const std::uint64_t allowed = alpha_exponent > tosses ? 0 : std::uint64_t{1} << (tosses - alpha_exponent);
   std::uint64_t outcomes = 0;
   std::uint64_t choose = 1;  // binomial(tosses, k), from k = tosses down

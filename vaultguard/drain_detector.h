@@ -1,6 +1,6 @@
-// Watches one stream of state diffs (a shard, or what one peer link says about it) for somebody who pulls value down
-// (SPEC-8.3): the diffs that lie out of bound are all on one side, or there are too many of them. A stream under
-// suspicion is down-weighted, never cut off: trust comes back when the stream behaves.
+// A drain detector watches one stream of state diffs (a shard's, or one peer link's about it) for a drain, which pulls
+// value down (SPEC-8.3): the out-of-bound diffs are all on one side, or too many. A stream under suspicion is
+// down-weighted, never cut off: trust comes back when the stream behaves.
 //
 // Example, once a cycle:
 //   const DrainVerdict& verdict = detector.Observe({.diffs = 800, .out_of_bound_downward = 40,
@@ -9,26 +9,25 @@
 //   if (verdict.raised(DrainAnomaly::kHighFrequency)) Report(...);
 //
 // Both anomalies are judged over the last kWindow cycles:
-//   kAbnormalPattern  sign test: among the cycles in which more out-of-bound diffs point one way than the other, so many
-//                     point down that a fair coin would do it with probability 2^-pattern_alpha_exponent or less. A
-//                     cycle is one toss however many diffs it has, because honest diffs come in bursts: every neighbour
-//                     of a replica that is far off reports it at once. 20 of 20 suffice, or 30 of 32.
+//   kAbnormalPattern  sign test: among the cycles in which more out-of-bound diffs point one way than the other, so
+//                     many point down that a fair coin would do it with probability 2^-pattern_alpha_exponent or less.
+//                     A cycle is one toss however many diffs it has, because honest diffs come in bursts: every
+//                     neighbour of a replica that is far off reports it at once. 20 of 20 suffice, or 30 of 32.
 //   kHighFrequency    downward out-of-bound diffs are more than frequency_share of all diffs; not before min_cycles
-//                     cycles and min_downward such diffs are in the window, so that a stream of two nodes is not judged
-//                     by one diff.
-// Neither is raised while the window's whole downward pull is under min_pull_uvu: a drain that drains nothing is
-// rounding.
+//                     cycles and min_downward such diffs are in the window, so that a stream of two replicas is not
+//                     judged by one diff.
+// Neither is raised while the window's whole downward pull is under min_pull_uvu, because so small a drain is rounding.
 //
 // Hysteresis: an anomaly clears when its evidence has been weak for clear_cycles cycles in a row: the pattern is no
 // longer significant at 2^-pattern_clear_exponent, the frequency is at most half of frequency_share.
 //
-// The weight starts at 1, is multiplied by weight_fall in each cycle with an anomaly down to weight_floor, and rises by
-// weight_rise in each cycle without, as trust by link does (drift.md, rule 5).
+// The weight starts at 1. A cycle with an anomaly multiplies it by weight_fall, down to weight_floor; a cycle without
+// adds weight_rise, as for the trust in a neighbour (drift.md, rule 5).
 //
 // Errors: WhyInvalid() names what is wrong with options that come from outside, and is empty where nothing is.
-// Constructing from invalid options, or observing more out-of-bound diffs than diffs, is a bug and aborts. A cycle without diffs is a sample like any other. Threads: not shared.
-// Deterministic: the decisions are made on integers. Observe() takes the same few steps whatever the window; memory is
-// fixed.
+// Constructing from invalid options, or observing more out-of-bound diffs than diffs, is a bug and aborts. A cycle
+// without diffs is a sample like any other. Threads: not shared. Deterministic: decisions use integers only. Observe()
+// takes constant time and memory.
 #pragma once
 
 #include <array>
@@ -37,15 +36,15 @@
 
 namespace lvs::vaultguard {
 
-// Bits; DrainVerdict holds a set of them.
+// Anomalies as bits; DrainVerdict holds a set of them.
 enum class DrainAnomaly : std::uint8_t { kAbnormalPattern = 1, kHighFrequency = 2 };
 
-// What one cycle brought.
+// The diffs of one cycle.
 struct DrainSample {
   std::uint32_t diffs = 0;                  // all diffs received
   std::uint32_t out_of_bound_downward = 0;  // of these, beyond the bound and below the receiver
   std::uint32_t out_of_bound_upward = 0;    // and above it
-  std::uint64_t downward_pull_uvu = 0;      // micro-VU: how far the downward ones lie below, summed before clipping
+  std::uint64_t downward_pull_uvu = 0;      // micro-VU: summed distance of the downward ones before clipping
 };
 
 struct DrainOptions {
@@ -65,7 +64,7 @@ std::string_view WhyInvalid(const DrainOptions& options);
 struct DrainVerdict {
   std::uint8_t active_bits = 0;  // anomalies that hold now
   std::uint8_t raised_bits = 0;  // those that this cycle raised
-  double weight = 1;             // 0..1: what the stream's diffs count
+  double weight = 1;             // 0..1: weight of the stream's diffs
 
   bool active(DrainAnomaly anomaly) const { return (active_bits & static_cast<std::uint8_t>(anomaly)) != 0; }
   bool raised(DrainAnomaly anomaly) const { return (raised_bits & static_cast<std::uint8_t>(anomaly)) != 0; }
@@ -81,7 +80,7 @@ class DrainDetector {
   const DrainVerdict& Observe(const DrainSample& sample);
 
   const DrainVerdict& verdict() const { return verdict_; }
-  // Times that an anomaly was raised.
+  // How often each anomaly was raised.
   std::uint64_t patterns() const { return pattern_.raised; }
   std::uint64_t frequencies() const { return frequency_.raised; }
 

@@ -37,7 +37,7 @@ int CriticalBinomial(int trials, double probability, int alpha_exponent) {
   double sum = 0;
   for (const double w : weight) sum += w;
   const double allowed = std::ldexp(sum, -alpha_exponent);
-  // From the rare end, so that small terms are added to small sums.
+  // Sum from the rare end, so that small terms are added to small sums.
   double tail = 0;
   int k = trials;
   while (k > 0 && tail + weight[k] <= allowed) tail += weight[k--];

@@ -1,6 +1,6 @@
-// Health tests of one entropy source: the continuous tests of NIST SP 800-90B section 4.4, on 8-bit samples. They tell
-// a source that is stuck or has become predictable from one that is merely random (SPEC-8.3 entropy anomalies, SPEC-10
-// entropy oversaturation: a flooded source sits at its rails, which is a repetition or a proportion that cannot be).
+// Health tests of one entropy source: the continuous tests of NIST SP 800-90B section 4.4, on 8-bit samples. The tests
+// find a source that is stuck or has become predictable (SPEC-8.3 entropy anomalies). An oversaturated source (SPEC-10)
+// sits at its rails, which shows as an impossible repetition or proportion.
 //
 // Example:
 //   EntropyHealth health({.min_entropy_bits = 5.0});
@@ -16,7 +16,8 @@
 // second.
 //
 // Errors: WhyInvalid() names what is wrong with options that come from outside, and is empty where nothing is.
-// Constructing from invalid options is a bug and aborts. Add() takes any byte. Threads: not shared. Deterministic; nothing is allocated after construction.
+// Constructing from invalid options is a bug and aborts. Add() takes any byte. Threads: not shared. Deterministic;
+// nothing is allocated after construction.
 #pragma once
 
 #include <cstdint>
@@ -45,7 +46,7 @@ class RepetitionCountTest {
 
   // True: passed.
   bool Add(std::uint8_t sample);
-  // Whether a sample of this word is the one before it once more. Where none is, AddDistinct is the same as four Adds.
+  // Whether a sample of this word repeats the sample before it. Where none does, AddDistinct equals four Adds.
   bool Repeats(std::uint32_t word) const { return run_ == 0 || HasZeroByte(word ^ (word << 8 | value_)); }
   void AddDistinct(std::uint32_t word) {
     value_ = word >> 24;
@@ -77,8 +78,8 @@ class AdaptiveProportionTest {
 
   // True: passed.
   bool Add(std::uint8_t sample);
-  // Whether a sample of this word counts, or the word does not lie within the window that has begun. Where not,
-  // AddOthers is the same as four Adds.
+  // Whether a sample of this word counts, or the word does not lie within the current window. Where neither holds,
+  // AddOthers equals four Adds.
   bool Counts(std::uint32_t word) const {
     return seen_ == 0 || seen_ + 4 > kWindow || HasZeroByte(word ^ 0x01010101u * value_);
   }
@@ -110,7 +111,7 @@ class EntropyHealth {
   explicit EntropyHealth(const EntropyHealthOptions& options);
 
   EntropyVerdict Add(std::uint8_t sample);
-  // The four bytes of a word, the lowest first. Of a healthy source hardly any of them is what a test looks for.
+  // Adds the four bytes of a word, the lowest first. Fast, because hardly any byte of a healthy source advances a test.
   EntropyVerdict AddWord(std::uint32_t word) {
     if (healthy() && !repetition_.Repeats(word) && !proportion_.Counts(word)) {
       repetition_.AddDistinct(word);
@@ -123,7 +124,7 @@ class EntropyHealth {
 
   EntropyVerdict verdict() const { return verdict_; }
   bool healthy() const { return verdict_ == EntropyVerdict::kHealthy; }
-  // Times that the source went from healthy or starting up to a fault.
+  // How often the source went from healthy or starting up to a fault.
   std::uint64_t faults() const { return faults_; }
 
  private:

@@ -1,6 +1,6 @@
 // VaultGuard's last word on a correction, as vector code: it runs inside the drift kernel, on every replica, after the
-// correction is computed and before anything is published (SPEC-8.1, SPEC-11.4, TEST-7, ARCH-2.5). There is no other
-// way from a correction to a state.
+// correction is computed and before anything is published (SPEC-8.1, SPEC-11.4, TEST-7, ARCH-2.5). No other path leads
+// from a correction to a state.
 //
 // One lane is one replica. For one coordinate:
 //   correction  what the drift step wants to add; any bit pattern
@@ -30,7 +30,7 @@ struct Guarded {
   hn::Mask<D> changed;
 };
 
-// A correction that is no number becomes none: NaN compares false with everything.
+// A correction that is not finite becomes 0: NaN compares false with everything.
 template <class D>
 Guarded<D> RequireFinite(D d, hn::Vec<D> correction) {
   const auto finite = hn::Le(hn::Abs(correction), hn::Set(d, 1e30f));

@@ -55,7 +55,7 @@ std::optional<RecoveryOrder> CatastrophicDropDetector::Observe(std::int64_t effe
                             .effective_mark_uvu = WindowMark(),
                             .ledger_total_uvu = ledger_total_uvu,
                             .ledger_mark_uvu = ledger_mark_uvu_};
-  // After a fall the mark is the one it fell from; a value that is back at what the ledger says is mended too.
+  // After a fall the mark is the one it fell from; a value that is back at the ledger's total is mended too.
   if (recovering_) evidence.effective_mark_uvu = std::min(fallen_from_uvu_, ledger_total_uvu);
   const RecoveryAction action = policy_.Decide(evidence);
   if (action == RecoveryAction::kNone) {

@@ -1,6 +1,6 @@
-// Catastrophic loss prevention (SPEC-8.2): when a shard's value drops suddenly and far, order its recovery. What can be
-// lost is a replica's drift (pulled away, or corrupted) or its ledger (memory or cache damaged); both are repaired from
-// what the peers hold, because ledgers only grow and merge (drift.md, rule 2).
+// Catastrophic loss prevention (SPEC-8.2) orders a shard's recovery when its value drops suddenly and far. A replica
+// may lose its drift (pulled away, or corrupted) or its ledger (memory or cache damaged). Both are repaired from what
+// the peers hold, because ledgers only grow and merge (drift.md, rule 2).
 //
 // Example, once a cycle for each shard:
 //   CatastrophicDropDetector detector;
@@ -9,21 +9,20 @@
 //     AskEveryPeerForFullSync();      // every order asks for it
 //   }
 //
-// Units: micro-VU. effective_uvu is the value that the shard shows (ledger plus drift), ledger_total_uvu what its
-// ledger holds; both of the same replicas, so that they are comparable. Cycles are the calls of Observe.
+// Units: micro-VU. effective_uvu is the value that the shard shows (ledger plus drift), ledger_total_uvu the total of
+// its ledger; both of the same replicas, so that they are comparable. Cycles are the calls of Observe.
 //
-// One fall is one order. Until it is mended the detector waits cooldown_cycles and orders again (orders(), of which
-// retries() are repeats): a peer that has the entries may only just have joined. Mended means that the ledger is back
-// at its mark and the effective value above the limit again, measured from the mark that it fell from or from the
-// ledger, whichever is lower. Nothing that stays lost floods the network: an order each cooldown_cycles is the most
-// there can be.
+// One fall gives one order. Until the fall is mended, the detector repeats the order every cooldown_cycles (orders(),
+// of which retries() are repeats), because a peer that has the entries may only just have connected. Mended means that
+// the ledger is back at its mark and the effective value above the limit again, measured from the mark that it fell
+// from or from the ledger, whichever is lower. A lasting loss cannot flood the network: at most one order is given in
+// cooldown_cycles.
 //
 // A slow decline is no catastrophe: the mark is the highest value of the last window_cycles only.
 //
 // Errors: WhyInvalid() names what is wrong with options that come from outside, and is empty where nothing is.
-// Constructing from invalid options is a bug and aborts. Any values
-// may be observed, negative ones too. Threads: not shared. Deterministic, integers only; no allocation after
-// construction, amortised O(1) a cycle.
+// Constructing from invalid options is a bug and aborts. Any values may be observed, negative ones too. Threads: not
+// shared. Deterministic, integers only; no allocation after construction, amortised O(1) a cycle.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +38,7 @@ enum class RecoveryAction : std::uint8_t {
   kRepinDrift,    // the ledger is whole, the effective value fell: set the drift vectors back to the ledger
 };
 
-// What is known about one shard.
+// The evidence about one shard.
 struct RecoveryEvidence {
   std::int64_t effective_uvu = 0;
   std::int64_t effective_mark_uvu = 0;  // the highest of the window
@@ -57,7 +56,7 @@ struct RecoveryOptions {
 };
 std::string_view WhyInvalid(const RecoveryOptions& options);
 
-// What to do about the evidence, remembering nothing.
+// The policy: which action the evidence calls for. Stateless.
 class RecoveryPolicy {
  public:
   explicit RecoveryPolicy(const RecoveryOptions& options);
@@ -84,10 +83,10 @@ class CatastrophicDropDetector {
  public:
   explicit CatastrophicDropDetector(const RecoveryOptions& options = {});
 
-  // One cycle. Returns an order, or nothing.
+  // Observes one cycle. Returns an order, or nothing.
   std::optional<RecoveryOrder> Observe(std::int64_t effective_uvu, std::int64_t ledger_total_uvu);
 
-  // An order was given and its fall is not mended yet.
+  // True while an order was given and its fall is not mended yet.
   bool recovering() const { return recovering_; }
   std::uint64_t orders() const { return orders_; }
   std::uint64_t retries() const { return retries_; }

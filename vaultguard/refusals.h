@@ -1,6 +1,6 @@
-// Why a message, an entry or a contribution was refused. What is refused changes nothing and is counted here, so that
-// an operator can tell a broken peer from a hostile one (SPEC-10, TEST-7). Also the invariants that cut a correction
-// down.
+// Reasons why a message, an entry or a contribution was refused. A refused input changes nothing and is counted here,
+// so that an operator can tell a broken peer from a hostile one (SPEC-10, TEST-7). The invariants that cut a correction
+// down are listed here, too.
 #pragma once
 
 #include <array>
@@ -13,8 +13,8 @@ namespace lvs::vaultguard {
 enum class Refusal : std::uint8_t {
   kNotFinite,         // NaN, infinity, or a distance beyond any meaning
   kStale,             // older than the silence limit
-  kReplayed,          // not newer than what the same sender said before
-  kFutureCycle,       // a cycle that has not been
+  kReplayed,          // not newer than the same sender's last message
+  kFutureCycle,       // a cycle that has not begun
   kUnknownShard,      // the shard is not held here, or does not exist
   kWrongDimension,    // not the shard's value slots and free coordinates
   kColumnLengths,     // the columns of a frame differ in length
@@ -25,14 +25,14 @@ enum class Refusal : std::uint8_t {
   kRateExceeded,      // an entry or contribution beyond what its session may have earned
   kBadEntry,          // an amount or opening cycle that cannot be
   kSessionsFull,      // the shard's table of sessions is at its limit
-  kSessionsReserved,  // what is left of the table is for the server node's own clients, and a peer told the session
-  kSessionsTooFast,   // more new sessions than a link may tell by now; it says them again later
+  kSessionsReserved,  // the rest of the table is for the server node's own clients, and a peer sent the session
+  kSessionsTooFast,   // more new sessions than a link may open by now; it sends them again later
   kMalformed,         // bytes that are no frame at all
   kCount,
 };
 inline constexpr std::size_t kRefusals = static_cast<std::size_t>(Refusal::kCount);
 
-// Which invariant cut a correction down (SPEC-8.1, SPEC-11.4, drift.md rule 7).
+// Invariants that cut a correction down (SPEC-8.1, SPEC-11.4, drift.md rule 7).
 enum class Clamp : std::uint8_t { kFinite, kShift, kFloor, kBand, kCount };
 inline constexpr std::size_t kClamps = static_cast<std::size_t>(Clamp::kCount);
 

@@ -51,7 +51,7 @@ Bio BioOf(std::string_view text) {
 std::vector<Certificate> ParseCertificates(BIO* pem) {
   std::vector<Certificate> certificates;
   while (X509* next = PEM_read_bio_X509(pem, nullptr, nullptr, nullptr)) certificates.emplace_back(next);
-  ERR_clear_error();  // that there was no further one
+  ERR_clear_error();  // clears the error that marks the end of the file
   return certificates;
 }
 
@@ -227,8 +227,8 @@ std::shared_ptr<tls::CertificateProviderInterface> Watcher(const v1::Tls& files,
                                                                seconds);
 }
 
-// Both sides alike: own pair and roots come from the watched files, NetworkVerifier checks the chain, and nobody checks
-// the name.
+// Configures both sides alike: own pair and roots come from the watched files, NetworkVerifier checks the chain, and
+// names are not checked.
 void Configure(tls::TlsCredentialsOptions* options, const v1::Tls& files, std::chrono::seconds refresh,
                const char* shown_as, std::shared_ptr<ConnectionRefusals> refusals) {
   options->watch_root_certs();
@@ -246,7 +246,7 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerCredentials(
   if (absl::Status status = CheckFiles(config.tls()); !status.ok()) return status;
   tls::TlsServerCredentialsOptions options(Watcher(config.tls(), refresh));
   Configure(&options, config.tls(), refresh, kAsClient, std::move(refusals));
-  // Asked for, and required and checked by NetworkVerifier.
+  // gRPC asks for the certificate; NetworkVerifier requires and checks it.
   options.set_cert_request_type(GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_BUT_DONT_VERIFY);
   std::shared_ptr<grpc::ServerCredentials> credentials = tls::TlsServerCredentials(options);
   if (credentials == nullptr) return absl::InternalError("gRPC refused the TLS options of a server");

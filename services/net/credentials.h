@@ -1,4 +1,4 @@
-// What a node and its tools show each other when they connect over gRPC: nothing, or certificates both ways.
+// Credentials that a node and its tools show each other over gRPC: none, or certificates both ways.
 //
 //   absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> credentials = ServerCredentials(config);
 //   if (!credentials.ok()) return credentials.status();
@@ -9,8 +9,8 @@
 // counted by reason (no certificate, untrusted, expired, unfit) and logged as `tls.refused`.
 //
 // Names in certificates are not compared with the address that was dialled. Peers learn of each other by exchange and
-// dial addresses, not names, and identity is no part of the protocol: whoever holds a certificate of the operator's CA
-// is a member, as server and as client alike, and all members are equal. So the CA must be the network's own: with a
+// dial addresses, not names, and identity is no part of the protocol: every holder of a certificate of the operator's
+// CA is a member, as server and as client alike, and all members are equal. So the CA must be the network's own: with a
 // public CA as ca_file, anybody could enter. Certificates that restrict their use must allow both serverAuth and
 // clientAuth.
 //
@@ -35,12 +35,12 @@ namespace lvs::services {
 
 inline constexpr std::chrono::seconds kCertificateRefresh{30};
 
-// To listen with.
+// Credentials to listen with.
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerCredentials(
     const v1::NodeConfig& config, std::chrono::seconds refresh = kCertificateRefresh,
     std::shared_ptr<ConnectionRefusals> refusals = nullptr);
 
-// To connect with, to a node of the same network. Only `tls` of the configuration is looked at.
+// Credentials to connect with, to a node of the same network. Only `tls` of the configuration is read.
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> ChannelCredentials(
     const v1::NodeConfig& config, std::chrono::seconds refresh = kCertificateRefresh,
     std::shared_ptr<ConnectionRefusals> refusals = nullptr);

@@ -1,4 +1,4 @@
-// absl::Status as gRPC's: the same codes, the same words.
+// Converts absl::Status to gRPC's: the same codes, the same text.
 #pragma once
 
 #include <string>

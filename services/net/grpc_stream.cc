@@ -13,7 +13,7 @@ namespace {
 // The connection broke, or the peer ended the stream; in the second case its status says more.
 absl::Status Broke() { return absl::UnavailableError("the stream broke"); }
 
-// A peer's words are kept short.
+// Truncates the peer's text.
 absl::Status FromGrpc(const grpc::Status& status) {
   return {static_cast<absl::StatusCode>(status.error_code()), status.error_message().substr(0, kWordsMax)};
 }
@@ -157,7 +157,7 @@ void ClientCarrier::OnDone(const grpc::Status& status) {
     unreadable = unread_ && aborted_;  // the peer had not ended the stream
   }
   if (unreadable) stream_->Unreadable();
-  // A status of the peer's is worth more than the fact that the stream broke.
+  // The peer's status says more than that the stream broke.
   const bool cancelled = status.error_code() == grpc::StatusCode::CANCELLED;
   ReportEnd(cancelled ? stream_->why() : FromGrpc(status));
 }

@@ -1,6 +1,5 @@
 // Carriers of peer streams over gRPC (services/peering/carrier.h): one for a stream that a peer opened, one for a
-// stream that this node dials. After the opening the two are equals, so all but the opening and the ending is written
-// once.
+// stream that this node dials. Both kinds share all code but the opening and the ending.
 //
 //   auto carrier = std::make_unique<ServerCarrier>(stream.get(), context, live);      // a peer dialled
 //   grpc::ServerBidiReactor<...>* reactor = carrier.get();
@@ -10,9 +9,9 @@
 //   ClientCarrier::Dial(stream, channel, live);                                       // this node dials
 //   live->WaitNone(2);                                                                // at the end
 //
-// Messages are bytes to gRPC: what the outbox made is sent from its own memory. Close ends a stream with a gRPC status;
-// a peer that reads nothing can delay that for ever, and Abort cancels the call. Any thread; a carrier's lock is
-// innermost.
+// Messages are bytes to gRPC, and are sent from the memory that the outbox filled. Close ends a stream with a gRPC
+// status; a peer that reads nothing can delay that for ever, and Abort cancels the call. Any thread; a carrier's lock
+// is innermost.
 #pragma once
 
 #include <chrono>
@@ -32,12 +31,12 @@ namespace lvs::services {
 // Seconds of the steady clock: the time of all peering.
 double SteadySeconds();
 
-// How many carriers gRPC still holds.
+// Counts the carriers that gRPC still holds.
 class LiveCarriers {
  public:
   void Add() ABSL_LOCKS_EXCLUDED(mu_);
   void Remove() ABSL_LOCKS_EXCLUDED(mu_);
-  // Waits until there is none; false: there are some after so long.
+  // Waits until none is left. False: some are left after `patience`.
   bool WaitNone(std::chrono::milliseconds patience) ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
@@ -46,7 +45,7 @@ class LiveCarriers {
   int count_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
-// The parts that are the same text for both kinds of reactor.
+// Code that both kinds of reactor share.
 template <typename Reactor>
 class ReactorCarrier : public Carrier, public Reactor {
  public:
@@ -62,7 +61,7 @@ class ReactorCarrier : public Carrier, public Reactor {
 
   // Hands the message that was read to the stream. False: the bytes are no message.
   bool Take();
-  // The last call of all: the carrier does not exist any more when it returns.
+  // The last call of all: the carrier is destroyed before the call returns.
   void ReportEnd(const absl::Status& why);
 
   PeerStream* const stream_;

@@ -17,14 +17,14 @@ namespace lvs::services {
 
 namespace {
 
-// Between the end of a stream in words and its end by force, where the peer does not read the words.
+// Time from closing a stream to aborting it, for a peer that does not read the reason.
 constexpr std::chrono::seconds kAbortAfter{2};
 constexpr std::chrono::seconds kStuckAfter{5};
-// Between two lookups of the boot names: without a peer, and with some.
+// Time between two lookups of the boot names: without a peer, and with some.
 constexpr std::chrono::seconds kLookUpAlone{2};
 constexpr std::chrono::seconds kLookUpConnected{30};
 
-// An outlet as the actors know it.
+// Adapts an outlet to the actors' interface.
 class OutletSink final : public actors::FrameSink {
  public:
   explicit OutletSink(std::shared_ptr<Outlet> outlet) : outlet_(std::move(outlet)) {}

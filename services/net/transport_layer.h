@@ -9,8 +9,8 @@
 //   transport.Drain("upgrade");   // says goodbye; nobody is let in any more
 //   transport.Stop();
 //
-// What is said and what is taken is decided in services/peering/peering.h, for every carrier alike. Here: the gRPC
-// service and channels, the clock, and a thread that looks up names.
+// services/peering/peering.h decides what is sent and taken, for every carrier alike. This layer adds the gRPC service
+// and channels, the clock, and a thread that looks up names.
 //
 // All functions are safe from any thread.
 #pragma once
@@ -46,9 +46,9 @@ class TransportLayer {
   TransportLayer(const TransportLayer&) = delete;
   TransportLayer& operator=(const TransportLayer&) = delete;
 
-  // What carries frames to the far end of each link.
+  // Sinks that carry frames to the far end of each link.
   std::vector<std::shared_ptr<actors::FrameSink>> sinks();
-  // To be registered with the server that peers connect to, before it starts.
+  // The service to register with the server that peers connect to, before the server starts.
   grpc::Service* service();
 
   // `advertise` is where peers are told to dial, host:port; empty: nobody dials this node.

@@ -1,6 +1,5 @@
-// What carries the messages of one stream to a peer and back: gRPC between servers (services/net/grpc_stream.h); a
-// WebSocket or a DataChannel fits the same interface. PeerStream calls a carrier, and the carrier reports to its
-// PeerStream:
+// A carrier moves the messages of one stream to a peer and back: gRPC between servers; a WebSocket or a DataChannel
+// fits the same interface. PeerStream calls a carrier, and the carrier reports to its PeerStream:
 //
 //   PeerStream calls         and the carrier reports, on any thread
 //   Read()                   Received(bytes, now_s), once for each Read; or the end
@@ -8,8 +7,8 @@
 //   End(why), Abort()        Ended(why, now_s), once and last, after every other report has returned
 //
 // A carrier may report an end without being asked: it calls Close with the reason and, once nothing else will come,
-// Ended. It never reports from within a call of PeerStream's. Back-pressure: nothing is read until Read is called
-// again.
+// Ended. A carrier never reports from within a call of PeerStream's. Back-pressure: nothing is read until Read is
+// called again.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +19,7 @@
 
 namespace lvs::services {
 
-// One message as it goes over the wire. Move it: a carrier sends from this memory without another copy.
+// One message as it goes over the wire. Move messages: a carrier sends from their memory without another copy.
 struct MessageBytes {
   std::unique_ptr<std::uint8_t[]> data;
   std::size_t size = 0;
@@ -35,7 +34,7 @@ class Carrier {
   virtual void Write(MessageBytes message) = 0;   // at most one is outstanding
   virtual void End(const absl::Status& why) = 0;  // once: tells the peer why, then ends
 
-  // Ends at once, although the peer may not have read why. At any time between Begin and Ended, without a lock.
+  // Ends at once, although the peer may not have read why. Called at any time between Begin and Ended, without a lock.
   virtual void Abort() = 0;
 };
 

@@ -1,5 +1,5 @@
-// Why connections and streams were refused, by reason. What was refused of the things said on a stream is counted in
-// vaultguard/refusals.h; NodeStatus.refused and lvs_refused_total show both.
+// Refused connections and streams, by reason. Refused messages on a stream are counted in vaultguard/refusals.h;
+// NodeStatus.refused and lvs_refused_total show both.
 //
 //   ConnectionRefusals refusals;
 //   refusals.Add(ConnectionRefusal::kTlsExpired);     // any thread
@@ -49,7 +49,7 @@ class ConnectionRefusals {
   void Add(ConnectionRefusal refusal) { ++counts_[static_cast<std::size_t>(refusal)]; }
   std::uint64_t Of(ConnectionRefusal refusal) const { return counts_[static_cast<std::size_t>(refusal)]; }
 
-  // Those that are not 0.
+  // Adds the counts that are not 0.
   void AddTo(google::protobuf::Map<std::string, std::uint64_t>* refused) const {
     for (std::size_t n = 0; n < counts_.size(); ++n) {
       if (counts_[n] > 0) (*refused)[std::string(Name(static_cast<ConnectionRefusal>(n)))] += counts_[n];

@@ -27,7 +27,7 @@ namespace lvs::services {
 inline constexpr std::uint32_t kProtocolMin = 1;
 inline constexpr std::uint32_t kProtocolMax = 2;
 
-// What a node says about itself, and what its peers must agree with.
+// Terms of a node: what it announces, and what its peers must agree with.
 struct NodeTerms {
   std::string region;
   std::string build;

@@ -1,4 +1,4 @@
-// What is taken from a peer: whether a frame may reach an actor, and how much one link may say.
+// The intake decides what is taken from a peer: whether a frame may reach an actor, and how much one link may send.
 //
 //   if (const auto refusal = ReadFrame(bytes, terms, cycle, &frame)) ...    // else the frame is checked and may be used
 //
@@ -36,9 +36,9 @@ inline constexpr std::uint64_t kRefusalsMax = 1000;
 // Frames in a row from future cycles after which the peer's clock is taken to differ.
 inline constexpr std::uint32_t kAheadFrames = 100;
 
-// Decodes a serialised lvs.v1.Frame over whatever `frame` says and checks it: size, columns, finite numbers, shard, halo
-// rows and the cycle window around `cycle`. Returns the reason why the frame must not be used, if there is one; what is
-// left in `frame` is then of no use.
+// Decodes a serialised lvs.v1.Frame into `frame`, replacing its content, and checks it: size, columns, finite numbers,
+// shard, halo rows and the cycle window around `cycle`. Returns the reason why the frame must not be used, if there is
+// one; `frame` is then in an unspecified state.
 std::optional<vaultguard::Refusal> ReadFrame(std::string_view said, const NodeTerms& terms, std::uint64_t cycle,
                                              shard::Frame* frame);
 
@@ -53,10 +53,10 @@ class Intake {
   bool MostlyRefused() const { return refused_ > kRefusalsMax && refused_ > taken_; }
   std::uint64_t taken() const { return taken_; }
   std::uint64_t refused() const { return refused_; }
-  // The peer's newest frames were all from the future.
+  // True while the peer's newest frames were all from the future.
   bool ahead() const { return ahead_ >= kAheadFrames; }
 
-  // Counts a message that was read. False: the link has said more than its share, and is to rest.
+  // Counts a message that was read. False: the link has sent more than its share, and must rest.
   bool MayRead(std::size_t bytes, double now_s);
   bool MayReadOn(double now_s) { return reads_.Level(now_s) >= 0; }
 

@@ -1,5 +1,5 @@
-// Faults that a test network asks for on the links of a node: severed peers, and frames lost or late on the way in. A
-// node that was asked for none behaves as if this were not here.
+// Faults that a test network asks for on the links of a node: severed peers, and frames lost or late on the way in.
+// Without a request there are no faults.
 //
 //   LinkFaults<Late> faults(seed);
 //   faults.Set(request);                       // INVALID_ARGUMENT where a value is out of range
@@ -52,7 +52,7 @@ class LinkFaults {
     held_.emplace_back(due_s, std::move(late));
     return true;
   }
-  // Takes out what is due, in the order in which it was held.
+  // Removes and returns what is due, in the order in which it was held.
   std::vector<Late> Due(double now_s) {
     std::vector<Late> due;
     std::erase_if(held_, [&](auto& held) {

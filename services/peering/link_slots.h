@@ -1,6 +1,6 @@
 // The fixed places that links take on a node, by number. A session that comes back gets its former place where that is
-// still free, because the actors behind the place remember what they told it; anybody else gets the place that has been
-// free for longest.
+// still free, because the actors behind the place remember what they sent to it. Any other session gets the place that
+// has been free for longest.
 //
 //   LinkSlots slots(16);
 //   if (const std::optional<std::uint32_t> slot = slots.Occupy(session)) ...

@@ -1,6 +1,6 @@
-// Which server nodes this one is connected to (ARCH-2.2), after the idea of HyParView. A few links are held (the active
-// view). Many more addresses are known (the passive view), and replace links that break. Nobody coordinates, no address
-// is an identity, and a node that nobody can dial takes part by dialling.
+// Membership decides which server nodes this one is connected to (ARCH-2.2), after the idea of HyParView. A few links
+// are held (the active view). Many more addresses are known (the passive view), and replace links that break. There is
+// no coordinator, no address is an identity, and a node that cannot be dialled takes part by dialling.
 //
 // Pure: no threads, no clock, no carrier. The owner reports what happened and does what Tick() asks for. Time is in
 // seconds of any steady clock, and never runs backwards.
@@ -26,8 +26,8 @@
 //                         slot.
 //   alone                 A node without a link forgets no address and tries them all for ever.
 //
-// A liar can fill half of the passive view with made-up addresses. They travel one hop, because an address is passed on
-// only by nodes that were connected to it; after three failures they are forgotten.
+// A liar can fill half of the passive view with made-up addresses. Such addresses travel one hop, because an address is
+// passed on only by nodes that were connected to it; after three failures they are forgotten.
 //
 // Everything is bounded: links by links_max, addresses by passive_max beside boot_max boot addresses, dials in flight
 // by dials_max, what is read of an exchange by heard_max, and how often by shuffle_s.
@@ -60,16 +60,16 @@ struct MembershipOptions {
   std::uint64_t seed = 0;      // random, of its own for every process
   shard::SessionId session{};  // of this process
   std::string self;            // as this node advertises itself; empty where it cannot be dialled
-  // Links. The constructor lowers active_target where links_max leaves no slot for a guest.
+  // Limits of links. The constructor lowers active_target where links_max leaves no slot for a guest.
   std::uint32_t links_max = 16;
   std::uint32_t active_target = 6;
   std::uint32_t dials_max = 4;
-  // Addresses.
+  // Limits of addresses.
   std::uint32_t passive_max = 128;  // at least twice links_max
   std::uint32_t boot_max = 256;
   std::uint32_t sample_max = 16;  // told in an exchange
   std::uint32_t heard_max = 32;   // read of an exchange
-  // Times.
+  // Times in seconds.
   double shuffle_s = 5;
   double fallback_s = 60;
   double backoff_min_s = 0.2;
@@ -84,7 +84,7 @@ struct MembershipOptions {
 // The number of a stream; never used twice, not 0.
 using LinkId = std::uint64_t;
 
-// What a peer's hello said, and how it was reached.
+// A peer's hello, and how the peer was reached.
 struct PeerLink {
   LinkId link = 0;
   std::string advertised;  // empty where the peer cannot be dialled; nonsense counts as empty
@@ -112,7 +112,7 @@ class Membership {
     std::vector<Drop> drop;             // gone as far as Membership is concerned; Disconnected() need not follow
   };
 
-  // What became of the addresses of an exchange.
+  // Result of an exchange: what became of its addresses.
   struct HeardCount {
     std::uint32_t taken = 0;
     std::uint32_t refused = 0;  // no address, or more than an exchange may carry
@@ -122,19 +122,19 @@ class Membership {
 
   // ---- Addresses ----
 
-  // An address to begin with: never forgotten, tried for ever. Where a host name stands for many addresses, pass those
-  // to Heard() as well. INVALID_ARGUMENT, RESOURCE_EXHAUSTED (boot_max).
+  // Adds an address to begin with: never forgotten, tried for ever. Where a host name stands for many addresses, pass
+  // those to Heard() as well. INVALID_ARGUMENT, RESOURCE_EXHAUSTED (boot_max).
   absl::Status AddBoot(std::string_view address, double now);
 
-  // Addresses that a peer told over this link; with kLocal, addresses that this node found out itself. An exchange that
-  // comes sooner than half of shuffle_s after the link's last one is refused whole.
+  // Takes addresses that a peer told over this link; with kLocal, addresses that this node found out itself. An
+  // exchange that comes sooner than half of shuffle_s after the link's last one is refused whole.
   static constexpr LinkId kLocal = 0;
   HeardCount Heard(LinkId link, const v1::PeerExchange& exchange, double now);
 
   // Says that the address is this node's own: it is never dialled again.
   void MarkSelf(std::string_view address);
 
-  // What to tell that peer: addresses that this node has been connected to, at random, without the peer's own.
+  // Samples addresses for that peer: random ones that this node has been connected to, without the peer's own.
   v1::PeerExchange Sample(LinkId link, double now);
 
   // ---- Links ----
@@ -144,13 +144,13 @@ class Membership {
   //   RESOURCE_EXHAUSTED   no link is free
   //   ALREADY_EXISTS       the session is this node's own, or is connected already
   // Where two nodes dialled one another at once, both ends keep the same link. A link that has lasted longer than
-  // crossing_s makes room for no other: a session is no secret, and whoever knows it could take the link over.
+  // crossing_s makes room for no other: a session is no secret, and anyone who knows it could take the link over.
   absl::Status Connected(const PeerLink& peer, double now);
 
-  // The link is gone, for whatever reason. Links that are not known are ignored.
+  // Reports that the link is gone, for whatever reason. Unknown links are ignored.
   void Disconnected(LinkId link, LinkEnd end, std::string_view why, double now);
 
-  // A dial of Actions::dial came to nothing. ALREADY_EXISTS: the peer is connected under another address.
+  // Reports that a dial of Actions::dial failed. ALREADY_EXISTS: the peer is connected under another address.
   void DialFailed(std::string_view address, const absl::Status& why, double now);
 
   // ---- Time ----
@@ -169,7 +169,7 @@ class Membership {
   struct Address {
     std::string region;
     std::string last_error;
-    double seen_at = 0;  // somebody was connected to it
+    double seen_at = 0;  // when a peer was connected to it
     double retry_at = 0;
     double quiet_until = 0;  // after a goodbye
     double dialled_at = 0;
@@ -214,7 +214,7 @@ class Membership {
 
   MembershipOptions options_;
   std::uint32_t residents_max_ = 0;     // the slots above are for guests
-  std::uint32_t out_of_reach_max_ = 0;  // links from peers that nobody can dial
+  std::uint32_t out_of_reach_max_ = 0;  // links from peers that cannot be dialled
   std::uint64_t draws_ = 0;
 
   AddressBook known_;

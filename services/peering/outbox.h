@@ -1,5 +1,5 @@
-// What waits to go out on one link (SPEC-3.2): one frame for each shard and one message of each other kind, always the
-// newest, so that a slow peer costs freshness and never memory.
+// The outbox of one link (SPEC-3.2): at most one waiting frame for each shard and one message of each other kind,
+// always the newest, so that a slow peer costs freshness and never memory.
 //
 //   Outbox outbox({.shards = 16, .bytes = 1 << 20});
 //   outbox.SetReceiver({.many_frames = true, .halo_rows = 32});      // when the other side has said hello
@@ -13,8 +13,8 @@
 //
 // Bounds: `shards` frames, `bytes` in all (encoded, as on the wire; in memory a few times as much), and one message of
 // each other kind. A frame that does not fit is shortened to its ledger news. Where that does not fit either the frame
-// is dropped, and the older one goes on waiting. Nothing is lost for good: state is said again when it changes or is
-// refreshed, and news that is not acknowledged is told again (shard/ledger_sync.h).
+// is dropped, and the older one goes on waiting. Nothing is lost for good: state is sent again when it changes or is
+// refreshed, and unacknowledged news is sent again (shard/ledger_sync.h).
 //
 // Any thread; no function calls back or blocks. The lock is innermost.
 #pragma once
@@ -39,19 +39,19 @@ inline constexpr std::size_t kBatchBytes = 64 * 1024;
 class Outbox {
  public:
   struct Limits {
-    std::uint32_t shards = 0;  // frames of others are dropped
+    std::uint32_t shards = 0;  // frames of other shards are dropped
     std::size_t bytes = 0;     // of all frames that wait
   };
-  // What the other side can read.
+  // Capabilities of the other side.
   struct Receiver {
     bool many_frames = false;     // in one message
     std::uint32_t halo_rows = 0;  // rows above these are left out
   };
-  // Since the start.
+  // Counts since the start.
   struct Counts {
     std::uint64_t frames_sent = 0;  // taken
     std::uint64_t bytes_sent = 0;   // of all messages that were taken
-    std::uint64_t replaced = 0;     // frames that a newer one took the place of
+    std::uint64_t replaced = 0;     // frames that a newer one replaced
     std::uint64_t shortened = 0;    // frames that lost their state diffs for want of room
     std::uint64_t dropped = 0;      // frames that were left out for want of room
   };
@@ -63,16 +63,16 @@ class Outbox {
   void SetReceiver(const Receiver& receiver);
 
   void Offer(const std::shared_ptr<const shard::Frame>& frame);
-  // Any kind but frames.
+  // Queues a message of any kind but frames.
   void Say(v1::PeerMessage message);
 
   // The next message to write, a serialised lvs.v1.PeerMessage. Frames are encoded straight into its bytes: copying a
-  // frame into a protobuf message first would cost more than all the rest. False where nothing waits, or the write of
-  // an earlier message is not done. Frames and messages alike are gone from here once they are taken.
+  // frame into a protobuf message first would cost more than all the rest. False where nothing waits, or an earlier
+  // write is not done. Taken frames and messages leave the outbox.
   bool Take(MessageBytes* message);
   void Written();
 
-  // Empties it; nothing is taken in or out any more.
+  // Empties the outbox; nothing is taken in or out any more.
   void Close();
 
   // Bytes of frames that wait: never above the limit.
@@ -94,10 +94,10 @@ class Outbox {
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
   Receiver receiver_ ABSL_GUARDED_BY(mu_);
-  // By the number of the kind, which is the order in which they go.
+  // By the number of the kind, which is the order of sending.
   std::array<std::optional<v1::PeerMessage>, v1::PeerMessage::kGoodbye + 1> messages_ ABSL_GUARDED_BY(mu_);
   std::map<std::uint32_t, Waiting> frames_ ABSL_GUARDED_BY(mu_);  // by shard
-  std::uint32_t last_shard_ ABSL_GUARDED_BY(mu_) = 0;             // that was taken
+  std::uint32_t last_shard_ ABSL_GUARDED_BY(mu_) = 0;             // taken last
   std::size_t bytes_ ABSL_GUARDED_BY(mu_) = 0;
   Counts counts_ ABSL_GUARDED_BY(mu_);
 };

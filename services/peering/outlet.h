@@ -1,4 +1,4 @@
-// The place of one link: the stream that holds it now, if any. What is offered here goes out on that stream, and only
+// The outlet of one link: the stream that holds the link now, if any. Offered frames go out on that stream, and only
 // that stream is heard.
 //
 //   outlet->Offer(frame); outlet->Flush();                     // nothing happens while no stream holds the link
@@ -6,8 +6,8 @@
 //   outlet->IfBound(stream, [&] { deliver(slot, frame); });    // not where the link is another stream's by now
 //   outlet->Unbind(stream, [&] { link_changed(slot, false); });
 //
-// The functions that are passed in run under the outlet's lock, so that they happen in one order: up, deliveries, down.
-// They must not call this outlet, nor take a lock under which it is called. Any thread.
+// Callbacks run under the outlet's lock, which orders them: up, deliveries, down. A callback must not call this outlet,
+// nor take a lock under which the outlet is called. Any thread.
 #pragma once
 
 #include <memory>

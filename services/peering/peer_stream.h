@@ -1,5 +1,5 @@
-// One stream to a peer, whichever of the two dialled and whatever carries it: what is read goes to an owner, what is to
-// be written waits in an outbox.
+// One stream to a peer, whichever of the two dialled and whatever carries it. Received messages go to an owner, and
+// messages to send wait in an outbox.
 //
 //   auto stream = std::make_shared<PeerStream>(id, dialled, owner, outbox_limits);
 //   stream->Begin(std::move(carrier));        // from here on owner->Take, and at the end owner->Gone, exactly once
@@ -33,24 +33,24 @@ namespace lvs::services {
 
 class PeerStream;
 
-// Characters that are kept of a peer's words, in the log and in the status.
+// The most characters that are kept of a peer's text, in the log and in the status.
 inline constexpr std::size_t kWordsMax = 256;
 
-// A message on a stream may not be longer; a carrier refuses longer ones before it allocates their memory. A batch of
-// frames ends at a quarter of it, and the largest frame takes less than half. A parsed message may take a hundred times
-// as much memory for as long as it is looked at.
+// The limit of a message's length; a carrier refuses longer ones before it allocates their memory. A batch of frames
+// ends at a quarter of it, and the largest frame takes less than half. A parsed message may take a hundred times as
+// much memory while it is in use.
 inline constexpr int kMessageBytesMax = 1 << 18;
 
-// Whom a stream reports to, on the carrier's threads.
+// The receiver of a stream's reports, on the carrier's threads.
 class StreamOwner {
  public:
   virtual ~StreamOwner() = default;
   // `bytes`: the length of the message on the wire. One call at a time for one stream.
   virtual void Take(const std::shared_ptr<PeerStream>& stream, const v1::PeerMessage& message, std::size_t bytes,
                     double now_s) = 0;
-  // The next message could not be read although the connection stands: bytes that are no message, or the peer ended its
-  // side without a goodbye. (A message that is too long or compressed looks like a broken connection: gRPC ends the
-  // stream by itself and tells the reason to the peer alone.)
+  // Reports that the next message could not be read although the connection stands: bytes that are no message, or the
+  // peer ended its side without a goodbye. (A message that is too long or compressed looks like a broken connection:
+  // gRPC ends the stream by itself and tells the reason to the peer alone.)
   virtual void Unreadable() = 0;
   virtual void Gone(const std::shared_ptr<PeerStream>& stream, const absl::Status& why, double now_s) = 0;
 };
@@ -86,9 +86,9 @@ class PeerStream final : public std::enable_shared_from_this<PeerStream> {
   void Pause() ABSL_LOCKS_EXCLUDED(mu_);
   void Resume() ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Idempotent: the first reason counts.
+  // Ends the stream. Idempotent: the first reason counts.
   void Close(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mu_);
-  // After Close: the stream is gone soon, whether or not the peer reads why. Nothing before Begin.
+  // Ends the stream soon after Close, whether or not the peer reads why. No effect before Begin.
   void Abort() ABSL_LOCKS_EXCLUDED(mu_);
   bool closed() const ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status why() const ABSL_LOCKS_EXCLUDED(mu_);  // OK until Close
@@ -102,7 +102,7 @@ class PeerStream final : public std::enable_shared_from_this<PeerStream> {
   bool Received(std::string_view bytes, double now_s) ABSL_LOCKS_EXCLUDED(mu_);
   void Written() ABSL_LOCKS_EXCLUDED(mu_);
   void Unreadable() { owner_->Unreadable(); }
-  // The last report of all: the stream and its carrier may not exist any more when it returns.
+  // The last report of all: the stream and its carrier may be destroyed before the call returns.
   void Ended(const absl::Status& why, double now_s) ABSL_LOCKS_EXCLUDED(mu_);
 
   const LinkId id;

@@ -1,5 +1,5 @@
-// Which stream holds which link: admission, upkeep and the end of streams. Here are the decisions; whoever owns the
-// table (peering.h) carries them out and holds the lock.
+// The peer table decides which stream holds which link: admission, upkeep and the end of streams. Its owner (peering.h)
+// carries the decisions out and holds the lock.
 //
 //   PeerTable table(options);
 //   table.Start("10.0.0.5:7400", now_s);
@@ -8,9 +8,8 @@
 //   const PeerTable::Upkeep upkeep = table.Tick(now_s, true);            // every cycle: what to do with which stream
 //   table.Remove(stream, why, now_s);
 //
-// Of two streams between the same two nodes, the one that the node with the smaller session dialled is kept
-// (membership.h). Of strangers that say nothing the oldest makes room for the newest: whoever means it says hello at
-// once.
+// Two streams between the same two server nodes are reduced to the one that the node with the smaller session dialled
+// (membership.h). The oldest silent stranger makes room for the newest, because an honest one says hello at once.
 //
 // Pure: no threads, time passed in, in seconds of any steady clock. Not thread-safe.
 #pragma once
@@ -48,13 +47,13 @@ struct PeeringOptions : NodeTerms {
   std::uint64_t seed = 0;
   double hello_s = 5;    // a stream that has said no hello by then is ended
   double silence_s = 6;  // a link that was not heard for so long is ended
-  // Where frames are decoded into; null: memory of their own.
+  // Makes the frames that are decoded into; null: newly allocated ones.
   std::function<std::shared_ptr<shard::Frame>()> new_frame;
 };
 
 class PeerTable {
  public:
-  // What a tick decided.
+  // Decisions of a tick.
   struct Upkeep {
     std::vector<std::shared_ptr<PeerStream>> resume;
     std::vector<std::pair<std::shared_ptr<PeerStream>, v1::PeerMessage>> say;
@@ -63,7 +62,7 @@ class PeerTable {
     std::vector<std::string> dial;
   };
 
-  // A stream and what is kept about it here.
+  // A stream and its record in this table.
   struct Link {
     std::shared_ptr<PeerStream> stream;
     double since_s = 0;
@@ -87,7 +86,7 @@ class PeerTable {
 
   LinkId NextId() { return ++last_id_; }
   void Add(const std::shared_ptr<PeerStream>& stream, double now_s);
-  // The stranger that must make room for the next one; null where there is room.
+  // Returns the stranger that must make room for the next one; null where there is room.
   std::shared_ptr<PeerStream> CrowdedOut() const;
   // Null where the stream is gone. Valid until Remove.
   Link* Find(LinkId id);
@@ -115,7 +114,7 @@ class PeerTable {
   std::uint32_t ahead() const;  // connected peers whose newest frames were all from the future
 
  private:
-  // Of streams that are gone, and of all.
+  // Counts of streams that are gone, and of all.
   struct Totals {
     Outbox::Counts sent;
     std::uint64_t frames_received = 0;

@@ -11,7 +11,7 @@ namespace {
 using vaultguard::Refusal;
 using vaultguard::RefusalCounts;
 
-// What may wait for one link, a shard: a frame with as many entries as a frame may have, and some room.
+// The outbox's limit for one link, a shard: a frame with as many entries as a frame may have, and some room.
 constexpr std::size_t kOutboxBytesPerShard = 64 * 1024;
 
 PeeringOptions WithDefaults(PeeringOptions options) {
@@ -101,7 +101,7 @@ absl::StatusOr<std::uint32_t> Peering::Admit(const std::shared_ptr<PeerStream>& 
   const MutexLock lock(&mu_);
   if (draining_ || stopped_) return absl::UnavailableError("this node is leaving; try another");
   const absl::StatusOr<std::uint32_t> slot = table_.Admit(stream, hello, now_s);
-  // Whoever was dialled answers with a hello of its own, before anything else can be said on this link.
+  // The dialled side answers with a hello of its own, before anything else can be sent on this link.
   if (slot.ok() && stream->dialled.empty()) stream->Say(OwnHello(options_, table_.advertise()));
   return slot;
 }
@@ -202,7 +202,7 @@ std::optional<Refusal> Peering::TakeFrame(const std::shared_ptr<PeerStream>& str
   return std::nullopt;
 }
 
-// To the actors, unless the link is another stream's by now.
+// Delivers a frame to the actors, unless the link is another stream's by now.
 void Peering::Hand(const std::shared_ptr<PeerStream>& stream, std::uint32_t slot, FramePtr frame) {
   outlets_[slot]->IfBound(stream, [&] { deliver_(slot, std::move(frame)); });
 }
@@ -218,7 +218,7 @@ void Peering::Gone(const std::shared_ptr<PeerStream>& stream, const absl::Status
     const PeerTable::Link* const link = table_.Find(stream->id);
     if (link != nullptr) slot = link->slot;
   }
-  // First the link goes down, then another stream may get it.
+  // The link goes down before another stream may get it.
   if (slot) outlets_[*slot]->Unbind(stream, [&] { link_changed_(*slot, false); });
   {
     const MutexLock lock(&mu_);

@@ -1,6 +1,6 @@
-// What one server node says to its peers and takes from them, whatever carries the bytes (SPEC-3.2, SPEC-13, ARCH-2.2).
-// A carrier of its own kind per stream (carrier.h) reads and writes; a transport (services/net/transport_layer.h) makes
-// carriers, passes the time in and dials.
+// Peering: all that one server node sends to its peers and takes from them, whatever carries the bytes (SPEC-3.2,
+// SPEC-13, ARCH-2.2). A carrier of its own kind per stream (carrier.h) reads and writes; a transport
+// (services/net/transport_layer.h) makes carriers, passes the time in and dials.
 //
 //   auto peering = std::make_shared<Peering>(options);
 //   peering->Start("10.0.0.5:7400", deliver, link_changed, now_s);
@@ -13,10 +13,9 @@
 //   peering->Stop();                                                 // ends every stream; wait until none is left
 //
 // Streams come and go; links are the fixed places that they take. The first message of a stream must be a hello that
-// fits (hello.h); then the stream gets a link (peer_table.h) and what it says is taken (intake.h). Frames that are
-// refused are counted by reason and change nothing. A link that says too much is refused the rest, one that keeps
-// saying what is refused is dropped, and one that sends more messages than an honest link can is read no faster than
-// that.
+// fits (hello.h); then the stream gets a link (peer_table.h) and its messages are taken (intake.h). Refused frames are
+// counted by reason and change nothing. Three limits hold for a link: frames above its rate are refused, a link whose
+// frames are mostly refused is dropped, and messages are read no faster than an honest link sends them.
 //
 // Threads: any function, any thread. Locks, in the order in which they are taken:
 //   Outlet::mu_  alone; under it run `deliver` and `link_changed`, which must not call back
@@ -53,7 +52,7 @@ class Peering final : public StreamOwner, public std::enable_shared_from_this<Pe
 
   explicit Peering(PeeringOptions options);
 
-  // One for each link, by number. The same ones for ever.
+  // Outlets by link number, one each; never replaced.
   const std::vector<std::shared_ptr<Outlet>>& outlets() const { return outlets_; }
 
   // `advertise`: where peers are told to dial, host:port; empty: nobody dials this node. Once.
@@ -73,9 +72,9 @@ class Peering final : public StreamOwner, public std::enable_shared_from_this<Pe
   void Drain(std::string_view reason);
   // Closes every stream; each still reports its end. Idempotent.
   void Stop();
-  // For streams whose peers do not read that they end.
+  // Ends streams whose peers do not read the reason.
   void Abort();
-  // From now on nothing is delivered and no link is reported.
+  // Stops all deliveries and reports of links.
   void Disconnect();
 
   // FAILED_PRECONDITION unless the options allow faults, INVALID_ARGUMENT where a value is out of range.
@@ -103,7 +102,7 @@ class Peering final : public StreamOwner, public std::enable_shared_from_this<Pe
     std::uint32_t slot = 0;
     FramePtr frame;
   };
-  // What a link's frames meet before they are decoded.
+  // The checks that a link's frames meet before they are decoded.
   struct Passage {
     std::optional<std::uint32_t> slot;  // empty: the stream is gone
     std::optional<vaultguard::Refusal> refused;
@@ -135,7 +134,7 @@ class Peering final : public StreamOwner, public std::enable_shared_from_this<Pe
   PeerTable table_ ABSL_GUARDED_BY(mu_);
   vaultguard::RefusalCounts refused_ ABSL_GUARDED_BY(mu_);
   LinkFaults<Late> faults_ ABSL_GUARDED_BY(mu_);
-  std::uint64_t frames_lost_ ABSL_GUARDED_BY(mu_) = 0;  // to those faults
+  std::uint64_t frames_lost_ ABSL_GUARDED_BY(mu_) = 0;  // by those faults
   bool started_ ABSL_GUARDED_BY(mu_) = false;
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;

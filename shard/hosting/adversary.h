@@ -1,5 +1,5 @@
-// What hostile micro-nodes publish instead of their state. A liar may know everything: the honest mean and spread, its
-// victims' bounds, the ledger. It can neither break the hash that draws the loss nor speak for another session.
+// Lies that hostile micro-nodes publish instead of their state. A liar may know everything: the honest mean and spread,
+// its victims' bounds, the ledger. It can neither break the hash that draws the loss nor speak for another session.
 //
 //   Adversaries adversaries;
 //   adversaries.Begin(row, Attack::kStubborn);
@@ -35,7 +35,7 @@ class Adversaries {
     std::vector<float> recorded;  // kReplay: the state that it repeats
     std::uint32_t recorded_meta = 0;
   };
-  // What all liars of one cycle know.
+  // Knowledge that all liars of one cycle share.
   struct Knowledge;
 
   static void PublishOne(const Knowledge& knows, std::uint64_t cycle, Liar* liar, shard::StateShard* shard);

@@ -21,7 +21,7 @@ bool IsLive(const shard::Columns& columns, std::uint32_t row) {
   return row >= columns.first_local && row < columns.end && columns.Alive(row);
 }
 
-// What no frame can carry is not told: an adversary's nonsense costs it its voice.
+// A state that no frame can carry is not sent: an adversary that publishes nonsense is not heard.
 bool CanBeTold(const float* said, int dimensions) {
   return std::all_of(said, said + dimensions,
                      [](float number) { return std::abs(number) <= vaultguard::kMaxDistance; });

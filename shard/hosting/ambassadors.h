@@ -17,7 +17,7 @@
 
 namespace lvs::hosting {
 
-// A halo row is told again at least this often, so that a peer that lost a frame hears of everybody.
+// A halo row is sent again at least this often, so that a peer that lost a frame hears every ambassador.
 inline constexpr std::uint32_t kHaloRefreshCycles = 50;
 
 struct AmbassadorsConfig {
@@ -35,8 +35,8 @@ class Ambassadors {
   void Clear() { rows_.clear(); }
   std::size_t size() const { return rows_.size(); }
 
-  // Writes into the frame's rows what ambassadors published after `since_cycle`; with `everybody`, and now and then,
-  // what each of them published last.
+  // Writes the ambassadors' publications after `since_cycle` into the frame's rows; with `everybody`, and now and then,
+  // each one's last publication.
   void Tell(const shard::StateShard& shard, std::uint64_t cycle, std::uint64_t since_cycle, bool everybody,
             shard::Frame* frame) const;
 

@@ -1,5 +1,4 @@
-// What the parts of a server node say to each other in one cycle, as plain data. actors/interfaces.h says who takes
-// what.
+// Messages between the parts of a server node in one cycle, as plain data. actors/interfaces.h says who takes what.
 //
 //   auto tick = std::make_shared<ShardTick>();
 //   tick->cycle = 7;
@@ -30,7 +29,7 @@ namespace lvs::hosting {
 template <class T>
 using Payload = std::shared_ptr<const T>;
 
-// What happens to one row of a shard, at a cycle boundary.
+// A change of one row of a shard, at a cycle boundary.
 struct RowCommand {
   enum class Kind : std::uint8_t { kEnter, kLeave, kLowPowerOn, kLowPowerOff, kAttackOn, kAttackOff };
   Kind kind = Kind::kEnter;
@@ -58,7 +57,7 @@ struct Answer {
   std::optional<vaultguard::Refusal> refused{};
 };
 
-// What one shard is asked for in one cycle.
+// The orders of one shard for one cycle.
 struct ShardTick {
   std::uint64_t cycle = 0;
   double loss = 0;  // share of the messages within the region
@@ -68,7 +67,7 @@ struct ShardTick {
   bool restart = false;                               // the server node has just started, empty
   Payload<std::vector<shard::LedgerEntry>> restored;  // except for what its cache held; may be null
   bool measure = false;
-  bool scatter = false;             // throws the free coordinates of all replicas anywhere, for test networks
+  bool scatter = false;             // scatters the free coordinates of all replicas, for test networks
   std::uint32_t snapshot_dots = 0;  // replicas in this cycle's picture
 
   static constexpr auto kColumns = std::tuple(&ShardTick::rows, &ShardTick::contributions);
@@ -141,7 +140,7 @@ struct OutgoingFrame {
   Payload<shard::Frame> frame;
 };
 
-// A server node came to, or left, the far end of a link. Until somebody comes, and in between, nothing is said there.
+// A server node came to, or left, the far end of a link. A link without a server node sends nothing.
 struct LinkChange {
   std::uint32_t link = 0;
   bool up = false;
@@ -153,7 +152,7 @@ struct IncomingFrame {
   Payload<shard::Frame> frame;
 };
 
-// What one server node is asked for in one cycle.
+// The orders of one server node for one cycle.
 struct NodeTick {
   std::uint64_t cycle = 0;
   bool alive = true;  // false: the region is out, nothing runs
@@ -168,14 +167,14 @@ struct NodeTick {
   };
   std::vector<AttackOrder> attacks_begin;
   bool attacks_end = false;                 // at least one attack is over; the others are in attacks_active
-  std::vector<AttackOrder> attacks_active;  // what a server node that starts again must know
+  std::vector<AttackOrder> attacks_active;  // for a server node that starts again
   double low_power_level = 0;               // likewise the share of micro-nodes in low power
   double low_power = -1;                    // >= 0: the share of micro-nodes in low power from now on
   std::vector<Contribution> contributions;
   std::vector<LinkFlush> links;  // by server node; the own entry is unused; empty: nothing is wrong with any
   std::vector<Payload<std::vector<shard::LedgerEntry>>> restored;  // by shard, with the first tick; or empty
   bool measure = false;
-  bool scatter = false;  // throws the free coordinates of all replicas anywhere, for test networks
+  bool scatter = false;  // scatters the free coordinates of all replicas, for test networks
   std::uint32_t snapshot_dots = 0;
 };
 

@@ -27,7 +27,7 @@ namespace lvs::hosting {
 struct NodeHostConfig {
   std::uint32_t node = 0;
   std::uint64_t seed = 0;  // of this server node
-  // It starts with the first tick as after an outage: so many micro-nodes enter once the ledger is there.
+  // The first tick is a start as after an outage: so many micro-nodes enter once the ledger is there.
   std::uint32_t starts_with = 0;
 };
 
@@ -59,7 +59,7 @@ class NodeHost {
   Swarm swarm_;
   std::size_t links_;
   std::vector<vaultguard::RecoveryAction> recovery_;  // ordered by the last verdict, by shard
-  // Of this cycle, by shard.
+  // State of this cycle, by shard.
   ShardCommands commands_;
   std::vector<std::vector<Contribution>> contributions_;
   Payload<NodeTick> tick_;

@@ -1,5 +1,5 @@
-// The replicas of a shard that a report's picture shows: where each one is, where the last cycle moved it, and who its
-// neighbours in the picture are.
+// Replicas of a shard for a report's picture: where each one is, where the last cycle moved it, and which neighbours it
+// has in the picture.
 //
 //   Picture picture;
 //   picture.Choose(shard, 80);            // before the cycle: remembers what the chosen replicas said
@@ -35,7 +35,7 @@ class Picture {
  private:
   struct Chosen {
     std::uint32_t row = 0;
-    bool spoke = false;  // before the cycle, and where
+    bool spoke = false;  // had published before the cycle, at (x, y)
     float x = 0;
     float y = 0;
   };

@@ -1,5 +1,5 @@
-// What a shard knows of the same shard on the other server nodes, beside the ledger: how many replicas are there, and
-// what their ambassadors publish, which goes into the halo (shard/halo_link.h).
+// Remote shards: knowledge about the same shard on the other server nodes, beside the ledger. It is how many replicas
+// are there, and what their ambassadors publish, which goes into the halo (shard/halo_link.h).
 //
 //   RemoteShards remotes(layout);
 //   remotes.Hear(from, frame, cycle, &shard, &refused);   // the newest frame of its session
@@ -24,23 +24,24 @@ class RemoteShards {
  public:
   explicit RemoteShards(const ShardLayout& layout) : layout_(layout), remotes_(layout.halo_first.size()) {}
 
-  // Knows nothing any more: the process died and a new one runs.
+  // Forgets everything, when the process died and a new one runs.
   void Restart() { remotes_.assign(remotes_.size(), Remote{}); }
 
-  // Another session is at this far end. The watch over its state diffs goes on (SPEC-8.3): a sender cannot shed its
-  // record by taking a new session.
+  // Takes note of another session at this far end. The watch over its state diffs goes on (SPEC-8.3): a sender cannot
+  // shed its record by taking a new session.
   void NewSession(std::uint32_t node);
-  // The far end needs to be told every ambassador's last state once.
+  // Notes that every ambassador's last state must be sent to the far end once.
   void WantEverybody(std::uint32_t node) { remotes_[node].wants_everybody = true; }
-  // Whether it does; false from then on.
+  // Returns whether such a note is set, and clears it.
   bool TakeWantsEverybody(std::uint32_t node);
 
-  // The beacon and the state diffs of a frame that has passed CheckFrame.
+  // Takes the beacon and the state diffs of a frame that has passed CheckFrame.
   void SetReplicas(std::uint32_t node, std::uint32_t replicas) { remotes_[node].replicas = replicas; }
   void Hear(std::uint32_t node, const shard::Frame& frame, std::uint64_t cycle, shard::StateShard* shard,
             vaultguard::RefusalCounts* refused);
 
-  // Lets as many of the neighbours be remote as of all replicas, by the last beacons of those that `is_heard(node)`.
+  // Sets the share of remote neighbours to the share of remote replicas, by the last beacons of server nodes with
+  // `is_heard(node)`.
   template <class IsHeard>
   void Weigh(IsHeard is_heard, shard::StateShard* shard) const {
     std::uint32_t rows = 0;
@@ -57,8 +58,8 @@ class RemoteShards {
   shard::HaloLink::Raised TakeRaised();
 
  private:
-  // Nobody can check a beacon's claim: a server node counts for as many replicas as are here, or for this many where
-  // fewer are here. A lie must not turn every neighbour into one of the liar's.
+  // A beacon's claim cannot be checked, so a server node counts for at most as many replicas as are here, or for this
+  // many where fewer are here. A lie must not turn every neighbour into one of the liar's.
   static constexpr std::uint32_t kCrowd = 64;
 
   struct Remote {

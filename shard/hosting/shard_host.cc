@@ -145,7 +145,7 @@ void ShardHost::Apply(const RowCommand& command, std::uint64_t cycle) {
 // ---- What others say ----
 
 void ShardHost::Listen(const ShardTick& tick, ShardReport* report) {
-  // The ledger left with the last replica: those who wait for an answer try elsewhere.
+  // The ledger left with the last replica: clients that wait for an answer try elsewhere.
   if (sync_->Hold(shard_->replicas(), tick.cycle)) pending_.Clear();
   sync_->Begin(tick.cycle);
   const shard::SlotAmounts before = shard_->ledger().totals_uvu();
@@ -196,7 +196,7 @@ void ShardHost::Accept(const Contribution& contribution, std::uint64_t cycle, Sh
     taken.entry.opened_cycle = known ? known->opened_cycle : cycle;
   }
   if (const auto why = shard_->Contribute(taken.entry, cycle).refused) return refuse(*why);
-  // The plain rule has no acknowledgements: nobody waits for another server node.
+  // The plain rule has no acknowledgements, so no contribution waits for another server node.
   if (plain()) taken.needed_nodes = 0;
   if (!pending_.Add(taken, shard_->ledger().version())) refuse(Refusal::kTooLarge);
 }
@@ -209,14 +209,14 @@ void ShardHost::Speak(std::uint64_t cycle) {
   for (std::uint32_t node = 0; node < config_.nodes; ++node) {
     if (node == config_.node || !sync_->IsUp(node)) continue;
     Draft(node, cycle);
-    // While the shard moves, every cycle counts. A few rows or entries wait for more.
+    // While the shard moves, every frame is sent. A few rows or entries wait for more.
     const bool moving = draft_->halo_row.size() * 2 > ambassadors_.size();
     const bool urgent = moving || draft_->plain_increment_uvu != shard::SlotAmounts{};
     if (sync_->Speaks(node, cycle, *draft_, urgent)) said_.push_back({node, std::move(draft_)});
   }
 }
 
-// Drafts what is to be said to one server node.
+// Drafts the frame for one server node.
 void ShardHost::Draft(std::uint32_t node, std::uint64_t cycle) {
   if (draft_ == nullptr) draft_ = config_.make_frame();
   shard::Frame* frame = draft_.get();

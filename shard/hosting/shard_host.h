@@ -1,5 +1,5 @@
 // The shard host: one shard on one server node. A cycle takes due frames, refreshes the halo, joins ledger news, runs
-// one drift cycle, and says what is new to each peer: state diffs of the shard's ambassadors, and ledger entries
+// one drift cycle, and sends each peer what is new: state diffs of the shard's ambassadors, and ledger entries
 // (SPEC-7.2).
 //
 //   ShardHost host(config);
@@ -11,7 +11,7 @@
 // Pure: no actors, no clock, no sockets. The same configuration and calls give the same reports and frames, whatever
 // the order in which the frames of one cycle arrive. One owner at a time.
 //
-// What keeps the ledgers of the server nodes equal is shard/ledger_sync.h (SPEC-14, ARCH-2.1).
+// The redundancy sync (shard/ledger_sync.h) keeps the ledgers of the server nodes equal (SPEC-14, ARCH-2.1).
 #pragma once
 
 #include <cstdint>
@@ -42,20 +42,19 @@ struct ShardHostConfig {
   std::uint32_t ambassadors = 0;         // sampled replicas that speak to the other server nodes
   // Cycles after which unacknowledged news is sent again, by server node: a round trip and some.
   std::vector<std::uint32_t> resend_cycles;
-  // Ledger news waits this long for more of it. A frame with nothing but an acknowledgement waits this long for
-  // company.
+  // Delays that gather more into one frame: for ledger news, and for a frame with nothing but an acknowledgement.
   std::uint32_t news_cycles = shard::LedgerSyncConfig{}.news_cycles;
   std::uint32_t acknowledge_cycles = shard::LedgerSyncConfig{}.acknowledge_cycles;
-  // A server node that starts and hears nobody for this long is alone.
+  // A server node that starts and hears no peer for this long is alone.
   std::uint32_t alone_cycles = shard::LedgerSyncConfig{}.alone_cycles;
-  // Server nodes come and go at the far ends of the links (LinkChange): nobody is there at first, and the peers'
-  // beacons decide how many of the neighbours are remote.
+  // Server nodes come and go at the far ends of the links (LinkChange): at first there is none, and the peers' beacons
+  // decide how many of the neighbours are remote.
   bool links_change = false;
   // Reports carry the entries that changed, and an answer for each further server node that holds a contribution.
   bool tell_changes = false;
   // With a clock, reports say how long each stage took.
   NanosecondClock clock_ns = nullptr;
-  // Makes an empty frame. The owner may reuse the memory of frames that nobody reads any more.
+  // Makes an empty frame. The owner may reuse the memory of frames without readers.
   std::shared_ptr<shard::Frame> (*make_frame)() = [] { return std::make_shared<shard::Frame>(); };
 };
 
@@ -76,7 +75,7 @@ class ShardHost : private shard::LedgerSync::Owner {
   // Runs one cycle and fills in `report`, which must be empty. Cycle 0 is the state that was drawn, before the first
   // step.
   void Tick(const ShardTick& tick, ShardReport* report);
-  // What the last tick said. The caller may move the frames out.
+  // Frames of the last tick. The caller may move them out.
   std::vector<Said>& said() { return said_; }
 
   const shard::StateShard& state() const { return *shard_; }
@@ -116,11 +115,11 @@ class ShardHost : private shard::LedgerSync::Owner {
   PendingAnswers pending_;
   Picture picture_;
   Stopwatch watch_;
-  std::shared_ptr<shard::Frame> draft_;  // written over by the next one: most drafts are never said
+  std::shared_ptr<shard::Frame> draft_;  // overwritten by the next one: most drafts are never sent
   std::vector<Said> said_;
   float load_ = 0;  // how full the inbox was, 0..1
   vaultguard::RefusalCounts refused_;
-  std::uint64_t told_version_ = 0;  // change up to which the reports have told
+  std::uint64_t told_version_ = 0;  // change up to which the reports have covered the ledger
   shard::SlotAmounts plain_increment_{};
 };
 

@@ -1,5 +1,5 @@
-// Which rows of a shard belong to whom. Rows [0, halo_rows) are the halo: the newest state diffs of remote neighbours,
-// a range for each other server node. Local replicas follow, from the next multiple of shard::kRowAlign on.
+// The layout of a shard's rows. Rows [0, halo_rows) are the halo: the newest state diffs of remote neighbours, a range
+// for each other server node. Local replicas follow, from the next multiple of shard::kRowAlign on.
 //
 //   const ShardLayout layout = LayOut(/*self=*/0, {{99, 16, 32}});
 //   layout.halo_first[2];   // 16: behind the 16 rows of server node 1

@@ -39,7 +39,7 @@ class Swarm {
   // The population before the first cycle: places `n` micro-nodes and repairs. Returns the replicas of each shard,
   // which take the first local rows in order.
   std::vector<std::uint32_t> Populate(std::uint32_t n);
-  // Once, after Populate: where the local rows of each shard begin. Until then rows are counted from 0.
+  // Sets where the local rows of each shard begin; once, after Populate. Until then rows are counted from 0.
   void SetFirstRows(std::vector<std::uint32_t> first_row);
 
   void Enter(std::uint32_t n, std::uint64_t cycle, ShardCommands* commands);

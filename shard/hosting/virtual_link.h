@@ -34,11 +34,11 @@ class VirtualLink {
 
   explicit VirtualLink(VirtualLinkConfig config) : config_(config) {}
 
-  // A frame of the running cycle: at most one a shard.
+  // Takes a frame of the running cycle: at most one a shard.
   void Take(Payload<shard::Frame> frame) { outbox_.push_back(std::move(frame)); }
   // Decides the fate of the cycle's frames.
   LinkReport Flush(const LinkFlush& flush);
-  // What the last flush delivers, in the order of the shards. The caller may move the frames out.
+  // Deliveries of the last flush, in the order of the shards. The caller may move the frames out.
   std::vector<Delivery>& delivered() { return delivered_; }
 
  private:
