@@ -17,14 +17,14 @@ constexpr std::size_t kSelfMax = 32;
 constexpr std::uint32_t kHearsayFailuresMax = 3;
 constexpr double kForgetEverySeconds = 1;
 
-// A region is only for people; what is not plain text is left out.
+// A region is shown to people only, so it is reduced to plain text.
 std::string PlainRegion(std::string_view region) {
   const bool plain = region.size() <= kRegionMax &&
                      std::all_of(region.begin(), region.end(), [](char c) { return c >= ' ' && c <= '~'; });
   return plain ? std::string(region) : std::string();
 }
 
-// Canonical, or empty.
+// Returns the canonical address, or an empty one.
 std::string CanonicalOrEmpty(std::string_view address) {
   absl::StatusOr<std::string> canonical = CanonicalAddress(address);
   return canonical.ok() ? *std::move(canonical) : std::string();
@@ -88,7 +88,7 @@ Membership::HeardCount Membership::Heard(LinkId link, const v1::PeerExchange& ex
     if (from == links_.end() || early) return {0, size};
     from->second.heard_at = now;
   }
-  // Of a longer exchange, a run that begins anywhere.
+  // A longer exchange is cut to a run that begins at a random place.
   const std::uint32_t read = std::min(size, options_.heard_max);
   count.refused = size - read;
   const std::uint32_t begin = read < size ? RandomBelow(size) : 0;
@@ -151,8 +151,8 @@ Membership::Address* Membership::Learn(const std::string& address, double now) {
   return &learnt;
 }
 
-// Hearsay and proven addresses each keep half of the view from the other. A random address of hearsay goes, or the
-// oldest of the proven ones.
+// Hearsay and proven addresses each keep half of the view from the other. The victim is a random address of hearsay, or
+// the oldest of the proven ones.
 bool Membership::MakeRoom() {
   std::vector<AddressBook::iterator> hearsay;
   auto oldest = known_.end();
@@ -402,8 +402,8 @@ void Membership::TickFallback(double now, Actions* actions) {
   StartDial(*address, now, actions);
 }
 
-// Boot addresses are everybody's: to fill its view, a node that has a link leaves them to those that have none, while
-// it knows others. The fallback dial counts them as proven: they are where two halves meet.
+// Boot addresses are shared by all nodes. A node that has a link leaves them to nodes without one, while it knows other
+// addresses to fill its view. The fallback dial counts them as proven, because two halves of a graph meet there.
 std::optional<std::string> Membership::PickAddress(bool fallback, double now) {
   std::vector<const std::string*> boot;
   std::vector<const std::string*> proven;

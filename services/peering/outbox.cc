@@ -22,10 +22,10 @@ std::uint8_t* BeginDelimited(int field, std::size_t bytes, std::uint8_t* at) {
   return CodedOutputStream::WriteVarint64ToArray(bytes, at);
 }
 
-// Uninitialised: to clear the bytes first would show in the link's speed.
+// The bytes stay uninitialised: clearing them first would slow the link measurably.
 MessageBytes Allocate(std::size_t size) { return {std::make_unique_for_overwrite<std::uint8_t[]>(size), size}; }
 
-// The frame with the rows for which `keep` is true.
+// Copies the frame with the rows for which `keep` is true.
 template <typename Keep>
 Frame WithRows(const Frame& frame, const Keep& keep) {
   Frame out = frame;

@@ -17,7 +17,7 @@ void PeerStream::Welcome(const v1::Hello& hello, std::uint32_t protocol) {
   outbox_.SetReceiver({.many_frames = protocol >= 2, .halo_rows = hello.halo_rows()});
   const MutexLock lock(&mu_);
   hello_ = hello;
-  hello_.DiscardUnknownFields();  // they could be of any size
+  hello_.DiscardUnknownFields();  // unknown fields could be of any size
   protocol_ = protocol;
 }
 
@@ -67,7 +67,7 @@ void PeerStream::Abort() {
     const MutexLock lock(&mu_);
     carrier = carrier_.get();
   }
-  if (carrier != nullptr) carrier->Abort();  // it lives as long as this stream, which the caller holds
+  if (carrier != nullptr) carrier->Abort();  // the carrier lives as long as this stream, which the caller holds
 }
 
 bool PeerStream::closed() const {
@@ -88,7 +88,7 @@ PeerStream::Counts PeerStream::counts() const {
 bool PeerStream::Received(std::string_view bytes, double now_s) {
   {
     // The parsed message is freed before the next one is read: two bytes of a message can take hundreds in memory. An
-    // arena, because a small frame has more parts than its arena has blocks.
+    // arena is used because a small frame has more parts than its arena has blocks.
     google::protobuf::Arena arena;
     auto* const message = google::protobuf::Arena::CreateMessage<v1::PeerMessage>(&arena);
     if (!message->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return false;

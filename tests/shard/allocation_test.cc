@@ -38,7 +38,7 @@ TEST(Allocation, Arch7ASteadyCycleAllocatesNothing) {
       ASSERT_GT(counts.step.lost, 0u);
     }
   };
-  // News spreads, pulls are lost and tried again; every buffer finds its size.
+  // Warm-up: news spreads, pulls are lost and tried again, and every buffer reaches its size.
   run(100, true);
   const std::uint64_t while_earning = allocations;
   run(30, true);

@@ -1,5 +1,5 @@
 // The drift kernel (SPEC-7.1, PAPER-4.3) against the second implementation of docs/protocol.md, on every SIMD target of
-// the machine; and what the page says in numbers: loss, trust (SPEC-5.2), entropy health (SPEC-8.3, SPEC-10).
+// the machine; and the page's numbers: loss, trust (SPEC-5.2), entropy health (SPEC-8.3, SPEC-10).
 #include "shard/drift_core.h"
 
 #include <gtest/gtest.h>
@@ -49,7 +49,7 @@ ReferenceChoices Choices() {
   return choices;
 }
 
-// The memory of a shard, as a test lays it out.
+// Memory of a shard, laid out by a test.
 class Memory {
  public:
   Memory(const Shape& shape, std::size_t halo, std::size_t locals) : shape_(shape) {
@@ -86,7 +86,7 @@ class Memory {
     std::uint32_t& link = link_[static_cast<std::size_t>(s) * col_.stride + row];
     link = Link(neighbour, TrustOf(link));
   }
-  // What is heard in the next step.
+  // Sets the publications that the next step hears.
   float& HeardState(std::size_t row, int c) { return said_[row * col_.said_words + static_cast<std::size_t>(c)]; }
   std::uint32_t HeardMeta(std::size_t row) const { return col_.Meta(row); }
   void SetMeta(std::size_t row, std::uint32_t meta) { col_.SetMeta(row, meta); }
@@ -132,7 +132,7 @@ class Memory {
   Owned<std::uint32_t> link_;
 };
 
-// One random case: what the memory holds before the first cycle, and what happens to it between cycles.
+// One random case: the memory before the first cycle, and the changes between cycles.
 struct Case {
   Shape shape;
   std::size_t halo = 0;
@@ -194,7 +194,7 @@ void Publish(const Case& c, Generator* g, std::uint64_t cycle, std::size_t row, 
   if (g->Chance(c.nonsense / 4)) m->SetMeta(row, m->HeardMeta(row) & ~kMetaValid);
   m->SetEntropy(row, EntropyWord(g->Next(), static_cast<std::uint32_t>(row), cycle));
   if (g->Chance(c.flood)) m->SetEntropy(row, g->Chance(0.5) ? 0x05050505u : static_cast<std::uint32_t>(g->Next()));
-  if (c.flood > 0 && row % 3 == 0) {  // a source that is stuck
+  if (c.flood > 0 && row % 3 == 0) {  // a stuck source
     m->SetMeta(row, Meta(cycle - 1, weight) | kMetaPacket);
     m->SetEntropy(row, 0x11111111u * static_cast<std::uint32_t>(row % 7));
   }
@@ -273,7 +273,7 @@ std::vector<ReferenceSaid> SaidOf(Memory* m) {
   return said;
 }
 
-// The same bits, but for the sign of zero and the payload of NaN.
+// Compares bits, except for the sign of zero and the payload of NaN.
 ::testing::AssertionResult Same(float kernel, float reference) {
   if (kernel == reference || (std::isnan(kernel) && std::isnan(reference))) return ::testing::AssertionSuccess();
   return ::testing::AssertionFailure() << kernel << " is not " << reference;
@@ -394,7 +394,7 @@ TEST_F(DriftCore, UnknownSimdTargetIsRefusedAndTheBestOneIsUsed) {
   EXPECT_EQ(SimdTargetInUse(), SimdTargets().front());
 }
 
-// A replica in row 16 (of 16 halo rows) with one link to halo row 0.
+// A replica in row 16 (behind 16 halo rows) with one slot, which leads to halo row 0.
 class OneLink {
  public:
   explicit OneLink(const Shape& shape = {1, 1, 1}) : m_(shape, 1, 1) {
@@ -411,7 +411,7 @@ class OneLink {
   Memory& m() { return m_; }
   std::uint8_t trust() const { return m_.Trust(Row(), 0); }
   void SetTrust(std::uint8_t trust) { m_.SetTrust(Row(), 0, trust); }
-  // The neighbour says this in the cycle before.
+  // Sets the neighbour's publication of the cycle before.
   void Say(float value, float coordinate, std::uint32_t meta, std::uint32_t entropy = 0) {
     m_.HeardState(0, 0) = value;
     m_.HeardState(0, 1) = coordinate;
@@ -453,7 +453,7 @@ TEST_F(DriftCore, Spec5_2TrustAfterIsWhatTheKernelDoes) {
   EXPECT_EQ(link.Step(11).strikes_down, 1u);
 }
 
-// What the rule of the test above comes to, cycle after cycle.
+// The rule of the test above, over many cycles.
 TEST_F(DriftCore, Spec5_2TrustFallsFastAndRecoversSlowly) {
   EXPECT_EQ(TrustAfter(255, false), 255);
   EXPECT_EQ(TrustAfter(250, false), 255);
@@ -488,7 +488,7 @@ TEST_F(DriftCore, Spec5_3DriftWeightOfTheSenderCounts) {
 }
 
 TEST_F(DriftCore, Spec5_3TrustAndTheBoundWeighWhatIsHeard) {
-  // The same sum: w falls with trust, and of a diff that is further away than the bound only the bound counts.
+  // The same sum: w falls with trust, and a diff beyond the bound counts as the bound.
   for (const int trust : {255, 128, 1}) {
     for (const float distance : {0.1f, 1.0f, 4.0f, 1e6f, 1e11f}) {
       OneLink link;
@@ -502,7 +502,7 @@ TEST_F(DriftCore, Spec5_3TrustAndTheBoundWeighWhatIsHeard) {
   }
 }
 
-// Loss is drawn by (seed, row, slot, cycle of publication): a statistic, and what it must not depend on.
+// Loss is drawn by (seed, row, slot, cycle of publication): its rate, and its independence.
 TEST_F(DriftCore, Spec6_3LossIsDrawnOnceAPublication) {
   constexpr std::size_t kLocals = 4096;
   const Shape shape{1, 0, 8};
@@ -515,7 +515,7 @@ TEST_F(DriftCore, Spec6_3LossIsDrawnOnceAPublication) {
       m.col().bound_value[row] = m.col().bound_free[row] = m.col().band[row] = 1;
       for (int s = 0; s < shape.peers; ++s) {
         m.SetNeighbour(row, s, static_cast<std::uint32_t>(row % 16));
-        m.SetTrust(row, s, 100);  // a link that heard ends the cycle at 105
+        m.SetTrust(row, s, 100);  // a slot that heard ends the cycle at 105
       }
     }
     const auto lost_links = [&](std::uint64_t cycle, std::uint64_t seed, std::uint64_t published) {
@@ -555,11 +555,11 @@ TEST_F(DriftCore, Spec6_3LossIsDrawnOnceAPublication) {
     EXPECT_NEAR(count(first), kLinks * loss, 4.5 * deviation);
     EXPECT_EQ(lost_links(7, 1, 5), first) << "what was lost stays lost";
     EXPECT_EQ(lost_links(60, 1, 5), first);
-    // Another publication, and another shard, lose others: independent, so both lose loss^2 of them.
+    // Losses of another publication, or another shard, are independent: both are lost in loss^2 of the cases.
     const double pair_deviation = std::sqrt(kLinks * loss * loss * (1 - loss * loss));
     EXPECT_NEAR(both(first, lost_links(8, 1, 6)), kLinks * loss * loss, 4.5 * pair_deviation);
     EXPECT_NEAR(both(first, lost_links(6, 2, 5)), kLinks * loss * loss, 4.5 * pair_deviation);
-    // Nor do neighbouring slots or rows lose together.
+    // Losses of adjacent slots or rows are independent, too.
     for (const std::size_t apart : {1u, 8u, 16u}) {
       std::vector<bool> shifted(first.begin() + static_cast<std::ptrdiff_t>(apart), first.end());
       shifted.resize(first.size());
@@ -587,7 +587,7 @@ TEST_F(DriftCore, Spec6_1EntropyHasUnitVarianceInEveryComponent) {
     EXPECT_EQ(most, 111 / 64.0f) << "component " << c;
     EXPECT_EQ(least, -111 / 64.0f) << "component " << c;
   }
-  // A change of the generator changes every run: it must not come unnoticed.
+  // A change of the generator changes every run, and must not come unnoticed.
   EXPECT_EQ(EntropyWord(7, 16, 3), EntropyWord(7, 16, 3));
   EXPECT_NE(EntropyWord(7, 16, 3), EntropyWord(7, 17, 3));
   EXPECT_NE(EntropyWord(7, 16, 3), EntropyWord(7, 16, 4));
@@ -609,7 +609,7 @@ TEST_F(DriftCore, Paper4_3EntropyMovesWithDisagreementOnly) {
   }
 }
 
-// SPEC-8.3, SPEC-10: what is at the rails, on each byte and on both sides of the limit.
+// SPEC-8.3, SPEC-10: packets at the rails, for each byte and on both sides of the limit.
 TEST_F(DriftCore, Spec8_3SaturatedPacketIsRefused) {
   for (int byte = 0; byte < 4; ++byte) {
     for (int component = -128; component <= 127; ++component) {
@@ -624,7 +624,7 @@ TEST_F(DriftCore, Spec8_3SaturatedPacketIsRefused) {
 }
 
 TEST_F(DriftCore, Spec8_3RepeatedPacketIsRefusedFromTheSeventhOn) {
-  // One word of each hash, so that also the one that an empty column looks like is tried.
+  // One word of each hash, so that the hash of an empty column is tried, too.
   std::vector<std::uint32_t> word_of(32, 0);
   for (std::uint32_t n = 0; n < 2000; ++n) {
     const std::uint32_t word = EntropyWord(3, n, 0);
@@ -639,7 +639,7 @@ TEST_F(DriftCore, Spec8_3RepeatedPacketIsRefusedFromTheSeventhOn) {
       EXPECT_EQ(counts.refused.Of(Refusal::kEntropyRepeated), n >= 7 ? 1u : 0u)
           << "packet " << n << " hash " << EntropyHash(word);
     }
-    // Another one ends the run; a message without a packet, or that is no news, does not touch it.
+    // A different packet ends the run; a message without a packet, or one heard before, does not touch it.
     link.Say(0, 0, Meta(13, 255), word);
     EXPECT_EQ(link.Step(14).refused.Total(), 0u);
     EXPECT_EQ(link.Step(15).refused.Total(), 0u);
@@ -650,7 +650,7 @@ TEST_F(DriftCore, Spec8_3RepeatedPacketIsRefusedFromTheSeventhOn) {
   }
 }
 
-// "Such a packet adds nothing to e, and its link is struck once": a source in a flood loses its voice.
+// "Such a packet adds nothing to e, and its link is struck once": a flooding source is no longer heard.
 TEST_F(DriftCore, Spec8_3FloodIsStruckOnce) {
   const std::uint32_t flood = 0x7f7f7f7f;
   for (const float far : {0.0f, 1000.0f}) {
@@ -662,7 +662,7 @@ TEST_F(DriftCore, Spec8_3FloodIsStruckOnce) {
     EXPECT_EQ(link.trust(), TrustAfter(255, true)) << far;
     EXPECT_EQ(link.m().State(link.Row(), 0), quiet.m().State(quiet.Row(), 0)) << "it added to the noise";
   }
-  // Saturated, and repeated from the seventh on: still one strike a packet.
+  // A packet that is saturated, and from the seventh on repeated, gives still one strike.
   OneLink link;
   std::uint8_t expected = 255;
   for (std::uint64_t n = 10; n < 40; ++n) {
@@ -671,10 +671,10 @@ TEST_F(DriftCore, Spec8_3FloodIsStruckOnce) {
     link.Step(n);
     ASSERT_EQ(link.trust(), expected) << n;
   }
-  EXPECT_LT(link.trust(), 20);  // where the overlay drops it
+  EXPECT_LT(link.trust(), 20);  // the overlay drops the neighbour there
 }
 
-// An honest packet is never refused: 1e5 of them on each of the links here.
+// An honest packet is never refused: 1e5 of them in each slot here.
 TEST_F(DriftCore, Spec10HonestPacketIsNeverRefused) {
   const Shape shape{1, 1, 8};
   Memory m(shape, 128, 16);

@@ -14,7 +14,7 @@ using vaultguard::Refusal;
 
 constexpr float kLeastVu = 1e-4f;
 constexpr float kLeastCoordinate = 3.2e-5f;
-constexpr float kSteps = 64;  // of an entropy component to a standard deviation
+constexpr float kSteps = 64;  // steps of an entropy component in a standard deviation
 
 float LargestOf(std::span<const float> group) {
   float largest = 0;
@@ -24,7 +24,7 @@ float LargestOf(std::span<const float> group) {
 
 float Clip(float x, float tau) { return std::min(std::max(x, -tau), tau); }
 
-// What one link brought, after steps 1 and 2.
+// Input of one slot, after steps 1 and 2.
 struct Heard {
   bool received = false;
   std::vector<float> difference;
@@ -108,7 +108,7 @@ ReferenceSaid ReferenceCycle(const Shape& shape, const DriftParameters& p, const
     ++counts->heard;
     counts->trust += link.trust;
 
-    // Its entropy packet, if it came with a publication of the cycle before.
+    // The entropy packet, if one came with a publication of the cycle before.
     if (age != 1 || (from.meta & kMetaPacket) == 0) continue;
     const std::uint8_t hash = choices.entropy_hash(from.entropy);
     link.run = hash == link.last_hash ? static_cast<std::uint8_t>(std::min(link.run + 1, 7)) : 1;
@@ -216,7 +216,7 @@ ReferenceSaid ReferenceCycle(const Shape& shape, const DriftParameters& p, const
   for (std::size_t c = 0; c < dims; ++c) {
     const float within = c < k ? std::max(p.publish_factor * tau_value, kLeastVu)
                                : std::max(p.publish_factor * tau_free, kLeastCoordinate);
-    // NaN is within nothing: a state that was said as no number has moved.
+    // NaN is within no bound: a state that was published as NaN has moved.
     if (!(std::abs(v[c] - said.v[c]) <= within)) change = true;
   }
   const bool fresh = (replica->flags & kFresh) != 0;

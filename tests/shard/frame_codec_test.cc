@@ -1,5 +1,5 @@
-// The codec of frames against protobuf's own (SPEC-6.2, SPEC-10, TEST-7): what it writes is what protobuf writes, what it
-// reads and refuses is what protobuf's parser reads and refuses, and what is larger than any frame takes no memory.
+// The frame codec against protobuf's own (SPEC-6.2, SPEC-10, TEST-7): it writes what protobuf writes, reads and refuses
+// what protobuf's parser reads and refuses, and takes no memory for input that is larger than any frame.
 #include "shard/frame_codec.h"
 
 #include <gtest/gtest.h>
@@ -160,16 +160,16 @@ std::optional<Refusal> FromProto(const v1::Frame& proto, Frame* frame) {
   return std::nullopt;
 }
 
-// What came of many comparisons: a test that never accepts, or never refuses, shows nothing.
+// Outcomes of many comparisons: a test that never accepts, or never refuses, shows nothing.
 struct Outcomes {
   int accepted = 0;
   int malformed = 0;
-  int refused = 0;       // for what they say
-  int with_entries = 0;  // of the accepted
+  int refused = 0;       // for their content
+  int with_entries = 0;  // accepted ones
   int with_rows = 0;
 };
 
-// Both read the same bytes and come to the same end.
+// Checks that both decoders give the same result for the same bytes.
 ::testing::AssertionResult Agree(const std::string& bytes, Frame* ours, Outcomes* outcomes) {
   v1::Frame proto;
   Frame by_protobuf;
@@ -178,7 +178,7 @@ struct Outcomes {
   const std::optional<Refusal> refused = Decode(bytes, ours);
   const auto name = [](std::optional<Refusal> why) { return why ? std::string(Name(*why)) : "accepted"; };
   if (!parsed) {
-    // Which fault of many is named first is left open.
+    // With several faults, either may be named first.
     ++outcomes->malformed;
     if (refused) return ::testing::AssertionSuccess();
     return ::testing::AssertionFailure() << "protobuf does not parse what is accepted here";
@@ -194,7 +194,7 @@ struct Outcomes {
   return field.empty() ? ::testing::AssertionSuccess() : ::testing::AssertionFailure() << field << " differs";
 }
 
-// Writes fields as no encoder would: in any order, again and again, packed and one by one, with numbers longer than they
+// Writes fields as no encoder would: in any order, repeatedly, packed and one by one, with numbers longer than they
 // need be, of other types than they should be, unknown ones and groups among them.
 class WildWriter {
  public:
@@ -210,7 +210,7 @@ class WildWriter {
 
  private:
   void Varint(std::uint64_t value) {
-    // Longer than it need be by some bytes that say nothing, or too long for any number.
+    // Overlong by some bytes without content, or too long for any number.
     std::uint32_t more = g_->Chance(0.1) ? g_->Below(11) : 0;
     do {
       const bool last = value < 0x80 && more == 0;
@@ -240,7 +240,7 @@ class WildWriter {
       }
       case 3:
         if (depth > 0) {
-          // Up to where protobuf gives up, and beyond.
+          // Up to protobuf's limit, and beyond.
           const std::uint32_t levels = g_->Chance(0.1) ? 97 + g_->Below(6) : 1;
           for (std::uint32_t n = 0; n < levels; ++n) Tag(field, 3);
           if (g_->Chance(0.5)) Unknown(depth - 1);
@@ -360,7 +360,7 @@ TEST(FrameCodec, Spec6_2WireFormRoundTripsAndItsSizeIsKnown) {
     v1::Frame parsed;
     ASSERT_TRUE(parsed.ParseFromString(bytes));
     EXPECT_EQ(parsed.SerializeAsString(), bytes) << "not as protobuf writes it";
-    // Over the one before, of which nothing stays.
+    // Decodes over the frame before, of which nothing may stay.
     ASSERT_EQ(Decode(bytes, &back), std::nullopt);
     ASSERT_EQ(Difference(back, frame), "");
   }
@@ -399,7 +399,7 @@ TEST(FrameCodec, WhatATypeCannotHoldIsRefused) {
   EXPECT_EQ(ledger.Merge(frame.entries[0], 0).refused, Refusal::kBadEntry);
 }
 
-// A frame's memory is used again: what is larger than any frame may be must not enlarge it for good.
+// The memory of frames is reused, so input that is larger than any frame must not enlarge it for good.
 TEST(FrameCodec, Spec6_2WhatIsLargerThanAnyFrameIsRefusedBeforeItIsCopied) {
   constexpr int kRows = vaultguard::kMaxFrameRows;
   Frame frame;
@@ -424,7 +424,7 @@ TEST(FrameCodec, Spec6_2WhatIsLargerThanAnyFrameIsRefusedBeforeItIsCopied) {
   EXPECT_EQ(frame.halo_row.size(), vaultguard::kMaxFrameRows);
 }
 
-// Frames as no encoder of ours writes them.
+// Frames in encodings that our encoder never writes.
 TEST(FrameCodec, Spec10ReadsWhatProtobufReads) {
   Generator g(11);
   WildWriter wild(&g);
@@ -486,7 +486,7 @@ TEST(FrameCodec, Spec10CutAnywhere) {
   EXPECT_GT(outcomes.malformed, 1000);
 }
 
-// Of many copies of a column none is too large, and all together are.
+// Each of many copies of a column is small enough, but all together are too large.
 TEST(FrameCodec, Spec6_2ColumnsSaidInPartsAreBoundedTogether) {
   Frame frame;
   v1::Frame part;
@@ -501,7 +501,7 @@ TEST(FrameCodec, Spec6_2ColumnsSaidInPartsAreBoundedTogether) {
   EXPECT_LT(HeldBytes(fresh), 1000u);
 }
 
-// SPEC-12: what the bandwidth account counts is what protobuf would write.
+// SPEC-12: the bandwidth account counts what protobuf would write.
 TEST(FrameCodec, Spec12MessageSizesAreProtobufs) {
   for (int slots = 1; slots <= vaultguard::kMaxValueSlots; ++slots) {
     for (int free = 0; free <= vaultguard::kMaxFreeCoordinates; ++free) {

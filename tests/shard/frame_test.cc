@@ -1,4 +1,4 @@
-// Frames as columns: what takes the place of what, and the refusal of nonsense (SPEC-10, TEST-7).
+// Frames as columns: coalescing, and the refusal of nonsense (SPEC-10, TEST-7).
 #include "shard/frame.h"
 
 #include <gtest/gtest.h>
@@ -186,8 +186,8 @@ TEST(Coalesce, Spec12_OnASlowLinkNewsStillMovesOn) {
   EXPECT_EQ(waiting.news_to, 2 * kStep);
 }
 
-// While a frame waits, an earlier one is acknowledged and the sender goes back to there: what it says from then on must
-// not be thrown away as if something were missing before it.
+// While a frame waits, an earlier one is acknowledged and the sender goes back to there: its later frames must not be
+// dropped as if something were missing before them.
 TEST(Coalesce, Spec12_NewsSaidAgainFromTheMiddleIsJoined) {
   const Frame both = Coalesce(Waiting(3, 9, {}, 10), Waiting(5, 12, {}, 20));
   EXPECT_EQ(both.news_from, 3u);

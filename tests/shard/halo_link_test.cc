@@ -1,4 +1,4 @@
-// What a peer link says into a shard's halo, and what it loses when it drains or repeats itself.
+// A peer link's rows in a shard's halo, and how a link that drains or repeats itself loses weight.
 #include "shard/halo_link.h"
 
 #include <gtest/gtest.h>
@@ -33,7 +33,7 @@ class ALink : public testing::TestWithParam<Shape> {
     frame.value_slots = GetParam().value_slots;
     const auto dims = static_cast<std::size_t>(GetParam().dimensions());
     {
-      RowWriter rows(&frame, kLinkedRows + 5, static_cast<int>(dims));  // room for more than is said
+      RowWriter rows(&frame, kLinkedRows + 5, static_cast<int>(dims));  // room for more rows than are written
       for (std::uint32_t n = 0; n < kLinkedRows; ++n) {
         std::vector<float> diff(dims, 0.25f);
         diff[n % static_cast<std::size_t>(frame.value_slots)] = value_vu;
@@ -68,7 +68,7 @@ TEST_P(ALink, Spec6_2SaysItsRowsIntoItsPartOfTheHalo) {
   }
   for (std::uint32_t row = 0; row < kFirstRow; ++row) EXPECT_EQ(shard_.said_meta(row), 0u) << "another link's";
   EXPECT_EQ(refused_.Total(), 0u);
-  // Older words of the same rows, and no words, are no news.
+  // Older publications of the same rows, and an empty frame, change nothing.
   cycle_ = 1001;
   Hear(Say(0.75f, 999));
   Frame empty = frame;
@@ -90,7 +90,7 @@ TEST_P(ALink, Spec8_3WhatIsTooOldIsRefused) {
   EXPECT_EQ(shard_.said(kFirstRow)[0], 0.5f);
 }
 
-// SPEC-8.3: who pulls down weighs less and less, and as much as before once it has behaved for long.
+// SPEC-8.3: a link that pulls down weighs less and less, and recovers its weight once it has behaved for long.
 TEST_P(ALink, Spec8_3ADrainWeighsLessUntilItBehaves) {
   std::uint64_t drains = 0;
   for (int n = 0; n < 60; ++n) drains += Hear(Say(-5.0f, cycle_)).drains;
@@ -106,7 +106,7 @@ TEST_P(ALink, Spec8_3WhoLiesUpwardsIsNoDrain) {
   EXPECT_EQ(WeightHeard(0), 200u);
 }
 
-// SPEC-10: packets that repeat themselves are not used; what the rows said stays, and their states are still heard.
+// SPEC-10: repeated packets are not used; the rows' earlier words stay, and their states are still heard.
 TEST_P(ALink, Spec10_StuckEntropyIsNotUsed) {
   for (int n = 0; n < 20; ++n) Hear(Say(0.5f, cycle_));
   EXPECT_EQ(refused_.Total(), 0u);

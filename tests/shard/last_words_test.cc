@@ -1,4 +1,4 @@
-// Who left is heard until it is silent, and its row is free for another long before (SPEC-9.4).
+// A replica that left is heard until it is silent, and its row is free for another long before (SPEC-9.4).
 #include "shard/last_words.h"
 
 #include <gtest/gtest.h>
@@ -42,14 +42,14 @@ class Departures : public testing::Test {
   std::uint32_t LinkAt(std::uint32_t row, int s) const {
     return col().link[static_cast<std::size_t>(s) * col().stride + row];
   }
-  // What a row said: all of its words.
+  // All words of a row's last publication.
   std::vector<float> Said(std::uint32_t row) const { return {col().Said(row), col().Said(row) + col().said_words}; }
 
   struct Slot {
     std::uint32_t row;
     int s;
   };
-  // Who hears these rows, by a link.
+  // Slots that lead to these rows.
   std::vector<Slot> Hearers(std::uint32_t first, std::size_t end) const {
     std::vector<Slot> hearers;
     for (std::uint32_t row = shard_.first_row(); row < col().end; ++row) {
@@ -107,13 +107,13 @@ TEST_F(Departures, Spec9_4RowsAreFreeAfterTheirRest) {
   }
   EXPECT_GT(HearersOfTheDeparted().size(), 200u);
   for (const Slot& at : HearersOfTheDeparted()) EXPECT_TRUE(col().Heard(NeighbourOf(LinkAt(at.row, at.s)), cycle_));
-  // Silent ones have lost their last hearers, and their room.
+  // Silent rows have lost their last hearers, and their places.
   Cycles(vaultguard::kSilenceCycles + kRestCycles + 8);
   EXPECT_TRUE(HearersOfTheDeparted().empty());
   EXPECT_EQ(col().departed_end, col().first_departed() + 1) << "only silence itself is left";
 }
 
-// More local rows: what lies behind them lies further, and is found.
+// With more local rows, the last words behind them lie further away, and are found.
 TEST_F(Departures, Spec9_4LastWordsMoveAlongWhenTheShardGrows) {
   for (std::uint32_t n = 0; n < 30; ++n) LeaveAndReturn(Row(n * 3));
   const std::size_t before = col().first_departed();
@@ -134,7 +134,7 @@ TEST_F(Departures, Spec9_4LastWordsMoveAlongWhenTheShardGrows) {
     EXPECT_TRUE(Hearers(Row(static_cast<std::uint32_t>(n) * 3), kMaxRows).size() > 0);
 }
 
-// Churn without end: room for those who left within the silence limit, and no more.
+// Churn without end: room for the replicas that left within the silence limit, and no more.
 TEST_F(Departures, Spec9_4ChurnNeedsRoomForTheRecentOnly) {
   constexpr std::uint32_t kACycle = 4;
   std::vector<std::uint32_t> free;
@@ -155,8 +155,8 @@ TEST_F(Departures, Spec9_4ChurnNeedsRoomForTheRecentOnly) {
   EXPECT_GT(largest, kACycle * 60);
   EXPECT_LE(largest, 1 + kACycle * (vaultguard::kSilenceCycles + 2 * kRestCycles));
   EXPECT_EQ(shard_.replicas(), 500 - kACycle * kRestCycles);
-  // Nobody is taken for the one who lived in the row before: what is heard behind the local rows was said by nobody who
-  // lives, and every link leads somewhere.
+  // No replica is mistaken for the earlier one of its row: publications behind the local rows belong to no live
+  // replica, and every slot leads to a valid row.
   for (const Slot& at : Hearers(0, kMaxRows)) EXPECT_LT(NeighbourOf(LinkAt(at.row, at.s)), col().departed_end);
 }
 

@@ -1,5 +1,5 @@
-// The redundancy sync between server nodes (SPEC-14, ARCH-2.1), over links that lose, repeat, delay, turn round and
-// cut, among nodes that start again empty, and beside one that lies.
+// The redundancy sync between server nodes (SPEC-14, ARCH-2.1), over links that lose, repeat, delay, reorder and cut,
+// among nodes that start again empty, and beside one that lies.
 #include "shard/ledger_sync.h"
 
 #include <gtest/gtest.h>
@@ -20,8 +20,8 @@ using vaultguard::Refusal;
 using vaultguard::RefusalCounts;
 
 constexpr Shape kSyncShape{.value_slots = 2, .free_coordinates = 2};
-// After the last fault all is equal within this many cycles: news that was lost is sent again after 20, what only
-// buckets find differs for 50 before they are compared, and pauses between repairs have grown.
+// All ledgers are equal within this many cycles of the last fault: lost news is sent again after 20, differences that
+// only buckets find last 50 before buckets are compared, and pauses between repairs have grown.
 constexpr int kHealCycles = 1200;
 
 // ---- The truth ----
@@ -96,7 +96,7 @@ class Network {
 
   std::uint32_t size() const { return static_cast<std::uint32_t>(node.size()); }
 
-  // A session of any node; its amounts only grow. Contributed anywhere.
+  // Contributes at a random node to a random session, whose amounts only grow.
   void ContributeSomewhere(std::uint32_t sessions) {
     const std::uint64_t n = 1 + g.Below(sessions);
     LedgerEntry entry;
@@ -109,7 +109,7 @@ class Network {
     last = {entry, &at, at.ledger().version()};
   }
 
-  // What the node at `from` says to `to`, over a link with these faults.
+  // Sends the frame of the node at `from` to `to`, over a link with these faults.
   void Send(std::uint32_t from, std::uint32_t to, const Frame& frame, const Faults& faults) {
     if (cut[from][to]) return;
     const auto sent = std::make_shared<const Frame>(frame);
@@ -145,7 +145,7 @@ class Network {
         draft.beacon.replicas = at.replicas;
         at.sync.Fill(to, cycle, &draft);
         if (!at.sync.Speaks(to, cycle, draft, false)) continue;
-        // Whatever happened, what is said may be said and has a bound.
+        // Every frame is valid and bounded, whatever happened.
         ASSERT_EQ(CheckFrame(draft, kSyncShape, 0, 0, cycle), std::nullopt);
         ASSERT_LE(EncodedSize(draft), 400 + draft.entries.size() * 60);
         ++frames;
@@ -168,7 +168,7 @@ class Network {
     return true;
   }
 
-  // Cycles without a fault until all are equal; kHealCycles where they never are.
+  // Runs cycles without a fault until all are equal, and returns how many; kHealCycles where they never are.
   int Heal() {
     for (auto& row : cut) std::fill(row.begin(), row.end(), false);
     int cycles = 0;
@@ -187,7 +187,7 @@ class Network {
     const Node* at = nullptr;
     std::uint64_t version = 0;
   } last;
-  // Said in the last cycle.
+  // Frames of the last cycle.
   std::uint64_t frames = 0;
   std::uint64_t entries = 0;
   std::uint64_t bytes = 0;
@@ -197,7 +197,7 @@ class Network {
 
 Faults SomeFaults(Generator* g) { return {0.6 * g->Unit(), 0.4 * g->Unit(), 1 + g->Below(25)}; }
 
-// Equal ledgers say nothing but digests, and those rarely.
+// Equal ledgers exchange nothing but digests, and those rarely.
 void ExpectQuiet(Network* network) {
   for (int n = 0; n < 60; ++n) network->Cycle({});  // the last acknowledgements
   std::uint64_t frames = 0, bytes = 0;
@@ -252,7 +252,7 @@ TEST(LedgerSync, Spec14WithoutFaultsEachChangeIsToldOncePerLinkAtMost) {
     Network network(seed, 3);
     std::uint64_t told = 0;
     constexpr int kChanges = 300;
-    for (int n = 0; n < 25; ++n) network.Cycle({});  // they get to know each other's sessions
+    for (int n = 0; n < 25; ++n) network.Cycle({});  // the nodes learn each other's sessions
     for (int n = 0; n < kChanges; ++n) {
       network.ContributeSomewhere(1'000'000);  // each a session of its own
       network.Cycle({});
@@ -297,8 +297,8 @@ TEST(LedgerSync, Spec14HoldersHaveWhatTheySaidThatTheyHave) {
   }
 }
 
-// Of 30,000 sessions the other side takes none, ever. All else that is new reaches it as if they were not there, and
-// they are told again ever more rarely.
+// The other side refuses 30,000 sessions for good. All other news reaches it as if they did not exist, and they are
+// sent again ever more rarely.
 TEST(LedgerSync, Spec8_3WhatIsRefusedForGoodKeepsNothingElseBack) {
   Network network(1, 2);
   for (int n = 0; n < 30; ++n) network.Cycle({});
@@ -333,7 +333,7 @@ TEST(LedgerSync, Spec8_3WhatIsRefusedForGoodKeepsNothingElseBack) {
   EXPECT_EQ(network.node[0]->sync.Holders(network.node[0]->ledger().version()), 1u);
 }
 
-// What one wrongly takes for told by the other is never news. Only the digests say that it is missing.
+// Entries that one side wrongly attributes to the other are never news. Only the digests reveal that they are missing.
 TEST(LedgerSync, Spec14BucketsFindWhatWasNeverNews) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     Network network(seed, 2);
@@ -363,7 +363,7 @@ TEST(LedgerSync, Spec14BucketsFindWhatWasNeverNews) {
 
 // ---- Nodes that start again ----
 
-// A value that two nodes hold outlives any one of them: the next may fall once the one before is whole again.
+// A value that two nodes hold outlives either: the next node may fall once the one before is whole again.
 TEST(LedgerSync, Arch2_1WhatTwoHoldOutlivesEveryRestartOneAfterTheOther) {
   int restarts = 0;
   for (std::uint64_t seed = 1; seed <= 40; ++seed) {
@@ -397,7 +397,7 @@ TEST(LedgerSync, Arch2_1WhatTwoHoldOutlivesEveryRestartOneAfterTheOther) {
       ++restarts;
       fallen = network.node[g.Below(network.size())].get();
       owed = safe;
-      made.clear();  // what was acknowledged by a life that is over may still arrive
+      made.clear();  // acknowledgements of an earlier life may still arrive
       if (g.Chance(0.5)) {
         fallen->Restart(network.cycle + 1);
       } else {
@@ -451,8 +451,8 @@ TEST(LedgerSync, Spec14WhoAsksIsToldEverythingAgain) {
 
 // ---- A peer that lies ----
 
-// Says anything that may be said: any acknowledgement, range, digest, wish, session and age.
-// A greedy one keeps its session and tells nothing.
+// Sends any valid frame: any acknowledgement, range, digest, request, session and age. A greedy liar keeps its session
+// and sends no entries.
 Frame FrameOfLies(Generator* g, std::uint64_t cycle, const Ledger& heard, bool greedy) {
   const auto any = [g](std::uint64_t near) { return g->Chance(0.5) ? near + g->Below(3) - 1 : g->Next(); };
   Frame frame;
@@ -515,7 +515,7 @@ TEST(LedgerSync, Test7ALiarNeitherPartsTheOthersNorTakesValue) {
     }
     ASSERT_LT(cycles, kHealCycles);
     for (std::uint32_t n = 0; n < liar; ++n) EXPECT_TRUE(Contains(network.node[n]->ledger(), truth));
-    // Its wishes for everything and for buckets are granted ever more rarely.
+    // The liar's requests for everything and for buckets are granted ever more rarely.
     network.told_to_silent = 0;
     for (int n = 0; n < 4000; ++n) {
       lie(true);
@@ -526,8 +526,8 @@ TEST(LedgerSync, Test7ALiarNeitherPartsTheOthersNorTakesValue) {
   }
 }
 
-// Ten links tell new sessions as fast as they may, until no more of theirs goes in. Who contributes here is served
-// before, during and after, for as long as the table lasts.
+// Ten links send new sessions as fast as they may, until their part of the table is full. Local contributions are
+// accepted before, during and after, for as long as the table lasts.
 TEST(LedgerSync, Spec8_3TenHostileLinksLeaveRoomForTheClientsHere) {
   constexpr std::uint32_t kHostile = 10;
   Node node(0, {.links = kHostile + 1, .resend_cycles = std::vector<std::uint32_t>(kHostile + 1, 20)});
@@ -580,7 +580,7 @@ TEST(LedgerSync, Spec8_3AFloodFillsItsOwnPartOfTheInboxOnly) {
   EXPECT_EQ(sync.Due(4).size(), 1u);
   EXPECT_EQ(sync.Due(5).size(), kPart + 1);
   EXPECT_TRUE(sync.Receive(2, 7, frame)) << "room again";
-  // A restart counts anew what is left.
+  // A restart recounts the frames that are left.
   sync.Restart(6);
   for (std::size_t n = 1; n < kPart; ++n) ASSERT_TRUE(sync.Receive(2, 7, frame));
   EXPECT_FALSE(sync.Receive(2, 7, frame));

@@ -1,5 +1,5 @@
-// The VU ledger (SPEC-5.1, drift.md rule 2): a join-semilattice, exact, bounded by the contribution policy, and told to
-// others in pages.
+// The VU ledger (SPEC-5.1, drift.md rule 2): a join-semilattice, exact, bounded by the contribution policy, and sent to
+// peers in pages.
 #include "shard/ledger.h"
 
 #include <gtest/gtest.h>
@@ -135,8 +135,8 @@ TEST(Ledger, Spec6_3JoinIsAssociative) {
   }
 }
 
-// What a session may claim must be closed under the join, or one client that tells two server nodes different things
-// makes their ledgers differ for ever: each refuses the whole of what the other made of it.
+// Valid claims of a session must be closed under the join. Otherwise a client that sends different claims to two server
+// nodes makes their ledgers differ for ever: each would refuse the other's entry.
 TEST(Ledger, Spec6_3JoinOfWhatWasAcceptedIsAccepted) {
   const ContributionPolicy policy;
   for (const std::uint64_t age : {0u, 50u, 36'000u}) {
@@ -144,7 +144,7 @@ TEST(Ledger, Spec6_3JoinOfWhatWasAcceptedIsAccepted) {
     const LedgerEntry one = Entry(1, kNow - age, all, 0);
     const LedgerEntry other = Entry(1, kNow - age, 0, all);
     Ledger a(kSlots, policy), b(kSlots, policy);
-    // Each server node hears them in another order; what one refuses the other may take.
+    // Each server node hears the claims in another order; one may take what the other refuses.
     a.Merge(one, kNow);
     a.Merge(other, kNow);
     b.Merge(other, kNow);
@@ -152,7 +152,7 @@ TEST(Ledger, Spec6_3JoinOfWhatWasAcceptedIsAccepted) {
     for (const LedgerEntry& entry : Contents(a)) EXPECT_FALSE(b.Merge(entry, kNow).refused.has_value()) << age;
     for (const LedgerEntry& entry : Contents(b)) EXPECT_FALSE(a.Merge(entry, kNow).refused.has_value()) << age;
     EXPECT_EQ(a.digest(), b.digest()) << age;
-    // And a third one that starts empty can take what they hold.
+    // A third server node that starts empty can take what they hold.
     Ledger empty(kSlots, policy);
     for (const LedgerEntry& entry : Contents(a)) EXPECT_FALSE(empty.Merge(entry, kNow).refused.has_value()) << age;
   }
@@ -234,7 +234,7 @@ TEST(Ledger, Spec5_1PolicyBoundsWhatASessionMayClaim) {
   EXPECT_EQ(refused(burst + 1, 0, 500, 500), Refusal::kRateExceeded);
   EXPECT_EQ(refused(burst + 7 * rate, 0, 500, 507), std::nullopt);
   EXPECT_EQ(refused(burst + 7 * rate + 1, 0, 500, 507), Refusal::kRateExceeded);
-  // A session lives 36,000 cycles, however old it says that it is.
+  // A session lives 36,000 cycles, whatever age it claims.
   const std::int64_t life = burst + 36'000 * rate;
   EXPECT_EQ(refused(life, 0, 0, 36'000), std::nullopt);
   EXPECT_EQ(refused(life, 0, 0, 10'000'000), std::nullopt);
@@ -296,7 +296,7 @@ TEST(Ledger, Spec8_3SessionsAreLimited) {
   EXPECT_EQ(ledger.total_uvu(0), static_cast<std::int64_t>(vaultguard::kMaxSessionsPerShard) + 9);
 }
 
-// Whatever peers tell, the clients of this server node find room, and all that is there goes on earning.
+// Clients of this server node find room whatever peers send, and all sessions in the table go on earning.
 TEST(Ledger, Spec8_3PeersLeaveRoomForTheClientsHere) {
   Ledger ledger(1, {});
   std::uint64_t next = 0;
@@ -340,8 +340,8 @@ TEST(Ledger, Spec8_3WhatMayNotOpenASessionMayStillRaiseOne) {
   EXPECT_EQ(ledger.total_uvu(0), 6);
 }
 
-// Two ledgers that tell each other their changes in pages, some of which are lost, while both grow: they end equal.
-// Neither tells the other what it was told by it.
+// Two ledgers that tell each other their changes in pages, some of which are lost, while both grow: they end equal. No
+// entry is sent back to its source.
 TEST(Ledger, Spec10PagesFromAnyAcknowledgedVersionMakeEqual) {
   for (std::uint64_t seed = 1; seed <= 40; ++seed) {
     Generator g(seed);
@@ -405,7 +405,7 @@ TEST(Ledger, ChangesLeavesOutTheListenersOwnNewsAndSaysEachEntryOnce) {
   EXPECT_EQ(said.size(), 1u);
 }
 
-// What a peer told grew into more than it told: that is news for it too.
+// An entry that grew beyond what a peer sent is news for that peer, too.
 TEST(Ledger, Spec10AJoinThatIsMoreThanThePeerToldIsNewsForIt) {
   Ledger ledger(kSlots, {});
   ledger.Merge(Entry(1, 5, 0, 100), kNow);
@@ -466,7 +466,7 @@ TEST(Ledger, Spec14BucketsMakeDifferingLedgersEqual) {
     ExpectEqual(a, b);
     EXPECT_LT(said, 800u);
   }
-  // Nothing to say, and no end of saying it.
+  // The buckets of an empty ledger give no entries, and the search for some ends.
   std::vector<LedgerEntry> none;
   std::size_t cursor = 0;
   Ledger(kSlots, {}).Bucket(0xffff, 10, &cursor, &none);
@@ -493,7 +493,7 @@ TEST(Ledger, Spec10AfterClearEverythingCanBeLearntAgain) {
     MergeAll(page, &a);
   }
   ExpectEqual(a, b);
-  // Whoever had acknowledged what was there before hears of all that is new.
+  // A peer that had acknowledged the earlier entries hears of all new ones.
   page.clear();
   a.Changes(version, 1000, &page);
   EXPECT_EQ(page.size(), a.size());

@@ -1,4 +1,4 @@
-// What links have in common, by SIMD, is what a loop over them finds.
+// The SIMD operations on neighbour slots agree with plain loops.
 #include "shard/links.h"
 
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t kHalo = 16, kLocals = 96, kRows = kHalo + kLocals;
 constexpr int kPeers = 3;
 
-// LinkRows of which some spoke long ago and some never, and random links among them.
+// LinkRows of which some published long ago and some never, with random slots among them.
 class LinkRows {
  public:
   LinkRows(Generator* g, std::uint64_t cycle) : said_(kRows * SaidWords(3) + kSaidPadding) {
@@ -59,7 +59,7 @@ TEST_P(Links, LooseAreThoseToItselfDistrustedOrSilent) {
   Generator g(1);
   constexpr std::uint8_t kDropped = 20;
   int found[2] = {};
-  // Cycle 0 listens to nobody; the last ones are at the end of the 16 bit circle of publications.
+  // Cycle 0 counts every row as heard; the last ones are at the end of the 16 bit circle of publications.
   for (const std::uint64_t cycle : {0ull, 131ull, 1000ull, 65'535ull, 65'600ull}) {
     const LinkRows rows(&g, std::max<std::uint64_t>(cycle, 300));
     for (int s = 0; s < kPeers; ++s) {

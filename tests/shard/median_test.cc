@@ -1,4 +1,4 @@
-// The median by SIMD is the one that sorting finds.
+// The SIMD median agrees with sorting.
 #include "shard/median.h"
 
 #include <gtest/gtest.h>
@@ -18,7 +18,7 @@ TEST(Median, IsWhatSortingFindsOnEverySimdTarget) {
     ASSERT_TRUE(SelectSimdTarget(target));
     Generator g(1);
     for (std::size_t n = 1; n <= kMedianValues; ++n) {
-      // Few different values at times, so that many are equal; and sorted ones.
+      // Some cases have few different values, so that many are equal; some are sorted.
       const bool coarse = n % 3 == 0;
       const bool sorted = n % 4 == 1;
       std::vector<float> x(n);

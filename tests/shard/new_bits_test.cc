@@ -1,4 +1,4 @@
-// New bits counted by SIMD are those that a loop counts.
+// The SIMD count of new bits agrees with a plain loop.
 #include "shard/new_bits.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,5 @@
-// News spreads among rows that are all there is of a shard: what it costs is what they learn, and who withholds it.
+// News among rows without the rest of a shard: its spread, its cost, which is what rows learn, and rows that withhold
+// it.
 #include "shard/news.h"
 
 #include <gtest/gtest.h>
@@ -55,12 +56,12 @@ TEST(News, Spec12ItCostsWhatTheRowsLearn) {
   News news(7, kSizes);
   std::uint64_t learned_in_all = 0, syncs = 0;
   for (std::uint64_t cycle = 1; cycle <= 400; ++cycle) {
-    // So much loss for a while that some have to be copied.
+    // Heavy loss for a while, so that some batches have to be copied.
     const double loss = cycle < 250 ? 0.3 : 0.97;
     NewsCounts counts;
     news.Add({1, 1});
     news.Open(rows.col(), rows.crowd(), 8, cycle, &counts);
-    if (counts.redundancy_syncs > 0) {  // it freed a bit and used it again
+    if (counts.redundancy_syncs > 0) {  // a bit was freed and used again
       syncs += counts.redundancy_syncs;
       EXPECT_EQ(counts.ledger_bytes, counts.redundancy_syncs * kSizes.ledger_entry);
       counts = {};
@@ -81,7 +82,8 @@ TEST(News, Spec12ItCostsWhatTheRowsLearn) {
   EXPECT_GT(syncs, 0u);
 }
 
-// Four thousand know within 24 cycles: each pulls every fourth, and whoever pulls or is asked passes on what it knows.
+// Four thousand rows know within 24 cycles: each pulls every fourth cycle, and both sides of a pull pass on what they
+// know.
 TEST(News, Spec6_3ReachesAllInAFewRounds) {
   for (std::uint64_t seed = 1; seed <= 10; ++seed) {
     NewsRows rows(4096);
@@ -99,7 +101,7 @@ TEST(News, Spec6_3ReachesAllInAFewRounds) {
   }
 }
 
-// A server node whose last replica left goes on without rows: what nobody is there to learn is settled.
+// A server node whose last replica left goes on without rows, and its news is settled at once.
 TEST(News, Paper8SettlesWhereNobodyIs) {
   NewsRows rows(0);
   News news(1, kSizes);
@@ -112,8 +114,8 @@ TEST(News, Paper8SettlesWhereNobodyIs) {
   EXPECT_EQ(counts.ledger_bytes, 0u);
 }
 
-// One row lacks what all others know. It learns from the keeper's offers in either case, and from those whom it meets
-// if they tell.
+// One row lacks what all others know. The row learns from the keeper's offers in either case, and from the rows that it
+// meets where these are honest.
 TEST(News, Arch6_5AdversariesWithholdWhatTheyKnow) {
   constexpr int kRuns = 400;
   const auto learned = [](bool adversaries) {

@@ -1,4 +1,4 @@
-// The overlay (SPEC-10 random fallback connections): who hears whom, and that it stays balanced.
+// The overlay (SPEC-10 random fallback connections): which replicas hear which, and the balance of that.
 #include "shard/overlay.h"
 
 #include <gtest/gtest.h>
@@ -14,7 +14,7 @@
 namespace lvs::shard {
 namespace {
 
-// OverlayRows of which all local ones are alive and everybody was heard a cycle ago.
+// OverlayRows of which all local ones are alive, and all published a cycle ago.
 class OverlayRows {
  public:
   OverlayRows(int peers, std::uint32_t halo, std::uint32_t locals, std::uint64_t seed = 1)
@@ -44,7 +44,7 @@ class OverlayRows {
     if (all_speak) Speak(cycle);
     return overlay_.Maintain(col_, shuffle, halo_, remote_share, cycle);
   }
-  // Everybody but the silent has published in the cycle before.
+  // All rows but the silent ones have published in the cycle before.
   void Speak(std::uint64_t cycle) {
     for (std::size_t row = 0; row < col_.end; ++row) {
       const bool speaks = (row < halo_ && !halo_silent) || (row >= col_.first_local && (flags_[row] & kAlive) != 0);
@@ -117,7 +117,7 @@ TEST(Overlay, EachReplicaIsHeardByExactlyD) {
 }
 
 TEST(Overlay, NeighboursAreRandom) {
-  // Each of the others with the same probability: chi-square over who is heard, by distance in row numbers.
+  // All other rows are equally likely: chi-square over the neighbours, by distance in row numbers.
   OverlayRows rows(8, 0, 257);
   rows.Draw();
   std::vector<double> apart(257, 0);
@@ -155,7 +155,7 @@ TEST(Overlay, ExchangeShufflesAndKeepsInDegree) {
   std::fill_n(rows.col().link_entropy, 8 * rows.col().stride, std::uint8_t{0xaa});
   EXPECT_EQ(rows.Maintain(1), 0u);
   EXPECT_NEAR(changed(), 0.01, 0.003) << "1 % of the slots a cycle";
-  // A link to somebody else knows nothing of the packets of the one before.
+  // A slot with a new neighbour knows nothing of the packets of the one before.
   for (std::size_t s = 0; s < 8; ++s) {
     for (std::size_t i = 0; i < rows.live().size(); ++i) {
       const std::uint32_t row = rows.live()[i];
@@ -180,7 +180,7 @@ TEST(Overlay, Spec9_4LinksToTheSilentAreReplacedWithinEightCycles) {
   rows.Draw();
   std::uint64_t cycle = 1;
   for (; cycle <= 200; ++cycle) rows.Maintain(cycle);
-  // A fifth of them go. They are silent when nothing came for more than 130 cycles.
+  // A fifth of the rows leave, and are silent after more than 130 cycles without a publication.
   std::vector<std::uint32_t> gone;
   for (std::uint32_t n = 0; n < 64; ++n) gone.push_back(rows.live()[n * 5]);
   for (const std::uint32_t row : gone) {
@@ -234,19 +234,19 @@ TEST(Overlay, RemoteShareIsDrawnKeptAndRestored) {
   rows.Speak(1);
   rows.Draw(0.4);
   EXPECT_NEAR(rows.RemoteShare(), 0.4, 0.04);
-  // All rows of the halo are heard about alike.
+  // All rows of the halo are heard about equally often.
   const std::vector<int> degree = rows.InDegree();
   EXPECT_LT(*std::max_element(degree.begin(), degree.begin() + 64), 45);  // 20 expected
   EXPECT_GT(*std::min_element(degree.begin(), degree.begin() + 64), 3);
   for (std::uint64_t cycle = 1; cycle <= 500; ++cycle) rows.Maintain(cycle, 0.01, 0.4);
   EXPECT_NEAR(rows.RemoteShare(), 0.4, 0.05);
-  // A partition: the halo falls silent, and its links go.
+  // In a partition the halo falls silent, and slots that lead there are replaced.
   rows.halo_silent = true;
   std::uint64_t cycle = 501;
   for (; cycle <= 501 + vaultguard::kSilenceCycles + 16; ++cycle) rows.Maintain(cycle, 0.01, 0.4);
   EXPECT_EQ(rows.RemoteShare(), 0.0);
   EXPECT_EQ(rows.SelfShare(), 0.0);
-  // It heals: the share comes back.
+  // After the partition the share comes back.
   rows.halo_silent = false;
   for (std::uint64_t n = 0; n < 400; ++n, ++cycle) rows.Maintain(cycle, 0.01, 0.4);
   EXPECT_NEAR(rows.RemoteShare(), 0.4, 0.06);
@@ -268,7 +268,7 @@ TEST(Overlay, Spec9_1JoinerIsHeardByAboutDAndHearsD) {
     EXPECT_NE(rows.Peer(joiner, s), joiner);
     EXPECT_EQ(rows.Trust(joiner, s), kTrustExchanged);
   }
-  // It took over their slots: nobody else is heard by more than before.
+  // The new row took over slots of others, so no other row is heard by more than before.
   const std::vector<int> degree = rows.InDegree();
   for (const std::uint32_t row : rows.live()) EXPECT_LE(degree[row], 9);
 }

@@ -12,7 +12,7 @@ namespace lvs::shard {
 namespace {
 
 std::vector<std::uint32_t> Held(std::uint64_t session, std::uint32_t shards, std::uint32_t held) {
-  std::vector<std::uint32_t> out = {99, 99};  // what was in it goes
+  std::vector<std::uint32_t> out = {99, 99};  // earlier content is replaced
   PlaceMicroNode(session, shards, held, &out);
   return out;
 }
@@ -79,10 +79,10 @@ TEST(Placement, Arch4RepairerIsTheSameForEverybodyAndFair) {
   for (std::uint32_t shard = 0; shard < 4000; ++shard) {
     const std::size_t best = ChooseRepairer(shard, candidates);
     ++chosen[best];
-    // Whatever the order in which the candidates are known.
+    // The order of the candidates does not matter.
     std::vector<std::uint64_t> turned(candidates.rbegin(), candidates.rend());
     EXPECT_EQ(turned[ChooseRepairer(shard, turned)], candidates[best]);
-    // When another one goes, the choice stands; when the chosen one goes, it falls on the next.
+    // The choice stands when another candidate goes, and falls on the next when the chosen one goes.
     std::vector<std::uint64_t> without = candidates;
     without.erase(without.begin() + static_cast<std::ptrdiff_t>(best == 0 ? 1 : 0));
     EXPECT_EQ(without[ChooseRepairer(shard, without)], candidates[best]);

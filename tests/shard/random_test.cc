@@ -13,8 +13,8 @@ namespace {
 
 constexpr auto kLast = static_cast<std::uint64_t>(Stream::kMembership);
 
-// A change of the generator changes every run of every scenario; here it is seen. Mix is SplitMix64's finaliser: the
-// first outputs of SplitMix64 from seed 0 are Mix of the multiples of its increment.
+// A change of the generator changes every run of every scenario; this test notices it. Mix is SplitMix64's finaliser:
+// the first outputs of SplitMix64 from seed 0 are Mix of the multiples of its increment.
 static_assert(Mix(0x9e3779b97f4a7c15ull) == 0xe220a8397b1dcdafull);
 static_assert(Mix(2 * 0x9e3779b97f4a7c15ull) == 0x6e789e6aa1b965f4ull);
 static_assert(Mix(3 * 0x9e3779b97f4a7c15ull) == 0x06c45d188009454full);

@@ -1,5 +1,5 @@
-// The ledger's index of sessions (ARCH-7, SPEC-10): it finds what was added and nothing else, and sessions that were
-// chosen to meet in it do not meet under another key.
+// The ledger's index of sessions (ARCH-7, SPEC-10): it finds what was added and nothing else, and sessions chosen to
+// collide do not collide under another key.
 #include "shard/session_index.h"
 
 #include <gtest/gtest.h>
@@ -15,7 +15,7 @@ namespace lvs::shard {
 
 class SessionIndexPeer {
  public:
-  // Places that a search for the session looks at.
+  // Counts the places that a search for the session visits.
   static std::size_t Probes(const SessionIndex& index, const SessionId& session,
                             const std::vector<SessionId>& sessions) {
     const std::uint64_t hash = HashOf(session, index.key_);
@@ -54,8 +54,8 @@ TEST(SessionIndex, FindsWhatWasAddedAndNothingElse) {
   }
 }
 
-// Whoever knows the key chooses sessions that all belong in one place. The same sessions lie anywhere under a key that
-// was drawn elsewhere, whatever the key was that they were chosen for.
+// An attacker who knows the key can choose sessions that all belong in one place. The same sessions are spread under
+// any other key.
 TEST(SessionIndex, Spec10ChosenSessionsDoNotMeetUnderAnotherKey) {
   constexpr std::size_t kChosen = 500;
   constexpr std::uint64_t kPlaces = 1024;  // of an index of that many
@@ -90,7 +90,7 @@ TEST(SessionIndex, Spec10ChosenSessionsDoNotMeetUnderAnotherKey) {
   }
 }
 
-// What shows outside does not depend on the key: entries, their order, digests and refusals.
+// Visible results do not depend on the key: entries, their order, digests and refusals.
 TEST(SessionIndex, LedgersOfDifferentKeysAreTheSame) {
   Ledger a(2, {}, HashKey{});
   Ledger b(2, {}, HashKey{0x1234567890abcdefull, 42});

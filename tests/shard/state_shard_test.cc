@@ -1,5 +1,5 @@
-// The behaviour of one shard's replicas, requirement by requirement: what a scenario shows at large is shown here
-// alone.
+// The behaviour of one shard's replicas, requirement by requirement: each effect that scenarios combine is tested alone
+// here.
 #include "shard/state_shard.h"
 
 #include <gtest/gtest.h>
@@ -32,7 +32,7 @@ StateShardConfig Config(std::uint64_t seed = 1) {
   return config;
 }
 
-// Says something in place of an adversary, after each cycle.
+// Publishes in place of an adversary, after each cycle.
 using Lie = std::function<void(std::uint32_t row, std::uint64_t cycle, float* say)>;
 
 // A shard that is advanced cycle by cycle, with its adversaries.
@@ -43,7 +43,7 @@ class LiveShard {
     shard_.Start(n, opening);
   }
 
-  // `n` rows lie: the first, or those that come after each other `apart` rows.
+  // Makes `n` rows lie: the first ones, or every `apart`-th row.
   void SetLiars(std::uint32_t n, Lie lie, std::uint32_t apart = 1) {
     lie_ = std::move(lie);
     for (std::uint32_t i = 0; i < n; ++i) {
@@ -136,14 +136,14 @@ class LiveShard {
   Lie lie_;
 };
 
-// Always the same, far from everybody.
+// Always the same state, far from all others.
 Lie Stubborn(float value, float coordinate) {
   return [=](std::uint32_t, std::uint64_t, float* say) {
     say[0] = say[1] = value;
     say[2] = say[3] = coordinate;
   };
 }
-// As low as can be: pulls value out of the shard.
+// The lowest possible value: pulls value out of the shard.
 Lie Drain() { return Stubborn(-1e9f, 100); }
 Lie Noise() {
   return [](std::uint32_t row, std::uint64_t cycle, float* say) {
@@ -180,7 +180,7 @@ TEST(StateShard, Spec7_3DisagreementFallsByTwoPointTwoACycle) {
       EXPECT_LE(cycles, 18);
       EXPECT_GE(std::pow(1e6, 1.0 / cycles), 2.2);
     }
-    // And value is at its ledger total.
+    // Value is at its ledger total.
     EXPECT_LT(run.WorstRelative(), 1e-6);
     EXPECT_LT(run.Now().worst_value_vu, 0.001);
   }
@@ -198,16 +198,16 @@ TEST(StateShard, Paper6ScatteredReplicasFindBack) {
   EXPECT_LT(run.Spread(false), 1e-3);
 }
 
-// Half of all messages lost, and 2 % of the replicas replaced each cycle from the first one on: those who leave in the
-// first cycles leave words behind that are far off, and have a voice for 130 cycles. That is what is left of the
-// disagreement.
+// Half of all messages lost, and 2 % of the replicas replaced each cycle from the first one on: replicas that leave in
+// the first cycles leave last words that are far off, and are heard for 130 cycles. The remaining disagreement comes
+// from them.
 TEST(StateShard, Paper6DisagreementVanishesUnderLossAndChurn) {
   constexpr std::uint32_t kReplicas = 1000, kChurn = 20;
   LiveShard run(Config(), kReplicas);
   const double free = run.Spread(false);
   double halfway = 0;
   for (std::uint32_t n = 0; n < 100; ++n) {
-    // The oldest go, and as many come, each in a row that nobody used before.
+    // The oldest replicas leave, and as many enter, each in a row that was never used before.
     for (std::uint32_t k = 0; k < kChurn; ++k) {
       run.shard().Leave(run.shard().first_row() + n * kChurn + k);
       run.shard().Join(run.shard().first_row() + kReplicas + n * kChurn + k, run.cycle());
@@ -219,7 +219,7 @@ TEST(StateShard, Paper6DisagreementVanishesUnderLossAndChurn) {
   EXPECT_LT(run.Spread(false), 1e-4 * free);
   EXPECT_LT(run.Spread(false), 0.3 * halfway) << "it goes on falling";
   EXPECT_LT(run.WorstRelative(), 1e-6);
-  // And without the churn.
+  // The same without churn.
   LiveShard calm(Config(), kReplicas);
   calm.Cycles(100, 0.5);
   EXPECT_LT(calm.Spread(false), 1e-6 * free);
@@ -242,7 +242,7 @@ TEST(StateShard, Spec11_5OneReplicaIsEnough) {
   EXPECT_NEAR(run.State(run.shard().first_row(), 2), x, 1e-3);
   EXPECT_LT(run.Now().worst_value_vu, 1e-5);
   EXPECT_EQ(run.Now().behind_uvu, SlotAmounts{});
-  // And none is no error: the shard waits for one.
+  // An empty shard is no error: it waits for a replica.
   run.shard().Leave(run.shard().first_row());
   run.Cycles(200);
   run.shard().Join(run.shard().first_row(), run.cycle());
@@ -257,13 +257,13 @@ TEST(StateShard, Spec8_1ValueIsNeverNegative) {
   for (const std::int64_t opening :
        {std::int64_t{0}, std::int64_t{1}, kMicroPerVu / 3, kMicroPerVu, 50 * kMicroPerVu + 7}) {
     StateShardConfig config = Config();
-    config.value_spread = static_cast<float>(opening / kMicroPerVu);  // what a scenario may ask for
+    config.value_spread = static_cast<float>(opening / kMicroPerVu);  // a spread that a scenario may ask for
     LiveShard run(config, 200, opening);
     const auto expect_floor = [&](std::uint64_t cycle) {
       const SlotAmounts behind = run.Now().behind_uvu;
       for (std::uint32_t row = run.shard().first_row(); row < run.shard().first_row() + 200; ++row) {
         for (int c = 0; c < 2; ++c) {
-          // The least that any replica's ledger holds.
+          // The smallest total of any replica's ledger.
           const double total =
               static_cast<double>(run.shard().ledger().total_uvu(c) - behind[static_cast<std::size_t>(c)]) /
               kMicroPerVu;
@@ -301,7 +301,7 @@ TEST(StateShard, Spec11_4CorrectionIsWithinTheBoundEachCycle) {
           const float moved = std::abs(is - was);
           const float rounding = 2e-7f * std::max(std::abs(was), std::abs(is));
           const float bound = c < 2 ? col.bound_value[row] : col.bound_free[row];
-          // The band and the floor may move a value further, but only towards its ledger.
+          // Only the band and the floor may move a value further, and only towards its ledger.
           const bool homewards = c < 2 && std::abs(is) < std::abs(was) && is * was >= 0;
           ASSERT_TRUE(moved <= bound + rounding || homewards)
               << "row " << row << " slot " << c << " moved " << moved << " of " << bound;
@@ -311,7 +311,8 @@ TEST(StateShard, Spec11_4CorrectionIsWithinTheBoundEachCycle) {
   }
 }
 
-// drift.md rule 4: the bound remembers. It falls to 0.3 of itself at most, and grows by 1.05 at most.
+// drift.md rule 4: the bound remembers. In one cycle the bound falls to no less than 0.3 of itself, and grows by no
+// more than a factor of 1.05.
 TEST(StateShard, Test7BoundAdaptsAndRemembers) {
   LiveShard run(Config(), 400);
   run.SetLiars(100, Noise());
@@ -329,7 +330,7 @@ TEST(StateShard, Test7BoundAdaptsAndRemembers) {
   }
 }
 
-// Rule 7: not even when all peers lie does a replica's value leave the band around its own ledger.
+// Rule 7: a replica's value stays in the band around its own ledger even when all neighbours lie.
 TEST(StateShard, Arch6_5BandHoldsWhenAllPeersLie) {
   for (const Lie& lie : {Stubborn(500, 100), Stubborn(-500, 100), Drain(), Noise()}) {
     LiveShard run(Config(), 300);
@@ -343,7 +344,7 @@ TEST(StateShard, Arch6_5BandHoldsWhenAllPeersLie) {
       for (int c = 0; c < 2; ++c) ASSERT_LE(std::abs(run.State(honest, c)), band) << n;
     }
     EXPECT_LE(run.Now().worst_value_vu, 1e-6f);
-    // What it earns it gets, though nobody else tells it.
+    // The replica gets what it earns, though no other replica passes it on.
     run.shard().Contribute(Contribution(1, 7 * kMicroPerVu), run.cycle());
     run.Cycles(200);
     EXPECT_EQ(run.Now().behind_uvu, SlotAmounts{});
@@ -400,7 +401,7 @@ TEST(StateShard, Spec10EntropyFloodIsRefusedAndCostsTheLink) {
     LiveShard run(Config(), 500);
     run.liars_send_packets = true;
     run.liars_word = flood.word;
-    // They say what everybody says, so that only their entropy gives them away.
+    // Their states are honest, so that only their entropy gives them away.
     run.SetLiars(100, [&](std::uint32_t row, std::uint64_t, float* say) {
       for (int c = 0; c < 4; ++c) say[c] = run.State(row, c);
     });
@@ -448,7 +449,7 @@ TEST(StateShard, Spec5_2TrustFallsOnLiarsAndComesBackWhenTheyStop) {
     for (const Link& link : links) ASSERT_EQ(run.Trust(link.row, link.slot), expected) << n;
   }
   lies = false;
-  run.Cycle();  // what was said before is heard now
+  run.Cycle();  // the previous publications are heard now
   expected = TrustAfter(expected, true);
   for (int n = 0; n < 60; ++n) {
     run.Cycle();
@@ -456,11 +457,11 @@ TEST(StateShard, Spec5_2TrustFallsOnLiarsAndComesBackWhenTheyStop) {
     for (const Link& link : links) ASSERT_EQ(run.Trust(link.row, link.slot), expected) << n;
   }
   EXPECT_EQ(expected, 255);
-  // Nobody else lost any.
+  // No other neighbour lost any.
   for (const std::uint32_t row : run.Honest()) {
     for (int s = 0; s < 8; ++s) ASSERT_EQ(run.Trust(row, s), 255);
   }
-  // And who goes on lying is no longer heard.
+  // A row that goes on lying is no longer heard.
   lies = true;
   run.Cycles(40);
   for (const Link& link : links) EXPECT_NE(run.Neighbour(link.row, link.slot), liar);
@@ -492,17 +493,17 @@ TEST(StateShard, Spec6_3NewestHaloDiffWins) {
   EXPECT_EQ(shard.said_meta(0) >> 24, 127u);
   EXPECT_FALSE(shard.SetHalo(4, 101, 255, b, 2)) << "no such row";
   EXPECT_FALSE(shard.SetHalo(~0u, 101, 255, b, 2));
-  // Across the end of the 16 bit circle.
+  // The same across the end of the 16 bit circle.
   EXPECT_TRUE(shard.SetHalo(1, 65'530, 255, a, 1));
   EXPECT_TRUE(shard.SetHalo(1, 65'540, 255, b, 1));
   EXPECT_FALSE(shard.SetHalo(1, 65'535, 255, a, 1));
   EXPECT_EQ(shard.said(1)[0], 2);
-  // The same entropy word again is no packet.
+  // A repeated entropy word is no new packet.
   EXPECT_NE(shard.said_meta(0) & kMetaPacket, 0u);
   EXPECT_EQ(shard.said_meta(1) & kMetaPacket, 0u);
 }
 
-// The order in which diffs of the halo come, and how often, makes no difference to any bit.
+// The order and repetition of halo diffs make no difference to any bit.
 TEST(StateShard, Spec6_3ReorderedAndRepeatedDiffsGiveTheSameState) {
   StateShardConfig config = Config();
   config.halo_rows = 16;
@@ -561,7 +562,7 @@ TEST(StateShard, Spec9_3LowPowerReplicaDriftsEveryFourthCycle) {
   run.shard().SetFlag(first, kLowPower, false);
   run.shard().Leave(first + 1);
   EXPECT_EQ(run.shard().low_power(), 30u);
-  // They keep up nevertheless, and news of the ledger reaches them.
+  // Low-power replicas keep up nevertheless, and news of the ledger reaches them.
   run.shard().Contribute(Contribution(1, 5 * kMicroPerVu), run.cycle());
   run.Cycles(80);
   EXPECT_EQ(run.Now().behind_uvu, SlotAmounts{});
@@ -594,7 +595,8 @@ TEST(StateShard, Spec9_4LinksToTheDepartedAreReplaced) {
   EXPECT_EQ(run.shard().replicas(), 400u);
 }
 
-// `apart` 3: every third row lies, up to 300 of 1000. 1: the liars joined one after the other, and sit in a row.
+// `apart` 3: every third row lies, up to 300 of 1000. 1: the liars entered one after the other, and lie in adjacent
+// rows.
 void ExpectJoinersNearTheHonest(std::uint32_t apart) {
   for (const Lie& lie : {Stubborn(500, 900), Stubborn(-500, -900), Noise()}) {
     LiveShard run(Config(), 1000);
@@ -618,7 +620,7 @@ void ExpectJoinersNearTheHonest(std::uint32_t apart) {
     EXPECT_EQ(astray, 0) << "of 50 joiners believed the liars";
     EXPECT_EQ(run.Now().behind_uvu, SlotAmounts{}) << "it has the ledger";
     EXPECT_EQ(run.shard().replicas(), 1050u);
-    // It is heard in the next cycle, with a packet.
+    // The new replica is heard in the next cycle, with a packet.
     EXPECT_EQ(run.shard().said_meta(end) & kMetaValid, 0u);
     run.Cycle();
     EXPECT_NE(run.shard().said_meta(end) & kMetaValid, 0u);
@@ -631,10 +633,10 @@ void ExpectJoinersNearTheHonest(std::uint32_t apart) {
 
 TEST(StateShard, Spec9_1JoinerAmongLiarsStartsNearTheHonestMedianWithTheLedger) { ExpectJoinersNearTheHonest(3); }
 
-// A Sybil's nodes join one after the other: whom a joiner asks must be a random sample, not a stretch of rows.
+// A Sybil's micro-nodes enter one after the other: a new replica must ask a random sample, not a range of rows.
 TEST(StateShard, Spec9_1JoinerIsNotMisledByLiarsThatJoinedTogether) { ExpectJoinersNearTheHonest(1); }
 
-// Whoever is left, and in whichever row: a joiner that hears nobody would start somewhere else.
+// One replica is left, in any row: a new replica that does not hear it would start somewhere else.
 TEST(StateShard, Spec9_1JoinersFindTheOnlyOneThatIsLeft) {
   for (std::uint32_t left = 0; left < 200; left += 13) {
     LiveShard run(Config(left), 200);
@@ -652,7 +654,7 @@ TEST(StateShard, Spec9_1JoinersFindTheOnlyOneThatIsLeft) {
   }
 }
 
-// A row that was somebody else's: what that one said is not what the joiner says.
+// A reused row: the earlier replica's publication is not the new one's.
 TEST(StateShard, Spec9_1JoinerInAUsedRowStartsSilent) {
   LiveShard run(Config(), 100);
   run.Cycles(20);
@@ -669,8 +671,8 @@ TEST(StateShard, Spec9_1JoinerInAUsedRowStartsSilent) {
   EXPECT_NE(run.shard().said_meta(row) & kMetaValid, 0u);
 }
 
-// The joiner's ledger is that of its peer, with the news that is still spreading.
-// More rows than were allocated: nobody else loses a bit.
+// The new replica's ledger is that of its neighbour, with the news that is still spreading. With more rows than were
+// allocated, no other row loses a bit.
 TEST(StateShard, Spec9_1GrowingKeepsEveryReplica) {
   StateShardConfig config = Config();
   config.halo_rows = 20;
@@ -723,7 +725,7 @@ TEST(StateShard, Spec12ConvergedShardIsSilentButForHeartbeats) {
   EXPECT_EQ(counts.step.packets, 0u) << "a sign of life carries no entropy";
   EXPECT_EQ(counts.sent.entropy, 0u);
   EXPECT_EQ(counts.sent.state_diff, 1200 * 8 * MessageSizes(run.shard().config().shape).state_diff);
-  // Nothing happens to trust or links in the silence, and it never ends for the listeners.
+  // Trust and slots stay unchanged in the silence, and listeners go on hearing the last states.
   counts = run.Cycles(300);
   EXPECT_EQ(counts.step.published, 5 * 1200u);
   EXPECT_EQ(counts.step.heard, 300u * 1200 * 8);
@@ -743,14 +745,14 @@ TEST(StateShard, Spec6_3NewsReachesEveryReplicaThroughLoss) {
     EXPECT_EQ(run.Now().behind_uvu, SlotAmounts{});
     EXPECT_EQ(counts.redundancy_syncs, 0u) << "it spread by itself";
     EXPECT_LT(run.WorstRelative(), 1e-6);
-    // What it cost: each replica but the seeds was sent the entry once.
+    // The cost: each replica but the seeds was sent the entry once.
     const std::uint64_t entry = MessageSizes(run.shard().config().shape).ledger_entry;
     EXPECT_GE(counts.sent.ledger, (1000 - 8) * entry);
     EXPECT_LE(counts.sent.ledger, 1000 * entry);
   }
 }
 
-// The 64 places of the window are used again and again: a new batch is news, though its place is old.
+// The 64 places of the window are used again and again: a new batch is news, though its place was used before.
 TEST(StateShard, Spec6_3NewsIsNewEachTime) {
   LiveShard run(Config(), 400);
   for (int n = 1; n <= 5; ++n) {
@@ -762,7 +764,7 @@ TEST(StateShard, Spec6_3NewsIsNewEachTime) {
   }
 }
 
-// An honest replica among liars, who withhold what they know: the ledger's keeper goes on offering it.
+// One honest replica among liars, which withhold what they know: the ledger's keeper goes on offering news.
 TEST(StateShard, Arch6_5NewsReachesTheHonestAmongLiars) {
   int reached = 0;
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
@@ -772,7 +774,7 @@ TEST(StateShard, Arch6_5NewsReachesTheHonestAmongLiars) {
     run.SetLiars(39, [](std::uint32_t, std::uint64_t, float*) {});
     run.shard().Contribute(Contribution(1, kMicroPerVu), 0);
     EXPECT_EQ(run.Cycles(140).redundancy_syncs, 0u);
-    // Whether the one honest replica knows: the liars go, and it is alone.
+    // The liars leave, so that the one honest replica is alone and shows whether it knows.
     for (std::uint32_t n = 0; n < 39; ++n) run.shard().Leave(run.shard().first_row() + n);
     reached += run.Now().behind_uvu[0] == 0 ? 1 : 0;
   }
@@ -780,7 +782,7 @@ TEST(StateShard, Arch6_5NewsReachesTheHonestAmongLiars) {
   EXPECT_EQ(reached, 20);
 }
 
-// A replica's disagreement does not rise when news comes to some before others (protocol.md, "State").
+// Disagreement does not rise when news comes to some replicas before others (protocol.md, "State").
 TEST(StateShard, Spec5_2NewsOnItsWayStrikesNoLink) {
   LiveShard run(Config(), 500);
   run.Cycles(60);
@@ -805,7 +807,7 @@ TEST(StateShard, Spec14MoreBatchesThanTheWindowLoseNothing) {
   }
   EXPECT_GT(syncs, 0u);
   EXPECT_EQ(run.shard().ledger().total_uvu(0), total);
-  // Whatever is behind is no more than what the window holds.
+  // No replica is behind by more than the window holds.
   EXPECT_LT(run.Now().behind_uvu[0], 65 * 300 * 1000);
   run.Cycles(static_cast<int>(kBatchCyclesMax) + 2, 0.85);
   EXPECT_EQ(run.Now().behind_uvu, SlotAmounts{});
@@ -858,7 +860,7 @@ TEST(StateShard, PlainRuleIsDraggedByOneStubbornReplicaWithoutEnd) {
       moved[guarded][leg] = std::abs(run.Now().moments[2].mean - start);
     }
   }
-  // It goes on and on: each hundred cycles another part of the way to what the liar says.
+  // The drift goes on: each hundred cycles cover another part of the way to the liar's claim.
   EXPECT_GT(moved[0][0], 40);
   EXPECT_GT(moved[0][1], moved[0][0] + 40);
   EXPECT_GT(moved[0][2], moved[0][1] + 40);
@@ -994,12 +996,12 @@ TEST(StateShard, MeasureIsWhatItSays) {
     }
   }
   EXPECT_DOUBLE_EQ(measure.worst_value_vu, worst);
-  // The mean drift is that of all who are alive, liars' own states too.
+  // The mean drift covers all live replicas, the liars' own states too.
   double drift = 0;
   for (std::uint32_t row = run.shard().first_row(); row < run.shard().first_row() + 99; ++row)
     drift += static_cast<double>(run.State(row, 1)) / 99;
   EXPECT_NEAR(run.shard().MeanDriftVu()[1], drift, 1e-9);
-  // Two halves merged are the whole.
+  // Merging two halves gives the whole.
   Moments left, right, whole;
   Generator g(1);
   double all[50];

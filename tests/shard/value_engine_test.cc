@@ -1,4 +1,5 @@
-// SPEC-5.1 to 5.3: what a contribution is worth, what a session may earn, how trust and drift coefficients are scored.
+// SPEC-5.1 to 5.3: the value of a contribution, the earnings of a session, and the scores of trust and drift
+// coefficients.
 #include "shard/value_engine.h"
 
 #include <gtest/gtest.h>
@@ -56,7 +57,7 @@ TEST(ValueEngine, Spec5_1AllowanceGrowsWithAgeAndSaturates) {
   EXPECT_LE(policy.Allowed(edge), kMaxEntryUvu);
   EXPECT_GT(policy.Allowed(edge), kMaxEntryUvu - 10 * kMicroPerVu);
   EXPECT_EQ(policy.Allowed(edge + 1), kMaxEntryUvu);
-  // A policy without a rate, and ones that ask for more than an entry can hold.
+  // One policy without a rate, and some that ask for more than an entry can hold.
   EXPECT_EQ((ContributionPolicy{.burst_uvu = 5, .earn_uvu_per_cycle = 0}.Allowed(kMost)), 5);
   EXPECT_EQ((ContributionPolicy{.burst_uvu = kMost, .earn_uvu_per_cycle = 1}.Allowed(10)), kMaxEntryUvu);
   EXPECT_EQ((ContributionPolicy{.burst_uvu = kMost, .earn_uvu_per_cycle = 0}.Allowed(0)), kMaxEntryUvu);

@@ -33,7 +33,7 @@ class Stream {
 
   // Out of bound on both sides alike: the wide tails of honest replicas.
   DrainSample Honest() { return Sample(TwoPercent(), TwoPercent()); }
-  // The same, but in bursts: all out-of-bound diffs of a cycle are about one replica and point one way.
+  // The same, but in bursts: all out-of-bound diffs of a cycle concern one replica and point one way.
   DrainSample HonestBurst() {
     const std::uint32_t n = TwoPercent();
     return (Next() >> 63) != 0 ? Sample(n, 0) : Sample(0, n);
@@ -54,7 +54,7 @@ class Stream {
   std::uint64_t x_;
 };
 
-// Cycles of `sample` until `anomaly` is active; limit + 1 if it never is.
+// Counts the cycles of `sample` until `anomaly` is active; limit + 1 if it never is.
 template <class NextSample>
 int CyclesUntil(DrainDetector& detector, DrainAnomaly anomaly, int limit, const NextSample& next) {
   for (int cycle = 1; cycle <= limit; ++cycle) {
@@ -121,7 +121,7 @@ TEST(Spec8_3_FalsePositives, HonestBurstsNeverTrip) {
   }
 }
 
-// With alpha at 2^-8 false alarms are frequent enough to count: there are some, and no more than alpha allows a cycle.
+// With alpha at 2^-8 false alarms are frequent enough to count: some must occur, and no more than alpha allows a cycle.
 TEST(Spec8_3_FalsePositives, PatternRateIsWhatAlphaPromises) {
   DrainDetector detector({.pattern_alpha_exponent = 8, .pattern_clear_exponent = 8, .clear_cycles = 1});
   Stream stream(7);

@@ -13,7 +13,7 @@
 namespace lvs::vaultguard {
 namespace {
 
-// SplitMix64, so that the figures repeat everywhere.
+// SplitMix64 makes the figures the same everywhere.
 class Generator {
  public:
   explicit Generator(std::uint64_t seed) : x_(seed) {}
@@ -37,7 +37,7 @@ class Generator {
   std::uint64_t x_;
 };
 
-// The same number by another road: the distribution of the count after each trial in turn, in extended precision.
+// The same number by another method: the distribution of the count after each trial in turn, in extended precision.
 int CriticalBinomialByTrials(int trials, long double p, int alpha_exponent) {
   std::vector<long double> probability(trials + 1, 0.0L);
   probability[0] = 1;
@@ -176,8 +176,7 @@ TEST(Spec8_3_EntropyAnomalies, AGoodSourceStaysHealthyForAMillionSamples) {
   }
 }
 
-// At alpha = 2^-10 false positives are frequent enough to count: the rate must be what alpha promises, and neither
-// nothing.
+// At alpha = 2^-10 false positives are frequent enough to count: both rates must match alpha, and neither may be zero.
 TEST(Spec8_3_EntropyAnomalies, FalsePositiveRateIsWhatAlphaPromises) {
   const EntropyHealthOptions options{.min_entropy_bits = 1, .alpha_exponent = 10};
   RepetitionCountTest repetition(options);
@@ -214,7 +213,7 @@ TEST(Spec8_3_EntropyAnomalies, AStuckSourceIsFoundWithinItsCutoff) {
   for (const double h : {1.0, 5.0, 8.0}) {
     EntropyHealth health({.min_entropy_bits = h});
     Generator generator(4);
-    // A binary, a 32-valued and a 256-valued source, each at the min-entropy that it is said to have.
+    // A binary, a 32-valued and a 256-valued source, each at its declared min-entropy.
     for (int i = 0; i < 5000; ++i) health.Add(static_cast<std::uint8_t>(generator.Byte() >> (8 - static_cast<int>(h))));
     ASSERT_TRUE(health.healthy());
     std::uint32_t latency = 0;
@@ -274,7 +273,7 @@ TEST(Spec8_3_EntropyAnomalies, AWordIsTheSameAsItsFourBytes) {
     Generator generator(seed);
     int healthy = 0;
     for (int i = 0; i < 100'000; ++i) {
-      // Good for 2000 words, then 300 of few values, so that both tests fail and pass again at any place of a word.
+      // 2000 good words, then 300 of few values, so that both tests fail and pass again at any place of a word.
       const auto mask = static_cast<std::uint8_t>(i % 2300 < 2000 ? 0xff : seed % 8);
       std::uint32_t word = 0;
       for (int shift = 0; shift < 32; shift += 8) {

@@ -82,7 +82,7 @@ TEST(Spec8_2_CatastrophicDrop, ASuddenDropOrdersARecoveryOnce) {
   EXPECT_EQ(order->evidence.ledger_total_uvu, 100 * kVu);
   EXPECT_FALSE(order->retry);
   EXPECT_TRUE(detector.recovering());
-  // Ten cycles until the replicas have followed, then a long quiet time.
+  // The replicas need ten cycles to follow; a long quiet time comes after that.
   for (int i = 0; i < 10; ++i) EXPECT_FALSE(detector.Observe(40 * kVu, 100 * kVu).has_value());
   for (int i = 0; i < 1000; ++i) EXPECT_FALSE(detector.Observe(100 * kVu, 100 * kVu).has_value());
   EXPECT_FALSE(detector.recovering());
@@ -173,7 +173,7 @@ TEST(Spec8_2_CatastrophicDrop, ALostLedgerIsFilledBeforeItIsPinnedTo) {
   ASSERT_TRUE(order.has_value());
   EXPECT_EQ(order->action, RecoveryAction::kResyncLedger);
   EXPECT_EQ(order->evidence.ledger_mark_uvu, 100 * kVu);
-  // It comes back in parts; no order on the way, nor when it is whole.
+  // The ledger comes back in parts; no order is given on the way, nor when it is whole.
   for (std::int64_t part = 10; part < 100; part += 10) {
     EXPECT_FALSE(detector.Observe(part * kVu, part * kVu).has_value());
     EXPECT_TRUE(detector.recovering()) << part;
@@ -217,7 +217,7 @@ TEST(Spec8_2_CatastrophicDrop, ATinyShardThatLostItsLedgerIsMendedWhenTheLedgerI
   EXPECT_FALSE(detector.recovering());
 }
 
-// The mark against a plain maximum over the window, on a walk with jumps and plateaus.
+// The mark equals a plain maximum over the window, on a walk with jumps and plateaus.
 TEST(Spec8_2_CatastrophicDrop, TheMarkIsTheHighestOfTheWindow) {
   for (const std::uint32_t window : {1u, 2u, 7u, 50u}) {
     const RecoveryOptions options{.drop_share = 0.3, .min_mark_uvu = 1, .window_cycles = window};
@@ -232,7 +232,7 @@ TEST(Spec8_2_CatastrophicDrop, TheMarkIsTheHighestOfTheWindow) {
       const std::size_t first = values.size() > window ? values.size() - window : 0;
       const std::int64_t mark = *std::max_element(values.begin() + static_cast<std::ptrdiff_t>(first), values.end());
       const bool dropped = values.back() * 10 < mark * 7;
-      // A ledger of nothing: any order is mended in the next cycle, which starts the window anew; so does the
+      // With an empty ledger any order is mended in the next cycle, which starts the window anew; so does the
       // reference.
       const auto order = detector.Observe(values.back(), 0);
       ASSERT_EQ(order.has_value(), dropped) << "window " << window << ", cycle " << cycle;
