@@ -13,8 +13,8 @@ namespace lvs::actors {
 // The clock for ShardHostConfig::clock_ns.
 std::uint64_t SteadyNanoseconds();
 
-// The actor makes its frames from recycled memory, whatever config.make_frame says. It waits for its Wiring before the
-// first tick.
+// The actor makes its frames from recycled memory, whatever config.make_frame says. The actor waits for its Wiring
+// before the first tick.
 ShardActor SpawnShardActor(caf::actor_system& system, hosting::ShardHostConfig config);
 
 }  // namespace lvs::actors

@@ -20,7 +20,7 @@ inline constexpr std::size_t kRowAlign = 16;
 constexpr std::size_t AlignRows(std::size_t rows) { return (rows + kRowAlign - 1) / kRowAlign * kRowAlign; }
 inline constexpr std::size_t kLineBytes = 64;  // a cache line
 
-// What a shard looks like: k value slots, f free coordinates, d neighbours a replica.
+// The shape of a shard: k value slots, f free coordinates, d neighbours a replica.
 struct Shape {
   int value_slots = 2;
   int free_coordinates = 2;

@@ -136,7 +136,8 @@ HWY_INLINE void SortKeys(VI (&key)[P], std::index_sequence<kStep...>) {
 }
 
 // The weighted median of distances: a key holds the distance's float bits with the weight in the low byte, so that one
-// integer sort carries both. It is the last key with less than half of the weight before it; 0 where there is none.
+// integer sort carries both. The median is the last key with less than half of the weight before it; 0 where there is
+// none.
 template <int P>
 HWY_INLINE VF WeightedMedian(F f, I i, const VI (&distance)[P], const VI (&weight)[P], VI total) {
   const VI byte = hn::Set(i, 0xff);

@@ -50,7 +50,7 @@ constexpr bool EntropyTurn(std::uint32_t row, std::uint32_t cycle) {
   return (phase + (phase >> 2)) % kEntropyPeriod == 0;
 }
 
-// What one step did, summed over replicas.
+// Counts of one step, summed over replicas.
 struct StepCounts {
   std::uint64_t updated = 0;     // replica cycles
   std::uint64_t published = 0;   // state diffs of honest replicas

@@ -1,5 +1,5 @@
 // A halo link writes the rows of one peer link's frames into a shard's halo. A link that drains value weighs less
-// (SPEC-8.3). Its entropy packets are used while they pass their tests (SPEC-10).
+// (SPEC-8.3). Entropy packets of a link are used while they pass their tests (SPEC-10).
 #pragma once
 
 #include <cstdint>

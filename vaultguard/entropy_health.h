@@ -46,7 +46,7 @@ class RepetitionCountTest {
 
   // True: passed.
   bool Add(std::uint8_t sample);
-  // Whether a sample of this word repeats the sample before it. Where none does, AddDistinct equals four Adds.
+  // True where a sample of this word repeats the sample before it. Where none does, AddDistinct equals four Adds.
   bool Repeats(std::uint32_t word) const { return run_ == 0 || HasZeroByte(word ^ (word << 8 | value_)); }
   void AddDistinct(std::uint32_t word) {
     value_ = word >> 24;
@@ -78,8 +78,8 @@ class AdaptiveProportionTest {
 
   // True: passed.
   bool Add(std::uint8_t sample);
-  // Whether a sample of this word counts, or the word does not lie within the current window. Where neither holds,
-  // AddOthers equals four Adds.
+  // True where a sample of this word counts, or the word extends beyond the current window. Where false, AddOthers
+  // equals four Adds.
   bool Counts(std::uint32_t word) const {
     return seen_ == 0 || seen_ + 4 > kWindow || HasZeroByte(word ^ 0x01010101u * value_);
   }

@@ -65,7 +65,7 @@ class RecoveryPolicy {
   // kRepinDrift where the effective value fell by more than drop_share of a mark of at least min_mark_uvu, else kNone.
   RecoveryAction Decide(const RecoveryEvidence& evidence) const;
 
-  // Whether `value` lies more than drop_share of `mark` below it.
+  // Whether `value` lies below `mark` by more than drop_share of it.
   bool Dropped(std::int64_t value_uvu, std::int64_t mark_uvu) const;
 
  private:

@@ -51,7 +51,7 @@ Bio BioOf(std::string_view text) {
 std::vector<Certificate> ParseCertificates(BIO* pem) {
   std::vector<Certificate> certificates;
   while (X509* next = PEM_read_bio_X509(pem, nullptr, nullptr, nullptr)) certificates.emplace_back(next);
-  ERR_clear_error();  // clears the error that marks the end of the file
+  ERR_clear_error();  // clears the error that there is no further certificate
   return certificates;
 }
 

@@ -51,7 +51,7 @@ class TransportLayer {
   // The service to register with the server that peers connect to, before the server starts.
   grpc::Service* service();
 
-  // `advertise` is where peers are told to dial, host:port; empty: nobody dials this node.
+  // `advertise` is the host:port that peers are told to dial; empty: no peer dials this node.
   void Start(std::string advertise, Deliver deliver, LinkChanged link_changed);
   // One cycle of upkeep; `cycle` is the newest one, against which frames are checked.
   void Tick(std::uint64_t cycle);

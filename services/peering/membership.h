@@ -96,7 +96,7 @@ struct PeerLink {
 enum class LinkEnd {
   kBroken,   // lost, or ended by an error: dialled again soon
   kDropped,  // the peer made room (RESOURCE_EXHAUSTED, ALREADY_EXISTS): not dialled again at once
-  kGoodbye,  // the peer leaves: not dialled, nor told to anybody, for goodbye_s
+  kGoodbye,  // the peer leaves: neither dialled nor told to others for goodbye_s
 };
 
 class Membership {

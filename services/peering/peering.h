@@ -1,6 +1,6 @@
 // Peering: all that one server node sends to its peers and takes from them, whatever carries the bytes (SPEC-3.2,
-// SPEC-13, ARCH-2.2). A carrier of its own kind per stream (carrier.h) reads and writes; a transport
-// (services/net/transport_layer.h) makes carriers, passes the time in and dials.
+// SPEC-13, ARCH-2.2). A carrier of its own kind per stream (carrier.h) reads and writes; a transport makes carriers,
+// passes the time in and dials.
 //
 //   auto peering = std::make_shared<Peering>(options);
 //   peering->Start("10.0.0.5:7400", deliver, link_changed, now_s);
@@ -55,7 +55,7 @@ class Peering final : public StreamOwner, public std::enable_shared_from_this<Pe
   // Outlets by link number, one each; never replaced.
   const std::vector<std::shared_ptr<Outlet>>& outlets() const { return outlets_; }
 
-  // `advertise`: where peers are told to dial, host:port; empty: nobody dials this node. Once.
+  // Starts; once. `advertise` is the host:port that peers are told to dial; empty: no peer dials this node.
   void Start(std::string advertise, Deliver deliver, LinkChanged link_changed, double now_s);
 
   // The stream for a carrier that a peer opened. Never null: where the stream is not welcome, it ends when it begins.

@@ -18,7 +18,7 @@ using shard::Unit;
 constexpr float kFar = 5;
 // A stealthy liar stays within this share of its own bound.
 constexpr float kStealthShare = 0.9f;
-// Where "a little is enough": standard deviations below the honest mean.
+// Shift of "a little is enough": standard deviations below the honest mean.
 constexpr double kLittleDeviations = 1.5;
 // An entropy flood saturates its packets for so many cycles, then repeats one ordinary packet for as many.
 constexpr std::uint64_t kFloodCycles = 64;
@@ -42,7 +42,7 @@ struct Adversaries::Knowledge {
   float free_far;
   shard::Measure honest;  // measured only where a liar needs it
 
-  // What a liar claims for one coordinate.
+  // A liar's claim for one coordinate.
   float Lie(const Liar& liar, int coordinate, std::uint64_t cycle, const shard::StateShard& shard) const {
     const shard::Columns& columns = shard.columns();
     const auto dim = static_cast<std::size_t>(coordinate);

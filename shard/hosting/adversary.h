@@ -1,5 +1,5 @@
 // Lies that hostile micro-nodes publish instead of their state. A liar may know everything: the honest mean and spread,
-// its victims' bounds, the ledger. It can neither break the hash that draws the loss nor speak for another session.
+// its victims' bounds, the ledger. A liar can neither break the hash that draws the loss nor speak for another session.
 //
 //   Adversaries adversaries;
 //   adversaries.Begin(row, Attack::kStubborn);

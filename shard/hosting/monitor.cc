@@ -16,7 +16,7 @@ bool Monitor::Take(const Payload<ShardReport>& report) {
 
 void Monitor::Judge(Verdict* verdict) {
   reported_ = 0;
-  // The verdict takes the reports along. Its own memory, which is recycled, holds the next ones.
+  // The verdict takes the reports along; the verdict's own recycled memory holds the next ones.
   verdict->shards.swap(reports_);
   reports_.resize(watched_.size());
   for (const Payload<ShardReport>& shard : verdict->shards) {

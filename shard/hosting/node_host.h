@@ -1,5 +1,5 @@
-// The node host: what one server node does in one cycle. It turns a NodeTick into ticks of its shards (through the
-// swarm), waits for the VaultGuard monitor's verdict, has its links flushed, and reports.
+// The node host: what one server node does in one cycle. The host turns a NodeTick into ticks of its shards (through
+// the swarm), waits for the VaultGuard monitor's verdict, has its links flushed, and reports.
 //
 //   NodeHost host({.node = 0, .seed = seed}, std::move(swarm), shards, links);
 //   if (host.Begin(tick)) {

@@ -10,7 +10,7 @@ namespace lvs::hosting {
 
 namespace {
 
-// `good` with an entry of a session that nobody opened.
+// `good` with an entry of a session that was never opened.
 shard::Frame WithForgedEntry(const shard::Frame& good, int kind, std::int64_t amount_uvu) {
   shard::LedgerEntry forged;
   forged.session = {0xbad, 0xbad + static_cast<std::uint64_t>(kind)};

@@ -441,7 +441,7 @@ TEST(FrameCodec, Spec10ReadsWhatProtobufReads) {
   EXPECT_GT(outcomes.with_rows, 1'000);
 }
 
-// Anything may arrive: bytes that were changed on the way, cut off, said twice, or drawn at random.
+// Anything may arrive: bytes that were changed on the way, cut off, repeated, or drawn at random.
 TEST(FrameCodec, Spec10RandomBytesAreParsedOrRefused) {
   Generator g(3);
   WildWriter wild(&g);
@@ -461,7 +461,7 @@ TEST(FrameCodec, Spec10RandomBytesAreParsedOrRefused) {
       }
     }
     ASSERT_TRUE(Agree(bytes, &frame, &outcomes)) << "message " << n << ", " << bytes.size() << " bytes";
-    // What was accepted may still be nonsense: checking it does no harm.
+    // An accepted frame may still be nonsense; CheckFrame must handle it.
     if (n % 16 == 0 && !Decode(bytes, &frame)) (void)CheckFrame(frame, Shape{}, 1, 10, 100);
   }
   EXPECT_GT(outcomes.accepted, 5'000);

@@ -372,7 +372,7 @@ TEST(LedgerSync, Arch2_1WhatTwoHoldOutlivesEveryRestartOneAfterTheOther) {
     Generator& g = network.g;
     const Faults faults{0.4 * g.Unit(), 0.3 * g.Unit(), 1 + g.Below(10)};
     std::vector<Network::Contribution> made;
-    Amounts safe;  // that two nodes said they hold
+    Amounts safe;  // that two nodes claimed to hold
     Amounts owed;  // what was safe when a node fell
     Node* fallen = nullptr;
     Node* empty = nullptr;  // its replicas left

@@ -289,7 +289,7 @@ TEST(Ledger, Spec8_3SessionsAreLimited) {
   EXPECT_EQ(ledger.digest(), digest);
   EXPECT_FALSE(ledger.Find(more.session).has_value());
   EXPECT_EQ(ledger.total_uvu(0), static_cast<std::int64_t>(vaultguard::kMaxSessionsPerShard));
-  // Those that are there go on earning.
+  // Sessions in the table go on earning.
   more.session = {5, 35};
   more.amount_uvu[0] = 10;
   EXPECT_TRUE(ledger.Merge(more, 0).grew);
@@ -373,7 +373,7 @@ TEST(Ledger, Spec10PagesFromAnyAcknowledgedVersionMakeEqual) {
       tell(1, 0.0);
     }
     ExpectEqual(ledger[0], ledger[1]);
-    // And then all is said.
+    // At the end nothing is left to send.
     told = 0;
     tell(0, 0.0);
     tell(1, 0.0);
@@ -409,7 +409,7 @@ TEST(Ledger, ChangesLeavesOutTheListenersOwnNewsAndSaysEachEntryOnce) {
 TEST(Ledger, Spec10AJoinThatIsMoreThanThePeerToldIsNewsForIt) {
   Ledger ledger(kSlots, {});
   ledger.Merge(Entry(1, 5, 0, 100), kNow);
-  ledger.Merge(Entry(1, 9, 50, 0), kNow, 7);  // before change 1 was said to peer 7
+  ledger.Merge(Entry(1, 9, 50, 0), kNow, 7);  // before change 1 was sent to peer 7
   std::vector<LedgerEntry> said;
   EXPECT_EQ(ledger.Changes(0, 100, &said, 7), 2u);
   ASSERT_EQ(said.size(), 1u);

@@ -129,7 +129,7 @@ TEST(Overlay, NeighboursAreRandom) {
   double chi = 0;
   for (std::size_t n = 1; n < apart.size(); ++n) chi += (apart[n] - mean) * (apart[n] - mean) / mean;
   EXPECT_LT(chi, 371);  // 255 degrees of freedom: once in 10^6
-  // And another seed draws others.
+  // Another seed draws other neighbours.
   OverlayRows other(8, 0, 257, 2);
   other.Draw();
   double same = 0;
