@@ -67,7 +67,7 @@ struct ShardTick {
   bool restart = false;                               // the server node has just started, empty
   Payload<std::vector<shard::LedgerEntry>> restored;  // except for what its cache held; may be null
   bool measure = false;
-  bool scatter = false;             // scatters the free coordinates of all replicas, for test networks
+  bool scatter = false;             // scatters the free coordinates of all replicas at random, for test networks
   std::uint32_t snapshot_dots = 0;  // replicas in this cycle's picture
 
   static constexpr auto kColumns = std::tuple(&ShardTick::rows, &ShardTick::contributions);
@@ -174,7 +174,7 @@ struct NodeTick {
   std::vector<LinkFlush> links;  // by server node; the own entry is unused; empty: nothing is wrong with any
   std::vector<Payload<std::vector<shard::LedgerEntry>>> restored;  // by shard, with the first tick; or empty
   bool measure = false;
-  bool scatter = false;  // scatters the free coordinates of all replicas, for test networks
+  bool scatter = false;  // scatters the free coordinates of all replicas at random, for test networks
   std::uint32_t snapshot_dots = 0;
 };
 

@@ -1,5 +1,5 @@
-// Remote shards: knowledge about the same shard on the other server nodes, beside the ledger: the number of replicas
-// there, and their ambassadors' publications, which go into the halo (shard/halo_link.h).
+// Knowledge of a shard about the same shard on the other server nodes, beside the ledger: the number of replicas there,
+// and their ambassadors' publications, which go into the halo (shard/halo_link.h).
 //
 //   RemoteShards remotes(layout);
 //   remotes.Hear(from, frame, cycle, &shard, &refused);   // the newest frame of its session
