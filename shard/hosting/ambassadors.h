@@ -2,8 +2,8 @@
 // number is its row in the receivers' halo, so a successor takes over its number.
 //
 //   Ambassadors ambassadors({.wanted = 32, .shard = 3, .seed = shard_seed});
-//   each cycle: ambassadors.Renew(shard, cycle);
-//               ambassadors.Tell(shard, cycle, last_told_cycle, /*everybody=*/false, &frame);
+//   ambassadors.Renew(shard, cycle);   // every cycle; then, in the frame for each peer:
+//   ambassadors.Tell(shard, cycle, last_told_cycle, /*everybody=*/false, &frame);
 //
 // One owner; a given seed and cycle always give the same choice.
 #pragma once

@@ -3,10 +3,12 @@
 //
 //   NodeHost host({.node = 0, .seed = seed}, std::move(swarm), shards, links);
 //   if (host.Begin(tick)) {
-//     for each shard: host.FillTick(shard, &shard_tick); ...           // and the monitor judges the shards' reports
+//     for (std::size_t shard = 0; shard < shards; ++shard) host.FillTick(shard, &ticks[shard]);
+//     ...                                                             // the monitor judges the shards' reports
 //     if (host.Take(verdict)) {
-//       for each link: host.FillFlush(node, &flush); ...
-//       for each link: if (host.Take(link_report)) ...;               // true at the last one
+//       for (std::size_t node : peers) host.FillFlush(node, &flushes[node]);
+//       ...                                                           // the links are flushed and report
+//       for (const LinkReport& link : link_reports) host.Take(link);  // true at the last one
 //     }
 //   }
 //   host.FillReport(&report);                                         // once Begin or Take said that the cycle is over

@@ -3,7 +3,7 @@
 //
 //   PendingAnswers pending(/*tell_progress=*/true);
 //   pending.Add(contribution, ledger.version());
-//   each cycle: pending.Tell(cycle, [&](std::uint64_t version) { return sync.Holders(version); }, &answers);
+//   pending.Tell(cycle, [&](std::uint64_t version) { return sync.Holders(version); }, &answers);   // every cycle
 //
 // Bounded: above kMax a contribution is turned away and its client tries again.
 #pragma once

@@ -6,7 +6,8 @@
 Headers of FOLDERS are checked. An example is a block of lines in a header's first comment that is indented by three spaces
 and has a line that ends a statement; tables and diagrams have none. Its code is the body of a function in the header's namespace. Where it needs
 more, tests/examples/FOLDER/HEADER.cc says what: a source in which the statement EXAMPLE; stands for the code. In the code
-"..." stands for whatever a reader puts there: alone on a line, in braces or parentheses, or after "= " and ") ".
+"..." stands for whatever a reader puts there: alone on a line, in braces or parentheses, or after "= ", ") " and the ": "
+of a case.
 
 Examples are checked a folder at a time, with the compiler and the include paths of BUILD-DIR/compile_commands.json, and
 messages name the header's line. With HEADERs, only these are checked.
@@ -21,7 +22,7 @@ import shlex
 import subprocess
 import sys
 
-FOLDERS = ("proto", "vaultguard", "shard", "services/base", "services/client", "services/report")
+FOLDERS = ("proto", "vaultguard", "shard", "shard/hosting", "services/base", "services/client", "services/report")
 STATEMENT = re.compile(r";\s*(//.*)?$")
 
 
@@ -52,6 +53,7 @@ def without_dots(line):
         code = code.replace("...", "")
     code = re.sub(r"\{ \.\.\. \}", "{}", code)
     code = re.sub(r"\) \.\.\.(\s*)$", r") {}\1", code)
+    code = re.sub(r"^(\s*case .*): \.\.\.(\s*)$", r"\1: break;\2", code)
     code = re.sub(r"= \.\.\.;", "= {};", code)
     code = code.replace("(...)", "()")
     return code + slashes + comment
@@ -105,6 +107,7 @@ def self_test():
               "//\n// More.\n#pragma once\nnamespace lvs::x {\n")
     assert example_of(header) == [(5, "Widget w = ...;"), (6, "..."), (7, "if (w) ...  // why")], example_of(header)
     assert [without_dots(part) for _, part in example_of(header)] == ["Widget w = {};", "", "if (w) {}  // why"]
+    assert without_dots("  case A: ...  // why") == "  case A: break;  // why"
     assert namespace_of(header) == "lvs::x"
     assert example_of("// Prose; only.\n//   a   table\n#pragma once\n") == []
 

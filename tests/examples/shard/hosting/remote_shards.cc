@@ -1,0 +1,11 @@
+#include "shard/hosting/remote_shards.h"
+
+#include <cstdint>
+
+namespace lvs::hosting {
+void Example(const ShardLayout& layout, std::uint32_t from, const shard::Frame& frame, std::uint64_t cycle,
+             bool (*is_heard)(std::uint32_t node), shard::StateShard& shard) {
+  vaultguard::RefusalCounts refused;
+  EXAMPLE;
+}
+}  // namespace lvs::hosting
