@@ -1,7 +1,8 @@
 // One server node of a cluster: the same actors as in the emulator, driven by the caller's clock and wired to links
 // that the caller carries. CAF stays behind this header.
 //
-//   ServerNode node(config, sinks, [](const Payload<NodeReport>& report) { ... });   // on an actor's thread
+//   ServerNode node(config, sinks,
+//                   [](const hosting::Payload<hosting::NodeReport>& report) { ... });   // on an actor's thread
 //   node.SetLink(3, true);                    // somebody is at the far end of link 3
 //   node.Deliver(3, frame);                   // a frame of theirs; from any thread
 //   node.Tick(std::move(tick));               // one cycle; its report follows
