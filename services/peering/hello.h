@@ -1,6 +1,6 @@
 // The hello: what two server nodes say first, and which hellos fit each other (SPEC-13).
 //
-//   const v1::Hello own = OwnHello(terms, "10.0.0.5:7400");
+//   const v1::PeerMessage own = OwnHello(terms, "10.0.0.5:7400");
 //   if (absl::Status status = CheckHello(terms, theirs); !status.ok()) return stream->Close(status);
 //   const std::uint32_t protocol = AgreedProtocol(terms, theirs);
 //

@@ -2,12 +2,12 @@
 //
 //   if (const auto refusal = ReadFrame(bytes, terms, cycle, &frame)) ...    // else the frame is checked and may be used
 //
-//   Intake intake(terms, now_s);                        // of one stream
-//   if (!intake.MaySayFrame(now_s)) ...                 // refused: more frames than an honest link says
-//   intake.Count(refusal);                              // one frame, taken or refused
-//   if (intake.MostlyRefused()) ...                     // drop the link
-//   if (!intake.MayRead(bytes, now_s)) ...              // read no further until
-//   if (intake.MayReadOn(now_s)) ...                    // this is true
+//   Intake intake(terms, now_s);                   // of one stream
+//   if (!intake.MaySayFrame(now_s)) ...            // refused: more frames than an honest link says
+//   intake.Count(refusal);                         // one frame, taken or refused
+//   if (intake.MostlyRefused()) ...                // drop the link
+//   if (!intake.MayRead(bytes.size(), now_s)) ...  // read no further until
+//   if (intake.MayReadOn(now_s)) ...               // this is true
 //
 // Bounds: kFramesPerShardCycle frames a shard and cycle, and messages that carry them and a few more. A link may save
 // up kBurstCycles cycles' worth of both. Pure: time is passed in. ReadFrame: any thread. Intake: not thread-safe.

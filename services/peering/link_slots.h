@@ -3,7 +3,8 @@
 // has been free for longest.
 //
 //   LinkSlots slots(16);
-//   if (const std::optional<std::uint32_t> slot = slots.Occupy(session)) ...
+//   const std::optional<std::uint32_t> slot = slots.Occupy(session);
+//   if (!slot) ...   // every place is taken
 //   slots.Leave(*slot);
 //
 // Pure; not thread-safe.

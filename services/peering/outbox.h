@@ -2,10 +2,10 @@
 // always the newest, so that a slow peer costs freshness and never memory.
 //
 //   Outbox outbox({.shards = 16, .bytes = 1 << 20});
-//   outbox.SetReceiver({.many_frames = true, .halo_rows = 32});      // when the other side has said hello
-//   outbox.Offer(frame);                                             // from any thread, as often as one likes
-//   if (MessageBytes message; outbox.Take(&message)) Send(...);      // then nothing more until
-//   outbox.Written();                                                // the write is done
+//   outbox.SetReceiver({.many_frames = true, .halo_rows = 32});                 // when the other side has said hello
+//   outbox.Offer(frame);                                                        // any thread, as often as one likes
+//   if (MessageBytes message; outbox.Take(&message)) Send(std::move(message));  // then nothing more until
+//   outbox.Written();                                                           // the write is done
 //
 // A frame that is offered while another of its shard waits takes that one's place (shard::Coalesce): the result has the
 // newest cycle and state, and its ledger news begins where the older frame's began, so no news is skipped. Messages of

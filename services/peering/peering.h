@@ -4,13 +4,14 @@
 //
 //   auto peering = std::make_shared<Peering>(options);
 //   peering->Start("10.0.0.5:7400", deliver, link_changed, now_s);
-//   peering->Accept(now_s)->Begin(carrier);                          // a peer opened a stream
-//   for (const std::string& address : peering->Tick(cycle, now_s)) {  // every cycle
-//     if (auto stream = peering->Dialled(address, now_s)) stream->Begin(carrier);
+//   const std::shared_ptr<PeerStream> opened = peering->Accept(now_s);  // a peer opened a stream
+//   opened->Begin(CarrierOf(opened));
+//   for (const std::string& address : peering->Tick(cycle, now_s)) {    // every cycle
+//     if (auto stream = peering->Dialled(address, now_s)) stream->Begin(CarrierOf(stream));
 //   }
 //   peering->outlets()[link]->Offer(frame);
-//   peering->Drain("upgrade");                                       // says goodbye; nobody is let in any more
-//   peering->Stop();                                                 // ends every stream; wait until none is left
+//   peering->Drain("upgrade");                                          // says goodbye; nobody is let in any more
+//   peering->Stop();                                                    // ends every stream; wait until none is left
 //
 // Streams come and go; links are the fixed places that they take. The first message of a stream must be a hello that
 // fits (hello.h); then the stream gets a link (peer_table.h) and its messages are taken (intake.h). Refused frames are

@@ -22,8 +22,8 @@ import shlex
 import subprocess
 import sys
 
-FOLDERS = ("proto", "vaultguard", "shard", "shard/hosting", "actors", "services/base", "services/client",
-           "services/report")
+FOLDERS = ("proto", "vaultguard", "shard", "shard/hosting", "actors", "services/base", "services/peering",
+           "services/client", "services/report")
 STATEMENT = re.compile(r";\s*(//.*)?$")
 
 
