@@ -1,13 +1,13 @@
 // Carriers of peer streams over gRPC (services/peering/carrier.h): one for a stream that a peer opened, one for a
 // stream that this node dials. Both kinds share all code but the opening and the ending.
 //
-//   auto carrier = std::make_unique<ServerCarrier>(stream.get(), context, live);      // a peer dialled
-//   grpc::ServerBidiReactor<...>* reactor = carrier.get();
-//   stream->Begin(std::move(carrier));
-//   return reactor;
-//
 //   ClientCarrier::Dial(stream, channel, live);                                       // this node dials
-//   live->WaitNone(2);                                                                // at the end
+//   live->WaitNone(std::chrono::seconds(2));                                          // at the end
+//
+//   auto carrier = std::make_unique<ServerCarrier>(stream.get(), context, live);      // a peer dialled
+//   ServerReactor* const reactor = carrier.get();
+//   stream->Begin(std::move(carrier));
+//   return reactor;                                                                   // to gRPC
 //
 // Messages are bytes to gRPC, and are sent from the memory that the outbox filled. Close ends a stream with a gRPC
 // status; a peer that reads nothing can delay that for ever, and Abort cancels the call. Any thread; a carrier's lock

@@ -1,10 +1,10 @@
 // The transport layer (SPEC-3.2, SPEC-13, ARCH-2.2): one gRPC stream to each connected server node, frames in and out.
 //
 //   TransportLayer transport(options);
-//   actors::ServerNode node(config, transport.sinks(), ...);
+//   actors::ServerNode node(config, transport.sinks(), on_report);
 //   transport.Start("10.0.0.5:7400",                                   // where peers reach this node
-//                   [&](link, frame) { node.Deliver(link, frame); },
-//                   [&](link, up) { node.SetLink(link, up); });
+//                   [&](std::uint32_t link, const auto& frame) { node.Deliver(link, frame); },
+//                   [&](std::uint32_t link, bool up) { node.SetLink(link, up); });
 //   transport.Tick(cycle);        // every cycle: dials, pings, ends what fell silent
 //   transport.Drain("upgrade");   // says goodbye; nobody is let in any more
 //   transport.Stop();

@@ -1,0 +1,12 @@
+#include "services/net/grpc_stream.h"
+
+#include <chrono>
+#include <memory>
+#include <utility>
+
+namespace lvs::services {
+ServerReactor* Example(const std::shared_ptr<PeerStream>& stream, grpc::CallbackServerContext* context,
+                       const std::shared_ptr<grpc::Channel>& channel, const std::shared_ptr<LiveCarriers>& live) {
+  EXAMPLE;
+}
+}  // namespace lvs::services
