@@ -2,8 +2,8 @@
 //
 //   Contributions contributions(limits);
 //   if (const absl::Status status = CheckContribution(request, limits); !status.ok()) ...        // refuse it
-//   const std::optional<double> wait_s = contributions.Take(request, "ipv4:10.0.0.7:4242", now, deadline, cycle, done);
-//   if (wait_s) ...                                        // too many: refuse it with TooMany
+//   const std::optional<double> wait_s = contributions.Take(request, link, now, deadline, cycle, std::move(done));
+//   if (wait_s) ...                                        // too many: refuse it with SetTooMany
 //   tick.contributions = contributions.TakeArrived();      // to the shards, with the next cycle
 //   contributions.Answered(answer, &due, &for_disk);       // a shard accepted, refused or spread it
 //   contributions.OnDisk(for_disk, &due);                  // the cache has written what they wait for

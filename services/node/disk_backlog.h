@@ -3,7 +3,7 @@
 //   DiskBacklog backlog;
 //   DiskBacklog::Write write = backlog.Next(changes, ids);      // once a cycle: what to write, old failures included
 //   if (!write.empty()) ...                                     // hand write.records to the disk
-//   DiskBacklog::Outcome outcome = backlog.Written(write, status);
+//   DiskBacklog::Outcome outcome = backlog.Written(write, status.ok());
 //   ...                                                         // outcome.on_disk may be answered
 //
 // Entries only grow (shard/ledger.h), and after a failure an older write may succeed later than a newer one. So what is

@@ -1,0 +1,11 @@
+#include "services/node/node.h"
+
+#include <chrono>
+#include <memory>
+
+namespace lvs::services {
+absl::Status Example(const v1::NodeConfig& config) {
+  EXAMPLE;
+  return absl::OkStatus();
+}
+}  // namespace lvs::services

@@ -1,0 +1,7 @@
+#include "services/node/node_config.h"
+
+#include <iostream>
+
+namespace lvs::services {
+void Example() { EXAMPLE; }
+}  // namespace lvs::services
