@@ -2,7 +2,7 @@
 // and all of them the summary (TEST-6: aggregates only).
 //
 //   Measurement measurement(scenario, {"eu", "us"});
-//   for (...) measurement.Add(look, &report);               // services/scenario/look.h
+//   for (const Look& look : looks) measurement.Add(look, &report);  // services/scenario/look.h
 //   measurement.Finish(report.mutable_summary());
 //
 // Figures are taken against the truth that each look brings, which no replica sees. Not thread-safe; no clock.

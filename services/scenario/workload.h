@@ -3,8 +3,9 @@
 // network is measured against: to the last micro-VU, nothing of it may be missing.
 //
 //   Workload workload(scenario, /*nodes=*/3, policy);
-//   each cycle: contributions = workload.Cycle(cycle, open, node_alive, forgers);   // by server node
-//               for each answer: workload.Take(answer, cycle);
+//   // Every cycle:
+//   const auto contributions = workload.Cycle(cycle, open, node_alive, forgers);   // by server node
+//   for (const hosting::Answer& answer : answers) workload.Take(answer, cycle);
 //
 // A given scenario and the same answers always give the same contributions. One owner at a time.
 #pragma once
