@@ -1,8 +1,8 @@
 // The network plan turns a scenario into configurations: one server node for each region, the placement of shards on
 // it, and the links between server nodes. Only the scenario is read. The emulator turns the plan into actors.
 //
-//   NetworkPlan plan = PlanNetwork(scenario);
-//   for (NodePlan& node : plan.nodes) ...
+//   const Regions regions(scenario);
+//   for (NodePlan& node : PlanNetwork(scenario, regions)) ...
 #pragma once
 
 #include <cstdint>

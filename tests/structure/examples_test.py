@@ -23,7 +23,8 @@ import subprocess
 import sys
 
 FOLDERS = ("proto", "vaultguard", "shard", "shard/hosting", "actors", "services/base", "services/peering",
-           "services/net", "services/node", "services/scenario", "services/client", "services/report")
+           "services/net", "services/node", "services/scenario", "services/emulator", "services/client",
+           "services/report")
 STATEMENT = re.compile(r";\s*(//.*)?$")
 
 
