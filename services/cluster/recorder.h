@@ -1,9 +1,9 @@
 // The recorder polls the nodes of a testnet on threads of its own and makes a report of their answers.
 //
-//   TestnetRecorder recorder(nodes, {});                        // asks from now on
-//   ...                                                         // load, kill, partition, heal
-//   v1::RunReport report = recorder.Finish(seconds(10), true);  // waits until what was held by any node is held by all
-//   WriteRunDirectory(report, "runs/testnet-report");
+//   TestnetRecorder recorder(nodes, {});                                     // asks from now on
+//   ...                                                                      // load, kill, partition, heal
+//   v1::RunReport report = recorder.Finish(std::chrono::seconds(10), true);  // until all hold what any held
+//   return WriteRunDirectory(report, "runs/testnet-report");
 //
 // A node that takes longer than a second has no answer in that look. A node that does not run is not an error. Any
 // thread may call; Finish is called once and last.

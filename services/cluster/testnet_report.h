@@ -4,7 +4,7 @@
 //   TestnetReport report(nodes);
 //   report.Add(0.1, looks);                    // again and again; services/cluster/recorder.h does
 //   report.Mark();
-//   WriteRunDirectory(report.Finish(true), "runs/testnet-report");
+//   return WriteRunDirectory(report.Finish(true), "runs/testnet-report");
 //
 // Figures are those of services/scenario/measurement.h. The truth of a run is what its clients were told. Here the
 // truth is what any node holds, because the node that acknowledged a contribution holds it, and ledgers only grow.

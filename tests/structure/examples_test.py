@@ -24,7 +24,7 @@ import sys
 
 FOLDERS = ("proto", "vaultguard", "shard", "shard/hosting", "actors", "services/base", "services/peering",
            "services/net", "services/node", "services/scenario", "services/emulator", "services/client",
-           "services/report")
+           "services/report", "services/cluster")
 STATEMENT = re.compile(r";\s*(//.*)?$")
 
 

@@ -1,0 +1,10 @@
+#include "services/cluster/testnet_control.h"
+
+#include <iostream>
+
+namespace lvs::services {
+absl::Status Example() {
+  EXAMPLE;
+  return absl::OkStatus();
+}
+}  // namespace lvs::services
