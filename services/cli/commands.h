@@ -5,7 +5,9 @@
 //   Commands commands;
 //   AddCompare(app, commands);
 //   app.parse(argc, argv);
-//   for (const Command& command : commands) if (command.app->parsed()) return command.run(out, err);
+//   for (const Command& command : commands) {
+//     if (command.app->parsed()) return command.run(out, err);
+//   }
 //
 // The arguments of a command live as long as its `run`, which returns an exit code of cli.h.
 #pragma once

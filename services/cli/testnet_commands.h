@@ -3,8 +3,10 @@
 //   struct KillArguments : TestnetArguments { std::size_t node = 0; };
 //   int Kill(const KillArguments& arguments, std::ostream& out, std::ostream& err);
 //
-//   commands.Add<KillArguments>("kill", "End one node", "Example:\n  lvs testnet kill 2\n", Kill,
-//                               [](CLI::App* command, KillArguments& given) { AddNodeNumber(command, given.node); });
+//   void AddTestnetKill(TestnetCommands& commands) {
+//     commands.Add<KillArguments>("kill", "End one node", "Example:\n  lvs testnet kill 2\n", Kill,
+//                                 [](CLI::App* command, KillArguments& given) { AddNodeNumber(command, given.node); });
+//   }
 #pragma once
 
 #include <CLI/CLI.hpp>

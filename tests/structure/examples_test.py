@@ -24,7 +24,7 @@ import sys
 
 FOLDERS = ("proto", "vaultguard", "shard", "shard/hosting", "actors", "services/base", "services/peering",
            "services/net", "services/node", "services/scenario", "services/emulator", "services/client",
-           "services/report", "services/cluster")
+           "services/report", "services/cluster", "services/cli")
 STATEMENT = re.compile(r";\s*(//.*)?$")
 
 
