@@ -1,11 +1,12 @@
 // Network namespaces for the nodes of a testnet. Each namespace has an address of its own on a bridge, and the kernel
 // drops its packets, whereas on loopback the nodes themselves can only drop frames (issue 3).
 //
-//   if (absl::Status may = CheckNamespaces(); !may.ok()) ...                  // "ip netns add: Operation not permitted"
-//   absl::StatusOr<v1::TestnetNetwork> network = PlanNetwork(3);              // names only
+//   if (absl::Status may = CheckNamespaces(); !may.ok()) ...      // "ip netns add: Operation not permitted"
+//   absl::StatusOr<v1::TestnetNetwork> network = PlanNetwork(3);  // names only
 //   // Write the plan down now, so that RemoveNetwork finds the network after a crash.
 //   if (absl::Status made = MakeNetwork(*network); !made.ok()) return made;
-//   absl::Status set = SetRules(*network, 0, {.loss = 0.1, .severed = {2}});  // at the way in to node 0
+//   // At the way in to node 0:
+//   absl::Status set = SetRules(*network, 0, {.loss = 0.05, .severed = {2}});
 //   return RemoveNetwork(*network);
 //
 // The host reaches every node, loses nothing and is never severed, because clients call from the host. Delay is missing
