@@ -37,14 +37,15 @@ inline constexpr std::uint8_t kDeparted = 16;  // it left, and its last publicat
 
 // The meta word of a publication: its cycle (16 bit), a valid bit, a bit for an entropy packet that came along, and the
 // drift weight in 1/255.
+inline constexpr std::uint32_t kMetaCycle = 0xffffu;  // the low bits of the cycle of publication
 inline constexpr std::uint32_t kMetaValid = 1u << 16;
 inline constexpr std::uint32_t kMetaPacket = 1u << 17;
 constexpr std::uint32_t Meta(std::uint64_t cycle, std::uint8_t drift_weight) {
-  return (static_cast<std::uint32_t>(cycle) & 0xffffu) | kMetaValid | (std::uint32_t{drift_weight} << 24);
+  return (static_cast<std::uint32_t>(cycle) & kMetaCycle) | kMetaValid | (std::uint32_t{drift_weight} << 24);
 }
 // Cycles since the publication, modulo 2^16.
 constexpr std::uint32_t Age(std::uint32_t meta, std::uint64_t cycle) {
-  return (static_cast<std::uint32_t>(cycle) - meta) & 0xffffu;
+  return (static_cast<std::uint32_t>(cycle) - meta) & kMetaCycle;
 }
 
 // A neighbour slot is one word: the neighbour's row, and the trust in it (TC, 1/255) in the high byte.

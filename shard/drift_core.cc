@@ -94,7 +94,7 @@ VU WordOf(U u, std::uint32_t seed32, std::uint32_t cycle, VU row) {
 // message has one draw: a receiver that missed it stays without it until the next publication. Only the draw's size
 // matters, so murmur3's last step, which mends the low bits, is left out.
 HWY_INLINE VI LossDraw(U u, std::uint32_t seed32, VU rows, int link, VU meta) {
-  const VU sent = hn::Mul(hn::And(meta, hn::Set(u, 0xffffu)), hn::Set(u, 0x85ebca77u));
+  const VU sent = hn::Mul(hn::And(meta, hn::Set(u, kMetaCycle)), hn::Set(u, 0x85ebca77u));
   const VU receiver = hn::Add(hn::Mul(rows, hn::Set(u, 16u * 0x9e3779b1u)),
                               hn::Set(u, static_cast<std::uint32_t>(link) * 0x9e3779b1u + seed32 * 0x27d4eb2fu));
   return hn::BitCast(hn::RebindToSigned<U>(), Multiplied(u, hn::Xor(receiver, sent)));
@@ -103,7 +103,9 @@ HWY_INLINE VI LossDraw(U u, std::uint32_t seed32, VU rows, int link, VU meta) {
 // Five bits of an entropy packet, for the repetition count test.
 HWY_INLINE VU EntropyHash(U u, VU word) { return hn::ShiftRight<27>(hn::Mul(word, hn::Set(u, 0x9e3779b1u))); }
 
-// Lanes in which one of the four signed bytes lies beyond +-119: an honest packet has none (EntropyWord).
+// Lanes in which one of the four signed bytes lies beyond +-kEntropyRail: an honest packet has none (EntropyWord). Above
+// the rail all of bits 3 to 6 are set.
+static_assert(kEntropyRail == 0x77);
 hn::Mask<U> AnyByteAtRails(U u, VU word) {
   const VU sign = hn::ShiftRight<7>(hn::And(word, hn::Set(u, 0x80808080u)));
   const VU size = hn::Xor(word, hn::Sub(hn::ShiftLeft<8>(sign), sign));  // |byte|, or one less where it is negative
@@ -242,327 +244,460 @@ HWY_INLINE void FetchAhead(const Columns& col, int dims, int peers, std::size_t 
   hwy::Prefetch(col.band + row);
 }
 
-// K value slots, E free coordinates, P neighbours. With K = 0 the shape is read at run time, and P is its number of
-// neighbours padded to 8 or 16.
+// The shape of a kernel: K value slots, E free coordinates, P neighbours. With K = 0 the shape is read at run time, and P
+// is its number of neighbours padded to 8 or 16.
 template <int K, int E, int P>
-void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, const Columns& col, Publications* out,
-          StepCounts* counts) {
+struct KernelShape {
+  static constexpr int kValueSlots = K;
+  static constexpr int kDimensions = K + E;
+  static constexpr int kPeers = P;
+  static constexpr int kBuffer = K > 0 ? K + E : kMaxDimensions;
+  static constexpr std::size_t kWords = (SaidWords(kBuffer) + 3) / 4 * 4;  // of a publication, by fours
+};
+
+// One function below is one step of SPEC-7.2 for a group of adjacent rows, a row a lane. All of them are inlined into Step:
+// the state of a group stays in registers.
+
+// What all rows of a step have in common.
+template <class S>
+struct Context {
+  Context(const Shape& shape, const DriftParameters& parameters, const StepInput& input, const Columns& columns)
+      : p(parameters),
+        in(input),
+        col(columns),
+        k(S::kValueSlots > 0 ? S::kValueSlots : shape.value_slots),
+        dims(S::kValueSlots > 0 ? S::kDimensions : shape.dimensions()),
+        peers(S::kValueSlots > 0 ? S::kPeers : shape.peers),
+        words(SaidWords(dims)),
+        seed32(static_cast<std::uint32_t>(Mix(in.seed)) | 1u),
+        cycle32(static_cast<std::uint32_t>(in.cycle)),
+        lossy(in.loss > 0),
+        lost_up_to(static_cast<std::int32_t>(std::min(in.loss, 1.0) * 0xffffffffu - static_cast<double>(0x80000000u))) {
+  }
+
+  const DriftParameters& p;
+  const StepInput& in;
+  const Columns& col;
+  const int k, dims, peers;
+  const std::size_t words;
+  const std::uint32_t seed32, cycle32;
+  const bool lossy;
+  const std::int32_t lost_up_to;
+};
+
+// A group of rows.
+template <class S>
+struct Group {
+  std::size_t row;
+  VU rows;
+  VI flags;
+  MI active;
+  VF own_distance;  // from the ledger: the largest value slot
+  VF v[S::kBuffer];
+};
+
+// What a group heard, slot by slot. Differences are kept for the second pass: of slot s and dimension c at
+// (s * dims + c) * lanes.
+template <class S>
+struct Heard {
+  float* diff;
+  VI distance_value[S::kPeers], distance_free[S::kPeers];
+  VI weight[S::kPeers];
+  MI flooded[S::kPeers];
+  VI total;  // weight of all slots
+  VF entropy[S::kBuffer];
+  VI packets;
+};
+
+struct Bounds {
+  VF value, free;
+};
+
+template <class S>
+struct Drawn {
+  VF by[S::kBuffer];
+  VF spread_value, spread_free;
+};
+
+// Sums lane by lane over the whole shard: at most 16 x 255 a row group, so 8 million rows fit.
+struct LaneSums {
+  VI trust, heard, lost;
+};
+
+HWY_INLINE std::uint64_t Count(MI mask) { return static_cast<std::uint64_t>(hn::CountTrue(I(), mask)); }
+
+// Cycles since the publication with this metadata.
+template <class S>
+HWY_INLINE VI AgeOf(const Context<S>& x, VU meta) {
+  const U u;
+  return hn::BitCast(I(), hn::And(hn::Sub(hn::Set(u, x.cycle32 & kMetaCycle), meta), hn::Set(u, kMetaCycle)));
+}
+
+// Distances from here on are not finite, or not those of an honest neighbour.
+HWY_INLINE VI Far() { return hn::BitCast(I(), hn::Set(F(), vaultguard::kMaxDistance)); }
+
+// Sizes are compared as integers, where NaN and infinity are the largest.
+HWY_INLINE VI SizeOf(VF d) {
+  const I i;
+  return hn::And(hn::BitCast(i, d), hn::Set(i, 0x7fffffff));
+}
+
+// Rows from `row` on that drift in this cycle; false where none does.
+template <class S>
+HWY_INLINE bool LoadGroup(const Context<S>& x, std::size_t row, Group<S>* g) {
+  const F f;
+  const I i;
+  g->row = row;
+  g->rows = hn::Iota(U(), static_cast<std::uint32_t>(row));
+  g->flags = hn::PromoteTo(i, hn::LoadU(Bytes(), x.col.flags + row));
+  g->active = hn::TestBit(g->flags, hn::Set(i, kAlive));
+  if (!LowPowerTurn(static_cast<std::uint32_t>(row), x.cycle32)) {
+    g->active = hn::AndNot(hn::TestBit(g->flags, hn::Set(i, kLowPower)), g->active);
+  }
+  if (hn::AllFalse(i, g->active)) return false;
+  g->own_distance = hn::Zero(f);
+  for (int c = 0; c < x.dims; ++c) g->v[c] = hn::Load(f, x.col.state + c * x.col.stride + row);
+  for (int c = 0; c < x.k; ++c) g->own_distance = hn::Max(g->own_distance, hn::Abs(g->v[c]));
+  return true;
+}
+
+// One slot's differences, distances and weight. Returns the rows that may use it.
+template <class S>
+HWY_INLINE MI WeighSlot(const Context<S>& x, const Group<S>& g, int s, const VF (&word)[S::kWords], VU meta, VI age,
+                        Heard<S>* h, LaneSums* lane_sums, StepCounts* sum) {
+  const F f;
+  const I i;
+  const U u;
+  const VI zero = hn::Zero(i);
+  const VI one = hn::Set(i, 1);
+  MI received = hn::And(g.active, hn::RebindMask(i, hn::TestBit(meta, hn::Set(u, kMetaValid))));
+  if (x.lossy) {
+    const MI arrived = hn::Gt(LossDraw(u, x.seed32, g.rows, s, meta), hn::Set(i, x.lost_up_to));
+    lane_sums->lost = hn::Add(lane_sums->lost, hn::IfThenElseZero(hn::AndNot(arrived, received), one));
+    received = hn::And(received, arrived);
+  }
+  const MI stale = hn::And(received, hn::Gt(age, hn::Set(i, vaultguard::kSilenceCycles)));
+  const std::size_t lanes = hn::Lanes(f);
+  VI dv = zero;
+  VI df = zero;
+  for (int c = 0; c < x.dims; ++c) {
+    const VF d = hn::Sub(word[c], g.v[c]);
+    const VI size = SizeOf(d);
+    (c < x.k ? dv : df) = hn::Max(c < x.k ? dv : df, size);
+    hn::Store(d, f, h->diff + (s * x.dims + c) * lanes);
+  }
+  const MI infinite = hn::Gt(hn::Max(dv, df), Far());
+  const MI usable = hn::AndNot(infinite, hn::AndNot(stale, received));
+  if (!hn::AllFalse(i, hn::Or(stale, infinite))) {
+    sum->refused.Add(Refusal::kStale, Count(stale));
+    sum->refused.Add(Refusal::kNotFinite, Count(hn::And(infinite, hn::AndNot(stale, received))));
+    for (int c = 0; c < x.dims; ++c) {
+      float* at = h->diff + (s * x.dims + c) * lanes;
+      hn::Store(hn::IfThenZeroElse(hn::RebindMask(f, infinite), hn::Load(f, at)), f, at);
+    }
+  }
+  lane_sums->heard = hn::Add(lane_sums->heard, hn::IfThenElseZero(usable, one));
+
+  // DC (SPEC-5.3): trust by slot times the sender's drift weight; clipping in Weigh is its value part.
+  const VI trust = hn::BitCast(i, hn::ShiftRight<24>(hn::Load(u, x.col.link + s * x.col.stride + g.row)));
+  const VI claimed = hn::BitCast(i, hn::ShiftRight<24>(meta));
+  h->weight[s] = hn::IfThenElseZero(usable, hn::ShiftRight<8>(hn::Add(hn::Mul(trust, claimed), trust)));
+  h->total = hn::Add(h->total, h->weight[s]);
+  lane_sums->trust = hn::Add(lane_sums->trust, hn::IfThenElseZero(usable, trust));
+  h->distance_value[s] = hn::IfThenElseZero(usable, dv);
+  h->distance_free[s] = hn::IfThenElseZero(usable, df);
+  return usable;
+}
+
+// Entropy health of one slot: rails, and the repetition count test (NIST SP 800-90B 4.4.1, H = 5, alpha 2^-30). A slot
+// in an entropy flood is struck by Weigh; its distance counts as usual.
+template <class S>
+HWY_INLINE void ReceivePacket(const Context<S>& x, const Group<S>& g, int s, MI news, VU packet, Heard<S>* h,
+                              StepCounts* sum) {
   const F f;
   const I i;
   const U u;
   const Bytes b8;
-  const int k = K > 0 ? K : shape.value_slots;
-  const int dims = K > 0 ? K + E : shape.dimensions();
-  const int peers = K > 0 ? P : shape.peers;
-  const std::size_t lanes = hn::Lanes(f);
-  constexpr int kBuffer = K > 0 ? K + E : kMaxDimensions;
-  // The words of a publication, by fours.
-  constexpr std::size_t W = (SaidWords(kBuffer) + 3) / 4 * 4;
-  const std::size_t words = SaidWords(dims);
-  constexpr std::size_t kLanes = HWY_MAX_BYTES / 4;
-
-  const std::uint32_t seed32 = static_cast<std::uint32_t>(Mix(in.seed)) | 1u;
-  const std::uint32_t cycle32 = static_cast<std::uint32_t>(in.cycle);
-  const VU cycle16 = hn::Set(u, cycle32 & 0xffffu);
-  const bool lossy = in.loss > 0;
-  const VI lost_up_to =
-      hn::Set(i, static_cast<std::int32_t>(std::min(in.loss, 1.0) * 0xffffffffu - static_cast<double>(0x80000000u)));
-  const VI far = hn::BitCast(i, hn::Set(f, vaultguard::kMaxDistance));
-  const VI size_bits = hn::Set(i, 0x7fffffff);
-  const VF zero = hn::Zero(f);
-  const VI zero_i = hn::Zero(i);
-  const VI one_i = hn::Set(i, 1);
-  const VF one = hn::Set(f, 1.0f);
-  const VF w0 = hn::Set(f, p.ledger_weight * 255.0f);
-
-  StepCounts sum;
-  const auto count = [i](auto mask) { return static_cast<std::uint64_t>(hn::CountTrue(i, mask)); };
-  // Sums lane by lane over the whole shard: at most 16 x 255 a row group, so 8 million rows fit.
-  VI trust_heard = zero_i;
-  VI heard = zero_i;
-  VI lost = zero_i;
-
-  for (std::size_t row = col.first_local; row < col.end; row += lanes) {
-    const VU rows = hn::Iota(u, static_cast<std::uint32_t>(row));
-    const VI flags = hn::PromoteTo(i, hn::LoadU(b8, col.flags + row));
-    auto active = hn::TestBit(flags, hn::Set(i, kAlive));
-    if (!LowPowerTurn(static_cast<std::uint32_t>(row), cycle32)) {
-      active = hn::AndNot(hn::TestBit(flags, hn::Set(i, kLowPower)), active);
-    }
-    if (hn::AllFalse(i, active)) continue;
-    const MF active_f = hn::RebindMask(f, active);
-
-    VF v[kBuffer];
-    VF own_distance = zero;
-    for (int c = 0; c < dims; ++c) v[c] = hn::Load(f, col.state + c * col.stride + row);
-    for (int c = 0; c < k; ++c) own_distance = hn::Max(own_distance, hn::Abs(v[c]));
-
-    FetchAhead(col, dims, peers, row + kRowsAhead);
-
-    // Receive and weigh (SPEC-7.2 steps 1 and 2), slot by slot. diff is kept for the second pass.
-    HWY_ALIGN float diff[P * kBuffer * kLanes];
-    VI distance_value[P];
-    VI distance_free[P];
-    VI weight[P];
-    MI flooded[P];
-    const MI none = hn::Lt(zero_i, zero_i);
-    VI total = zero_i;
-    VF entropy[kBuffer];
-    for (int c = 0; c < dims; ++c) entropy[c] = zero;
-    VI entropy_heard = zero_i;
-    // Each slot is loaded while the one before it is weighed, which hides the latency of memory.
-    const auto hear_link = [&](int s, VF(&word)[W]) {
-      const std::uint32_t* const link = col.link + s * col.stride + row;
-      const auto neighbour = [&](std::size_t lane) { return col.said + NeighbourOf(link[lane]) * words; };
-      Hear(f, neighbour, word);
-    };
-    VF ahead[W];
-    hear_link(0, ahead);
-    for (int s = 0; s < P; ++s) {
-      flooded[s] = none;
-      if (s >= peers) {
-        distance_value[s] = distance_free[s] = far;  // behind all others
-        weight[s] = zero_i;
-        continue;
-      }
-      VF word[W];
-      std::copy_n(ahead, W, word);
-      if (s + 1 < peers) hear_link(s + 1, ahead);
-      const VU meta = hn::BitCast(u, word[dims]);
-      const VI age = hn::BitCast(i, hn::And(hn::Sub(cycle16, meta), hn::Set(u, 0xffffu)));
-      auto received = hn::And(active, hn::RebindMask(i, hn::TestBit(meta, hn::Set(u, kMetaValid))));
-      if (lossy) {
-        const auto arrived = hn::Gt(LossDraw(u, seed32, rows, s, meta), lost_up_to);
-        lost = hn::Add(lost, hn::IfThenElseZero(hn::AndNot(arrived, received), one_i));
-        received = hn::And(received, arrived);
-      }
-      const auto stale = hn::And(received, hn::Gt(age, hn::Set(i, vaultguard::kSilenceCycles)));
-      // Sizes are compared as integers, where NaN and infinity are the largest.
-      VI dv = zero_i;
-      VI df = zero_i;
-      for (int c = 0; c < dims; ++c) {
-        const VF d = hn::Sub(word[c], v[c]);
-        const VI size = hn::And(hn::BitCast(i, d), size_bits);
-        (c < k ? dv : df) = hn::Max(c < k ? dv : df, size);
-        hn::Store(d, f, diff + (s * dims + c) * lanes);
-      }
-      const auto infinite = hn::Gt(hn::Max(dv, df), far);
-      const auto usable = hn::AndNot(infinite, hn::AndNot(stale, received));
-      if (!hn::AllFalse(i, hn::Or(stale, infinite))) {
-        sum.refused.Add(Refusal::kStale, count(stale));
-        sum.refused.Add(Refusal::kNotFinite, count(hn::And(infinite, hn::AndNot(stale, received))));
-        for (int c = 0; c < dims; ++c) {
-          float* at = diff + (s * dims + c) * lanes;
-          hn::Store(hn::IfThenZeroElse(hn::RebindMask(f, infinite), hn::Load(f, at)), f, at);
-        }
-      }
-      heard = hn::Add(heard, hn::IfThenElseZero(usable, one_i));
-      dv = hn::IfThenElseZero(usable, dv);
-      df = hn::IfThenElseZero(usable, df);
-
-      // DC (SPEC-5.3): trust by slot times the sender's drift weight; clipping below is its value part.
-      const VU link = hn::Load(u, col.link + s * col.stride + row);
-      const VI trust = hn::BitCast(i, hn::ShiftRight<24>(link));
-      const VI claimed = hn::BitCast(i, hn::ShiftRight<24>(meta));
-      weight[s] = hn::IfThenElseZero(usable, hn::ShiftRight<8>(hn::Add(hn::Mul(trust, claimed), trust)));
-      total = hn::Add(total, weight[s]);
-      trust_heard = hn::Add(trust_heard, hn::IfThenElseZero(usable, trust));
-      distance_value[s] = dv;
-      distance_free[s] = df;
-
-      const auto news =
-          hn::And(usable, hn::And(hn::Eq(age, one_i), hn::RebindMask(i, hn::TestBit(meta, hn::Set(u, kMetaPacket)))));
-      if (hn::AllFalse(i, news)) continue;
-      // Entropy health, slot by slot: rails, and the repetition count test (NIST SP 800-90B 4.4.1, H = 5, cutoff 7:
-      // alpha 2^-30).
-      const VU packet = hn::BitCast(u, word[dims + 1]);
-      std::uint8_t* last_at = col.link_entropy + s * col.stride + row;
-      const VI last = hn::PromoteTo(i, hn::LoadU(b8, last_at));
-      const VI hash = hn::BitCast(i, EntropyHash(u, packet));
-      const auto same = hn::Eq(hn::ShiftRight<3>(last), hash);
-      const VI run = hn::IfThenElse(same, hn::Min(hn::Add(hn::And(last, hn::Set(i, 7)), one_i), hn::Set(i, 7)), one_i);
-      hn::StoreU(hn::DemoteTo(b8, hn::IfThenElse(news, hn::Or(hn::ShiftLeft<3>(hash), run), last)), b8, last_at);
-      const auto stuck = hn::And(news, hn::Gt(run, hn::Set(i, 6)));
-      const auto railed = hn::And(news, hn::RebindMask(i, AnyByteAtRails(u, packet)));
-      // A slot in an entropy flood is struck below; its distance counts as usual.
-      flooded[s] = hn::Or(stuck, railed);
-      if (!hn::AllFalse(i, flooded[s])) {
-        sum.refused.Add(Refusal::kEntropyRepeated, count(stuck));
-        sum.refused.Add(Refusal::kEntropySaturated, count(railed));
-      }
-      const auto noise_ok = hn::AndNot(flooded[s], news);
-      entropy_heard = hn::Add(entropy_heard, hn::IfThenElseZero(noise_ok, one_i));
-      VU bytes = hn::IfThenElseZero(hn::RebindMask(u, noise_ok), packet);
-      VU mixed = packet;
-      for (int c = 0; c < dims; ++c) {
-        if (c == 4 || c == 8) {
-          mixed = Mix32(u, mixed);
-          bytes = hn::IfThenElseZero(hn::RebindMask(u, noise_ok), EntropyBytes(u, mixed));
-        }
-        const VI component = hn::ShiftRight<24>(hn::BitCast(i, (c & 3) == 0   ? hn::ShiftLeft<24>(bytes)
-                                                               : (c & 3) == 1 ? hn::ShiftLeft<16>(bytes)
-                                                               : (c & 3) == 2 ? hn::ShiftLeft<8>(bytes)
-                                                                              : bytes));
-        entropy[c] = hn::Add(entropy[c], hn::ConvertTo(f, component));
-      }
-    }
-
-    // The bound adapts with memory (drift.md rule 4).
-    const VF tau_value_before = hn::Load(f, col.bound_value + row);
-    const VF tau_free_before = hn::Load(f, col.bound_free + row);
-    const auto deaf = hn::RebindMask(f, hn::Eq(total, zero_i));
-    const VF c_factor = hn::Set(f, p.bound_factor);
-    // Corrections towards the ledger are never bounded below the distance from it.
-    const VF median_value =
-        hn::Max(hn::Mul(c_factor, WeightedMedian<P>(f, i, distance_value, weight, total)), own_distance);
-    const VF median_free = hn::Mul(c_factor, WeightedMedian<P>(f, i, distance_free, weight, total));
-    const auto remember = [&](VF wanted, VF before, float least) {
-      VF tau = hn::Max(wanted, hn::Mul(before, hn::Set(f, p.bound_shrink)));
-      tau = hn::Min(tau, hn::Mul(before, hn::Set(f, p.bound_grow)));
-      tau = hn::IfThenElse(deaf, before, tau);
-      return hn::Max(tau, hn::Set(f, least));
-    };
-    const VF tau_value = remember(median_value, tau_value_before, vaultguard::kMinBoundVu);
-    const VF tau_free = remember(median_free, tau_free_before, vaultguard::kMinBoundFree);
-
-    // Trust by slot (rule 5), and the clipped average (rules 2 and 3). Slots that are not heard have weight 0.
-    const VF strike_value = hn::Max(hn::Mul(hn::Set(f, p.strike_factor), tau_value), own_distance);
-    const VF strike_free = hn::Mul(hn::Set(f, p.strike_factor), tau_free);
-    VF drawn[kBuffer];
-    for (int c = 0; c < dims; ++c) drawn[c] = zero;
-    VF spread_value = zero;
-    VF spread_free = zero;
-    for (int s = 0; s < peers; ++s) {
-      const VF w = hn::ConvertTo(f, weight[s]);
-      for (int c = 0; c < dims; ++c) {
-        const VF tau = c < k ? tau_value : tau_free;
-        const VF d = hn::Load(f, diff + (s * dims + c) * lanes);
-        drawn[c] = hn::Add(drawn[c], hn::Mul(w, hn::Max(hn::Min(d, tau), hn::Neg(tau))));
-      }
-      spread_value = hn::Add(spread_value, hn::Mul(w, hn::Min(hn::BitCast(f, distance_value[s]), tau_value)));
-      spread_free = hn::Add(spread_free, hn::Mul(w, hn::Min(hn::BitCast(f, distance_free[s]), tau_free)));
-
-      const auto has_voice = hn::Gt(weight[s], zero_i);
-      const auto value_struck =
-          hn::And(has_voice, hn::RebindMask(i, hn::Gt(hn::BitCast(f, distance_value[s]), strike_value)));
-      const auto struck = hn::Or(hn::Or(value_struck, flooded[s]),
-                                 hn::RebindMask(i, hn::Gt(hn::BitCast(f, distance_free[s]), strike_free)));
-      if (!hn::AllFalse(i, value_struck)) {
-        VF pull = zero;
-        for (int c = 0; c < k; ++c) pull = hn::Add(pull, hn::Load(f, diff + (s * dims + c) * lanes));
-        const auto downward = hn::RebindMask(i, hn::Lt(pull, zero));
-        sum.strikes_down += count(hn::And(value_struck, downward));
-        sum.strikes_up += count(hn::AndNot(downward, value_struck));
-      }
-      std::uint32_t* const link_at = col.link + s * col.stride + row;
-      const VU link = hn::Load(u, link_at);
-      const VI trust = hn::BitCast(i, hn::ShiftRight<24>(link));
-      const VI whole = hn::Set(i, 255);
-      if (hn::AllFalse(i, hn::And(has_voice, hn::Or(struck, hn::Lt(trust, whole))))) continue;
-      const VI less = hn::ShiftRight<8>(hn::Mul(trust, hn::Set(i, 205)));  // x 0.8
-      const VI more = hn::Min(hn::Add(trust, hn::Set(i, 5)), whole);       // + 0.02
-      const VI now = hn::IfThenElse(has_voice, hn::IfThenElse(struck, less, more), trust);
-      const VU neighbour = hn::And(link, hn::Set(u, kNeighbourMask));
-      hn::Store(hn::Or(neighbour, hn::ShiftLeft<24>(hn::BitCast(u, now))), u, link_at);
-    }
-
-    // Drift (rules 3 and 6), then VaultGuard (rule 7).
-    const VF voices = hn::ConvertTo(f, total);
-    const VF voices_value = hn::Add(voices, w0);
-    const VF voices_free = hn::Max(voices, one);
-    const VF sigma_value = hn::Div(spread_value, voices_free);
-    const VF sigma_free = hn::Div(spread_free, voices_free);
-    const VF noise =
-        hn::Div(hn::Set(f, p.alpha / kEntropySteps), hn::Sqrt(hn::Max(hn::ConvertTo(f, entropy_heard), one)));
-    const VF noise_value = hn::Mul(noise, sigma_value);
-    const VF noise_free = hn::Mul(noise, sigma_free);
-    const VF band_before = hn::Load(f, col.band + row);
-    const VF band = hn::Max(hn::Mul(band_before, hn::Set(f, p.band_decay)), hn::Set(f, vaultguard::kMinBandVu));
-    auto by_finite = none, by_shift = none, by_floor = none, by_band = none;
-    VF own[W];
-    const auto self = [&](std::size_t lane) { return col.said + (row + lane) * words; };
-    Hear(f, self, own);
-    // Moves are compared as integers, where NaN is the largest, because float maxima of NaN differ between targets. An
-    // adversary that turns honest may have published NaN last: such a replica counts as moved, and publishes at once.
-    VI moved_value = zero_i;
-    VI moved_free = zero_i;
-    VF next[kBuffer];
-    for (int c = 0; c < dims; ++c) {
-      VF correction;
-      if (c < k) {
-        const VF home = hn::Max(hn::Min(hn::Neg(v[c]), tau_value), hn::Neg(tau_value));
-        correction = hn::Div(hn::Add(drawn[c], hn::Mul(w0, home)), voices_value);
-      } else {
-        correction = hn::Div(drawn[c], voices_free);
-      }
-      correction =
-          hn::Add(hn::Mul(hn::Set(f, p.beta), correction), hn::Mul(c < k ? noise_value : noise_free, entropy[c]));
-      const auto finite = guard::RequireFinite(f, correction);
-      const auto shift = guard::LimitShift(f, finite.value, c < k ? tau_value : tau_free);
-      VF state = hn::Add(v[c], shift.value);
-      by_finite = hn::Or(by_finite, hn::RebindMask(i, finite.changed));
-      by_shift = hn::Or(by_shift, hn::RebindMask(i, shift.changed));
-      if (c < k) {
-        const auto floor = guard::KeepAboveFloor(f, state, hn::Set(f, in.floor[c]));
-        const auto kept = guard::KeepInBand(f, floor.value, band);
-        by_floor = hn::Or(by_floor, hn::RebindMask(i, floor.changed));
-        by_band = hn::Or(by_band, hn::RebindMask(i, kept.changed));
-        state = kept.value;
-      }
-      next[c] = hn::IfThenElse(active_f, state, v[c]);
-      hn::Store(next[c], f, col.state + c * col.stride + row);
-      VI& moved = c < k ? moved_value : moved_free;
-      moved = hn::Max(moved, hn::And(hn::BitCast(i, hn::Sub(next[c], own[c])), size_bits));
-    }
-    hn::Store(hn::IfThenElse(active_f, tau_value, tau_value_before), f, col.bound_value + row);
-    hn::Store(hn::IfThenElse(active_f, tau_free, tau_free_before), f, col.bound_free + row);
-    hn::Store(hn::IfThenElse(active_f, band, band_before), f, col.band + row);
-    sum.updated += count(active);
-    if (!hn::AllFalse(i, hn::And(active, hn::Or(hn::Or(by_finite, by_shift), hn::Or(by_floor, by_band))))) {
-      sum.clamped[static_cast<int>(Clamp::kFinite)] += count(hn::And(active, by_finite));
-      sum.clamped[static_cast<int>(Clamp::kShift)] += count(hn::And(active, by_shift));
-      sum.clamped[static_cast<int>(Clamp::kFloor)] += count(hn::And(active, by_floor));
-      sum.clamped[static_cast<int>(Clamp::kBand)] += count(hn::And(active, by_band));
-    }
-
-    // Publish when there is something to say (rule 8): SPEC-7.2 step 4.
-    const VU own_meta = hn::BitCast(u, own[dims]);
-    const VI own_age = hn::BitCast(i, hn::And(hn::Sub(cycle16, own_meta), hn::Set(u, 0xffffu)));
-    const VF q = hn::Set(f, p.publish_factor);
-    const VF news_value = hn::Max(hn::Mul(q, tau_value), hn::Set(f, vaultguard::kMinNewsVu));
-    const VF news_free = hn::Max(hn::Mul(q, tau_free), hn::Set(f, vaultguard::kMinNewsFree));
-    const auto changed =
-        hn::Or(hn::Gt(moved_value, hn::BitCast(i, news_value)), hn::Gt(moved_free, hn::BitCast(i, news_free)));
-    const auto silent = hn::Not(hn::Lt(own_age, hn::Set(i, vaultguard::kHeartbeatCycles)));
-    const auto first_word = hn::TestBit(flags, hn::Set(i, kFresh));
-    const auto says = hn::And(active, hn::Or(hn::Or(changed, silent), first_word));
-    if (hn::AllFalse(i, says)) continue;
-    // A mere sign of life brings no new entropy: without disagreement none is needed.
-    const VU phase = hn::Add(rows, hn::Set(u, cycle32));
-    const auto turn = hn::Eq(
-        hn::BitCast(i, hn::And(hn::Add(phase, hn::ShiftRight<2>(phase)), hn::Set(u, kEntropyPeriod - 1))), zero_i);
-    const auto packet = hn::And(active, hn::Or(hn::And(changed, turn), first_word));
-    const auto honest = hn::Not(hn::TestBit(flags, hn::Set(i, kAdversary)));
-    sum.published += count(hn::And(says, honest));
-    const MF says_f = hn::RebindMask(f, says);
-    for (int c = 0; c < dims; ++c) own[c] = hn::IfThenElse(says_f, next[c], own[c]);
-    const VU meta_now = hn::Set(u, Meta(in.cycle, 255));
-    own[dims] = hn::IfThenElse(says_f, hn::BitCast(f, meta_now), own[dims]);
-    if (!hn::AllFalse(i, packet)) {
-      sum.packets += count(hn::And(packet, honest));
-      const MF packet_f = hn::RebindMask(f, packet);
-      const VU meta_packet = hn::Or(meta_now, hn::Set(u, kMetaPacket));
-      own[dims] = hn::IfThenElse(packet_f, hn::BitCast(f, meta_packet), own[dims]);
-      const VU fresh_word = EntropyBytes(u, WordOf(u, seed32, cycle32, rows));
-      own[dims + 1] = hn::IfThenElse(packet_f, hn::BitCast(f, fresh_word), own[dims + 1]);
-    }
-    out->first_row[out->groups] = static_cast<std::uint32_t>(row);
-    StoreRows(f, own, words, out->rows + out->groups * lanes * words);
-    ++out->groups;
+  const VI run_max = hn::Set(i, kRepetitionCutoff);
+  std::uint8_t* last_at = x.col.link_entropy + s * x.col.stride + g.row;  // five bits of hash, three of run
+  const VI last = hn::PromoteTo(i, hn::LoadU(b8, last_at));
+  const VI hash = hn::BitCast(i, EntropyHash(u, packet));
+  const MI same = hn::Eq(hn::ShiftRight<3>(last), hash);
+  const VI longer = hn::Min(hn::Add(hn::And(last, hn::Set(i, 7)), hn::Set(i, 1)), run_max);
+  const VI run = hn::IfThenElse(same, longer, hn::Set(i, 1));
+  hn::StoreU(hn::DemoteTo(b8, hn::IfThenElse(news, hn::Or(hn::ShiftLeft<3>(hash), run), last)), b8, last_at);
+  const MI stuck = hn::And(news, hn::Eq(run, run_max));
+  const MI railed = hn::And(news, hn::RebindMask(i, AnyByteAtRails(u, packet)));
+  h->flooded[s] = hn::Or(stuck, railed);
+  if (!hn::AllFalse(i, h->flooded[s])) {
+    sum->refused.Add(Refusal::kEntropyRepeated, Count(stuck));
+    sum->refused.Add(Refusal::kEntropySaturated, Count(railed));
   }
-  sum.trust = Sum(i, trust_heard);
-  sum.heard = Sum(i, heard);
-  sum.lost = Sum(i, lost);
+  const MI noise_ok = hn::AndNot(h->flooded[s], news);
+  h->packets = hn::Add(h->packets, hn::IfThenElseZero(noise_ok, hn::Set(i, 1)));
+  VU bytes = hn::IfThenElseZero(hn::RebindMask(u, noise_ok), packet);
+  VU mixed = packet;
+  for (int c = 0; c < x.dims; ++c) {
+    if (c == 4 || c == 8) {
+      mixed = Mix32(u, mixed);
+      bytes = hn::IfThenElseZero(hn::RebindMask(u, noise_ok), EntropyBytes(u, mixed));
+    }
+    const VI component = hn::ShiftRight<24>(hn::BitCast(i, (c & 3) == 0   ? hn::ShiftLeft<24>(bytes)
+                                                           : (c & 3) == 1 ? hn::ShiftLeft<16>(bytes)
+                                                           : (c & 3) == 2 ? hn::ShiftLeft<8>(bytes)
+                                                                          : bytes));
+    h->entropy[c] = hn::Add(h->entropy[c], hn::ConvertTo(f, component));
+  }
+}
+
+// Receives and weighs (SPEC-7.2 steps 1 and 2), slot by slot. Each slot is loaded while the one before it is weighed,
+// which hides the latency of memory.
+template <class S>
+HWY_INLINE void Receive(const Context<S>& x, const Group<S>& g, Heard<S>* h, LaneSums* lane_sums, StepCounts* sum) {
+  const F f;
+  const I i;
+  const auto load = [&](int s, VF(&word)[S::kWords]) {
+    const std::uint32_t* const link = x.col.link + s * x.col.stride + g.row;
+    const auto neighbour = [&](std::size_t lane) { return x.col.said + NeighbourOf(link[lane]) * x.words; };
+    Hear(f, neighbour, word);
+  };
+  h->total = h->packets = hn::Zero(i);
+  for (int c = 0; c < x.dims; ++c) h->entropy[c] = hn::Zero(f);
+  VF ahead[S::kWords];
+  load(0, ahead);
+  for (int s = 0; s < S::kPeers; ++s) {
+    h->flooded[s] = hn::Lt(hn::Zero(i), hn::Zero(i));
+    if (s >= x.peers) {
+      h->distance_value[s] = h->distance_free[s] = Far();  // behind all others
+      h->weight[s] = hn::Zero(i);
+      continue;
+    }
+    VF word[S::kWords];
+    std::copy_n(ahead, S::kWords, word);
+    if (s + 1 < x.peers) load(s + 1, ahead);
+    const VU meta = hn::BitCast(U(), word[x.dims]);
+    const VI age = AgeOf(x, meta);
+    const MI usable = WeighSlot(x, g, s, word, meta, age, h, lane_sums, sum);
+    const MI news = hn::And(
+        usable, hn::And(hn::Eq(age, hn::Set(i, 1)), hn::RebindMask(i, hn::TestBit(meta, hn::Set(U(), kMetaPacket)))));
+    if (!hn::AllFalse(i, news)) ReceivePacket(x, g, s, news, hn::BitCast(U(), word[x.dims + 1]), h, sum);
+  }
+}
+
+// The bound adapts with memory (drift.md rule 4). Corrections towards the ledger are never bounded below the distance
+// from it. `before`: the bounds of the cycle before.
+template <class S>
+HWY_INLINE Bounds Bound(const Context<S>& x, const Group<S>& g, const Heard<S>& h, const Bounds& before) {
+  const F f;
+  const I i;
+  const MF deaf = hn::RebindMask(f, hn::Eq(h.total, hn::Zero(i)));
+  const VF factor = hn::Set(f, x.p.bound_factor);
+  const auto remember = [&](VF wanted, VF was, float least) {
+    VF tau = hn::Max(wanted, hn::Mul(was, hn::Set(f, x.p.bound_shrink)));
+    tau = hn::Min(tau, hn::Mul(was, hn::Set(f, x.p.bound_grow)));
+    return hn::Max(hn::IfThenElse(deaf, was, tau), hn::Set(f, least));
+  };
+  const VF median_value = hn::Mul(factor, WeightedMedian<S::kPeers>(f, i, h.distance_value, h.weight, h.total));
+  const VF median_free = hn::Mul(factor, WeightedMedian<S::kPeers>(f, i, h.distance_free, h.weight, h.total));
+  return {remember(hn::Max(median_value, g.own_distance), before.value, vaultguard::kMinBoundVu),
+          remember(median_free, before.free, vaultguard::kMinBoundFree)};
+}
+
+// A neighbour beyond the strike bounds, or in an entropy flood, loses trust; any other that was heard regains some.
+template <class S>
+HWY_INLINE void JudgeSlot(const Context<S>& x, const Group<S>& g, const Heard<S>& h, int s, const Bounds& strike,
+                          StepCounts* sum) {
+  const F f;
+  const I i;
+  const U u;
+  const MI has_voice = hn::Gt(h.weight[s], hn::Zero(i));
+  const MI value_struck =
+      hn::And(has_voice, hn::RebindMask(i, hn::Gt(hn::BitCast(f, h.distance_value[s]), strike.value)));
+  const MI struck = hn::Or(hn::Or(value_struck, h.flooded[s]),
+                           hn::RebindMask(i, hn::Gt(hn::BitCast(f, h.distance_free[s]), strike.free)));
+  if (!hn::AllFalse(i, value_struck)) {
+    VF pull = hn::Zero(f);
+    for (int c = 0; c < x.k; ++c) pull = hn::Add(pull, hn::Load(f, h.diff + (s * x.dims + c) * hn::Lanes(f)));
+    const MI downward = hn::RebindMask(i, hn::Lt(pull, hn::Zero(f)));
+    sum->strikes_down += Count(hn::And(value_struck, downward));
+    sum->strikes_up += Count(hn::AndNot(downward, value_struck));
+  }
+  std::uint32_t* const link_at = x.col.link + s * x.col.stride + g.row;
+  const VU link = hn::Load(u, link_at);
+  const VI trust = hn::BitCast(i, hn::ShiftRight<24>(link));
+  const VI whole = hn::Set(i, kTrustWhole);
+  if (hn::AllFalse(i, hn::And(has_voice, hn::Or(struck, hn::Lt(trust, whole))))) return;
+  const VI less = hn::ShiftRight<8>(hn::Mul(trust, hn::Set(i, kTrustKept256)));
+  const VI more = hn::Min(hn::Add(trust, hn::Set(i, kTrustRegained)), whole);
+  const VI now = hn::IfThenElse(has_voice, hn::IfThenElse(struck, less, more), trust);
+  const VU neighbour = hn::And(link, hn::Set(u, kNeighbourMask));
+  hn::Store(hn::Or(neighbour, hn::ShiftLeft<24>(hn::BitCast(u, now))), u, link_at);
+}
+
+// The clipped average (rules 2 and 3), and trust by slot (rule 5). Slots that are not heard have weight 0.
+template <class S>
+HWY_INLINE void Weigh(const Context<S>& x, const Group<S>& g, const Heard<S>& h, const Bounds& tau, Drawn<S>* drawn,
+                      StepCounts* sum) {
+  const F f;
+  const std::size_t lanes = hn::Lanes(f);
+  const VF strike_factor = hn::Set(f, x.p.strike_factor);
+  const Bounds strike = {hn::Max(hn::Mul(strike_factor, tau.value), g.own_distance), hn::Mul(strike_factor, tau.free)};
+  for (int c = 0; c < x.dims; ++c) drawn->by[c] = hn::Zero(f);
+  drawn->spread_value = drawn->spread_free = hn::Zero(f);
+  for (int s = 0; s < x.peers; ++s) {
+    const VF w = hn::ConvertTo(f, h.weight[s]);
+    for (int c = 0; c < x.dims; ++c) {
+      const VF bound = c < x.k ? tau.value : tau.free;
+      const VF d = hn::Load(f, h.diff + (s * x.dims + c) * lanes);
+      drawn->by[c] = hn::Add(drawn->by[c], hn::Mul(w, hn::Max(hn::Min(d, bound), hn::Neg(bound))));
+    }
+    const VF near_value = hn::Min(hn::BitCast(f, h.distance_value[s]), tau.value);
+    const VF near_free = hn::Min(hn::BitCast(f, h.distance_free[s]), tau.free);
+    drawn->spread_value = hn::Add(drawn->spread_value, hn::Mul(w, near_value));
+    drawn->spread_free = hn::Add(drawn->spread_free, hn::Mul(w, near_free));
+    JudgeSlot(x, g, h, s, strike, sum);
+  }
+}
+
+// Drift (rules 3 and 6), then VaultGuard (rule 7). `own`: what the rows published last. Returns the rows that moved by
+// more than they keep to themselves (rule 8).
+//
+// Moves are compared as integers, where NaN is the largest, because float maxima of NaN differ between targets. An
+// adversary that turns honest may have published NaN last: such a replica counts as moved, and publishes at once.
+template <class S>
+HWY_INLINE MI Move(const Context<S>& x, const Group<S>& g, const Heard<S>& h, const Bounds& tau, const Drawn<S>& drawn,
+                   const VF (&own)[S::kWords], VF (&next)[S::kBuffer], StepCounts* sum) {
+  const F f;
+  const I i;
+  const MF active_f = hn::RebindMask(f, g.active);
+  const VF one = hn::Set(f, 1.0f);
+  const VF w0 = hn::Set(f, x.p.ledger_weight * static_cast<float>(kTrustWhole));
+  const VF voices = hn::ConvertTo(f, h.total);
+  const VF voices_value = hn::Add(voices, w0);
+  const VF voices_free = hn::Max(voices, one);
+  const VF noise = hn::Div(hn::Set(f, x.p.alpha / kEntropySteps), hn::Sqrt(hn::Max(hn::ConvertTo(f, h.packets), one)));
+  const VF noise_value = hn::Mul(noise, hn::Div(drawn.spread_value, voices_free));
+  const VF noise_free = hn::Mul(noise, hn::Div(drawn.spread_free, voices_free));
+  const VF band_before = hn::Load(f, x.col.band + g.row);
+  const VF band = hn::Max(hn::Mul(band_before, hn::Set(f, x.p.band_decay)), hn::Set(f, vaultguard::kMinBandVu));
+  const MI none = hn::Lt(hn::Zero(i), hn::Zero(i));
+  MI by_finite = none, by_shift = none, by_floor = none, by_band = none;
+  VI moved_value = hn::Zero(i);
+  VI moved_free = hn::Zero(i);
+  for (int c = 0; c < x.dims; ++c) {
+    const VF bound = c < x.k ? tau.value : tau.free;
+    VF correction;
+    if (c < x.k) {
+      const VF home = hn::Max(hn::Min(hn::Neg(g.v[c]), bound), hn::Neg(bound));
+      correction = hn::Div(hn::Add(drawn.by[c], hn::Mul(w0, home)), voices_value);
+    } else {
+      correction = hn::Div(drawn.by[c], voices_free);
+    }
+    correction =
+        hn::Add(hn::Mul(hn::Set(f, x.p.beta), correction), hn::Mul(c < x.k ? noise_value : noise_free, h.entropy[c]));
+    const auto finite = guard::RequireFinite(f, correction);
+    const auto shift = guard::LimitShift(f, finite.value, bound);
+    VF state = hn::Add(g.v[c], shift.value);
+    by_finite = hn::Or(by_finite, hn::RebindMask(i, finite.changed));
+    by_shift = hn::Or(by_shift, hn::RebindMask(i, shift.changed));
+    if (c < x.k) {
+      const auto floor = guard::KeepAboveFloor(f, state, hn::Set(f, x.in.floor[c]));
+      const auto kept = guard::KeepInBand(f, floor.value, band);
+      by_floor = hn::Or(by_floor, hn::RebindMask(i, floor.changed));
+      by_band = hn::Or(by_band, hn::RebindMask(i, kept.changed));
+      state = kept.value;
+    }
+    next[c] = hn::IfThenElse(active_f, state, g.v[c]);
+    hn::Store(next[c], f, x.col.state + c * x.col.stride + g.row);
+    VI& moved = c < x.k ? moved_value : moved_free;
+    moved = hn::Max(moved, SizeOf(hn::Sub(next[c], own[c])));
+  }
+  hn::Store(hn::IfThenElse(active_f, band, band_before), f, x.col.band + g.row);
+  if (!hn::AllFalse(i, hn::And(g.active, hn::Or(hn::Or(by_finite, by_shift), hn::Or(by_floor, by_band))))) {
+    sum->clamped[static_cast<int>(Clamp::kFinite)] += Count(hn::And(g.active, by_finite));
+    sum->clamped[static_cast<int>(Clamp::kShift)] += Count(hn::And(g.active, by_shift));
+    sum->clamped[static_cast<int>(Clamp::kFloor)] += Count(hn::And(g.active, by_floor));
+    sum->clamped[static_cast<int>(Clamp::kBand)] += Count(hn::And(g.active, by_band));
+  }
+  const VF q = hn::Set(f, x.p.publish_factor);
+  const VF news_value = hn::Max(hn::Mul(q, tau.value), hn::Set(f, vaultguard::kMinNewsVu));
+  const VF news_free = hn::Max(hn::Mul(q, tau.free), hn::Set(f, vaultguard::kMinNewsFree));
+  return hn::Or(hn::Gt(moved_value, hn::BitCast(i, news_value)), hn::Gt(moved_free, hn::BitCast(i, news_free)));
+}
+
+// Publishes what there is to say (rule 8, SPEC-7.2 step 4). A mere sign of life brings no new entropy: without
+// disagreement none is needed.
+template <class S>
+HWY_INLINE void Publish(const Context<S>& x, const Group<S>& g, MI changed, const VF (&next)[S::kBuffer],
+                        VF (&own)[S::kWords], Publications* out, StepCounts* sum) {
+  const F f;
+  const I i;
+  const U u;
+  const VI own_age = AgeOf(x, hn::BitCast(u, own[x.dims]));
+  const MI silent = hn::Not(hn::Lt(own_age, hn::Set(i, vaultguard::kHeartbeatCycles)));
+  const MI first_word = hn::TestBit(g.flags, hn::Set(i, kFresh));
+  const MI says = hn::And(g.active, hn::Or(hn::Or(changed, silent), first_word));
+  if (hn::AllFalse(i, says)) return;
+  const VU phase = hn::Add(g.rows, hn::Set(u, x.cycle32));
+  const MI turn =
+      hn::Eq(hn::BitCast(i, hn::And(hn::Add(phase, hn::ShiftRight<2>(phase)), hn::Set(u, kEntropyPeriod - 1))),
+             hn::Zero(i));  // EntropyTurn
+  const MI packet = hn::And(g.active, hn::Or(hn::And(changed, turn), first_word));
+  const MI honest = hn::Not(hn::TestBit(g.flags, hn::Set(i, kAdversary)));
+  sum->published += Count(hn::And(says, honest));
+  const MF says_f = hn::RebindMask(f, says);
+  for (int c = 0; c < x.dims; ++c) own[c] = hn::IfThenElse(says_f, next[c], own[c]);
+  const VU meta_now = hn::Set(u, Meta(x.in.cycle, kTrustWhole));
+  own[x.dims] = hn::IfThenElse(says_f, hn::BitCast(f, meta_now), own[x.dims]);
+  if (!hn::AllFalse(i, packet)) {
+    sum->packets += Count(hn::And(packet, honest));
+    const MF packet_f = hn::RebindMask(f, packet);
+    const VU meta_packet = hn::Or(meta_now, hn::Set(u, kMetaPacket));
+    own[x.dims] = hn::IfThenElse(packet_f, hn::BitCast(f, meta_packet), own[x.dims]);
+    const VU fresh_word = EntropyBytes(u, WordOf(u, x.seed32, x.cycle32, g.rows));
+    own[x.dims + 1] = hn::IfThenElse(packet_f, hn::BitCast(f, fresh_word), own[x.dims + 1]);
+  }
+  const std::size_t lanes = hn::Lanes(f);
+  out->first_row[out->groups] = static_cast<std::uint32_t>(g.row);
+  StoreRows(f, own, x.words, out->rows + out->groups * lanes * x.words);
+  ++out->groups;
+}
+
+template <class S>
+void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, const Columns& col, Publications* out,
+          StepCounts* counts) {
+  const F f;
+  const I i;
+  const Context<S> x(shape, p, in, col);
+  const std::size_t lanes = hn::Lanes(f);
+  StepCounts sum;
+  LaneSums lane_sums = {hn::Zero(i), hn::Zero(i), hn::Zero(i)};
+  for (std::size_t row = col.first_local; row < col.end; row += lanes) {
+    Group<S> g;
+    if (!LoadGroup(x, row, &g)) continue;
+    FetchAhead(col, x.dims, x.peers, row + kRowsAhead);
+    HWY_ALIGN float diff[S::kPeers * S::kBuffer * HWY_MAX_BYTES / sizeof(float)];
+    Heard<S> h;
+    h.diff = diff;
+    Receive(x, g, &h, &lane_sums, &sum);
+    const Bounds before = {hn::Load(f, col.bound_value + row), hn::Load(f, col.bound_free + row)};
+    const Bounds tau = Bound(x, g, h, before);
+    Drawn<S> drawn;
+    Weigh(x, g, h, tau, &drawn, &sum);
+    VF own[S::kWords];
+    Hear(
+        f, [&](std::size_t lane) { return col.said + (row + lane) * x.words; }, own);
+    VF next[S::kBuffer];
+    const MI changed = Move(x, g, h, tau, drawn, own, next, &sum);
+    const MF active_f = hn::RebindMask(f, g.active);
+    hn::Store(hn::IfThenElse(active_f, tau.value, before.value), f, col.bound_value + row);
+    hn::Store(hn::IfThenElse(active_f, tau.free, before.free), f, col.bound_free + row);
+    sum.updated += Count(g.active);
+    Publish(x, g, changed, next, own, out, &sum);
+  }
+  sum.trust = Sum(i, lane_sums.trust);
+  sum.heard = Sum(i, lane_sums.heard);
+  sum.lost = Sum(i, lane_sums.lost);
   out->rows_a_group = lanes;
   *counts += sum;
 }
@@ -573,12 +708,12 @@ void SafeStep(const Shape& shape, const DriftParameters& p, const StepInput& in,
     return shape.value_slots == k && shape.free_coordinates == e && shape.peers == 8;
   };
   // The usual shapes have a kernel each, twice as fast as the one for any.
-  if (is(2, 2)) return Step<2, 2, 8>(shape, p, in, col, out, counts);
-  if (is(1, 2)) return Step<1, 2, 8>(shape, p, in, col, out, counts);
-  if (is(2, 1)) return Step<2, 1, 8>(shape, p, in, col, out, counts);
-  if (is(1, 1)) return Step<1, 1, 8>(shape, p, in, col, out, counts);
-  if (shape.peers <= 8) return Step<0, 0, 8>(shape, p, in, col, out, counts);
-  Step<0, 0, 16>(shape, p, in, col, out, counts);
+  if (is(2, 2)) return Step<KernelShape<2, 2, 8>>(shape, p, in, col, out, counts);
+  if (is(1, 2)) return Step<KernelShape<1, 2, 8>>(shape, p, in, col, out, counts);
+  if (is(2, 1)) return Step<KernelShape<2, 1, 8>>(shape, p, in, col, out, counts);
+  if (is(1, 1)) return Step<KernelShape<1, 1, 8>>(shape, p, in, col, out, counts);
+  if (shape.peers <= 8) return Step<KernelShape<0, 0, 8>>(shape, p, in, col, out, counts);
+  Step<KernelShape<0, 0, 16>>(shape, p, in, col, out, counts);
 }
 
 }  // namespace lvs::shard::HWY_NAMESPACE

@@ -36,6 +36,16 @@ struct DriftParameters {
   float plain_entropy = 1.0f;    // plain only: standard deviation of the constant-variance entropy
 };
 
+// Trust by slot (rule 5 of drift.md), in 1/255: what a strike leaves of it, in 1/256 (0.8), and what a cycle gives back
+// (0.02). One word of a neighbour with whole trust and whole drift weight weighs kTrustWhole.
+inline constexpr std::uint32_t kTrustWhole = 255;
+inline constexpr std::uint32_t kTrustKept256 = 205;
+inline constexpr std::uint32_t kTrustRegained = 5;
+// Entropy health of a slot: so many packets in a row with the same hash are one too many, and an honest packet has no
+// component beyond the rail.
+inline constexpr std::uint32_t kRepetitionCutoff = 7;
+inline constexpr std::int32_t kEntropyRail = 119;
+
 // A low-power replica drifts once in so many cycles. Adjacent rows rest together, so that the kernel skips their whole
 // vector.
 inline constexpr std::uint32_t kLowPowerPeriod = 4;

@@ -10,11 +10,22 @@ namespace lvs::shard {
 namespace {
 
 using vaultguard::Clamp;
+using vaultguard::kHeartbeatCycles;
+using vaultguard::kMaxDistance;
+using vaultguard::kMinBandVu;
+using vaultguard::kMinBoundFree;
+using vaultguard::kMinBoundVu;
+using vaultguard::kMinNewsFree;
+using vaultguard::kMinNewsVu;
+using vaultguard::kSilenceCycles;
 using vaultguard::Refusal;
 
-constexpr float kLeastVu = 1e-4f;
-constexpr float kLeastCoordinate = 3.2e-5f;
-constexpr float kSteps = 64;  // steps of an entropy component in a standard deviation
+// The constants that kernel and reference share are those of docs/protocol.md.
+static_assert(kSilenceCycles == 130 && kHeartbeatCycles == 60 && kMaxDistance == 1e12f);
+static_assert(kMinBoundVu == 1e-4f && kMinBoundFree == 1e-4f && kMinBandVu == 1e-6f);
+static_assert(kMinNewsVu == 1e-4f && kMinNewsFree == 3.2e-5f);
+static_assert(kTrustWhole == 255 && kTrustKept256 == 205 && kTrustRegained == 5);
+static_assert(kEntropySteps == 64.0f && kEntropyRail == 119 && kRepetitionCutoff == 7);
 
 float LargestOf(std::span<const float> group) {
   float largest = 0;
@@ -88,14 +99,14 @@ ReferenceSaid ReferenceCycle(const Shape& shape, const DriftParameters& p, const
       ++counts->lost;
       continue;
     }
-    if (age > 130) {
+    if (age > kSilenceCycles) {
       counts->refused.Add(Refusal::kStale);
       continue;
     }
     bool near = true;
     for (std::size_t c = 0; c < dims; ++c) {
       h.difference.push_back(from.v[c] - v[c]);
-      near = near && std::abs(h.difference[c]) <= 1e12f;
+      near = near && std::abs(h.difference[c]) <= kMaxDistance;
     }
     if (!near) {
       counts->refused.Add(Refusal::kNotFinite);
@@ -111,21 +122,24 @@ ReferenceSaid ReferenceCycle(const Shape& shape, const DriftParameters& p, const
     // The entropy packet, if one came with a publication of the cycle before.
     if (age != 1 || (from.meta & kMetaPacket) == 0) continue;
     const std::uint8_t hash = choices.entropy_hash(from.entropy);
-    link.run = hash == link.last_hash ? static_cast<std::uint8_t>(std::min(link.run + 1, 7)) : 1;
+    link.run = hash == link.last_hash
+                   ? static_cast<std::uint8_t>(std::min<std::uint32_t>(link.run + 1u, kRepetitionCutoff))
+                   : 1;
     link.last_hash = hash;
     bool saturated = false;
     for (int byte = 0; byte < 4; ++byte) {
       const auto component = static_cast<std::int8_t>(from.entropy >> (8 * byte));
-      saturated |= component > 119 || component < -120;
+      saturated |= component > kEntropyRail || component < -kEntropyRail - 1;
     }
     if (saturated) {
       counts->refused.Add(Refusal::kEntropySaturated);
       h.bad_packet = true;
-    } else if (link.run >= 7) {
+    } else if (link.run >= kRepetitionCutoff) {
       counts->refused.Add(Refusal::kEntropyRepeated);
       h.bad_packet = true;
     } else {
-      for (std::size_t c = 0; c < dims; ++c) e[c] = e[c] + kSteps * EntropyComponent(from.entropy, static_cast<int>(c));
+      for (std::size_t c = 0; c < dims; ++c)
+        e[c] = e[c] + kEntropySteps * EntropyComponent(from.entropy, static_cast<int>(c));
       ++packets;
     }
   }
@@ -135,9 +149,9 @@ ReferenceSaid ReferenceCycle(const Shape& shape, const DriftParameters& p, const
   // 3. Bound.
   if (total_weight > 0) {
     const float wanted = std::max(p.bound_factor * WeightedMedian(links, &Heard::distance_value), home_distance);
-    replica->tau_value = NewBound(replica->tau_value, wanted, p, 1e-4f);
+    replica->tau_value = NewBound(replica->tau_value, wanted, p, kMinBoundVu);
     replica->tau_free =
-        NewBound(replica->tau_free, p.bound_factor * WeightedMedian(links, &Heard::distance_free), p, 1e-4f);
+        NewBound(replica->tau_free, p.bound_factor * WeightedMedian(links, &Heard::distance_free), p, kMinBoundFree);
   }
   const float tau_value = replica->tau_value;
   const float tau_free = replica->tau_free;
@@ -153,12 +167,12 @@ ReferenceSaid ReferenceCycle(const Shape& shape, const DriftParameters& p, const
       for (const float d : value_group(links[s].difference)) pull = pull + d;
       ++(pull < 0 ? counts->strikes_down : counts->strikes_up);
     }
-    trust = outside || links[s].bad_packet ? static_cast<std::uint8_t>((205u * trust) >> 8)
-                                           : static_cast<std::uint8_t>(std::min(255, trust + 5));
+    trust = outside || links[s].bad_packet ? static_cast<std::uint8_t>((kTrustKept256 * trust) >> 8)
+                                           : static_cast<std::uint8_t>(std::min(kTrustWhole, trust + kTrustRegained));
   }
 
   // 5. Drift, 6. VaultGuard.
-  replica->b = std::max(p.band_decay * replica->b, 1e-6f);
+  replica->b = std::max(p.band_decay * replica->b, kMinBandVu);
   const auto weight = static_cast<float>(total_weight);
   float dispersion[2] = {0, 0};
   for (const Heard& h : links) {
@@ -183,11 +197,12 @@ ReferenceSaid ReferenceCycle(const Shape& shape, const DriftParameters& p, const
     }
     float correction;
     if (value_slot) {
-      correction = p.beta * ((sum + 255.0f * p.ledger_weight * Clip(-v[c], tau)) / (weight + 255.0f * p.ledger_weight));
+      correction = p.beta * ((sum + static_cast<float>(kTrustWhole) * p.ledger_weight * Clip(-v[c], tau)) /
+                             (weight + static_cast<float>(kTrustWhole) * p.ledger_weight));
     } else {
       correction = p.beta * (sum / std::max(weight, 1.0f));
     }
-    correction = correction + p.alpha / kSteps / root * dispersion[value_slot ? 0 : 1] * e[c];
+    correction = correction + p.alpha / kEntropySteps / root * dispersion[value_slot ? 0 : 1] * e[c];
 
     if (!std::isfinite(correction)) {
       correction = 0;
@@ -214,15 +229,15 @@ ReferenceSaid ReferenceCycle(const Shape& shape, const DriftParameters& p, const
   // 7. Publish.
   bool change = false;
   for (std::size_t c = 0; c < dims; ++c) {
-    const float within = c < k ? std::max(p.publish_factor * tau_value, kLeastVu)
-                               : std::max(p.publish_factor * tau_free, kLeastCoordinate);
+    const float within = c < k ? std::max(p.publish_factor * tau_value, kMinNewsVu)
+                               : std::max(p.publish_factor * tau_free, kMinNewsFree);
     // NaN is within no bound: a state that was published as NaN has moved.
     if (!(std::abs(v[c] - said.v[c]) <= within)) change = true;
   }
   const bool fresh = (replica->flags & kFresh) != 0;
-  if (!change && !fresh && Age(said.meta, input.cycle) < 60) return said;
+  if (!change && !fresh && Age(said.meta, input.cycle) < kHeartbeatCycles) return said;
   said.v = v;
-  said.meta = Meta(input.cycle, 255);
+  said.meta = Meta(input.cycle, kTrustWhole);
   const bool packet = (change && choices.packet_turn(row, input.cycle)) || fresh;
   if (packet) {
     said.meta |= kMetaPacket;

@@ -1,8 +1,7 @@
 // How long a file, a class and a function may be (docs/architecture.md, "Sizes"): short ones can be read whole.
 //
 // Sizes are lines from the head to the closing brace, comments and blank lines included. Braces are counted outside
-// comments and literals; what a macro's body or an #else branch holds is not looked at. A longer one needs a row in
-// kLonger with its reason, and a row that is not needed any more fails the test.
+// comments and literals; what a macro's body or an #else branch holds is not looked at.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -10,7 +9,6 @@
 #include <cctype>
 #include <filesystem>
 #include <ostream>
-#include <set>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -25,15 +23,6 @@ constexpr int kFileLinesMax = 500;
 constexpr int kClassLinesMax = 300;
 constexpr int kFunctionLinesMax = 80;
 constexpr std::string_view kFoldersOfSources[] = {"proto", "vaultguard", "shard", "actors", "services"};
-
-struct Longer {
-  std::string_view where;  // "file" or "file: name of the class or function"
-  int lines_max;
-  std::string_view why;
-};
-constexpr Longer kLonger[] = {
-    {"shard/drift_core.cc: Step", 325, "one pass that holds all of a replica's state in registers"},
-};
 
 struct Sized {
   std::string where;
@@ -181,25 +170,14 @@ class Reader {
   std::vector<Sized> found_;
 };
 
-// What is longer than it may be, and rows of `longer` that nothing needs.
-std::vector<std::string> TooLong(const std::vector<Sized>& sizes, const std::vector<Longer>& longer) {
+// What is longer than it may be.
+std::vector<std::string> TooLong(const std::vector<Sized>& sizes) {
   std::vector<std::string> complaints;
-  std::set<std::string_view> needed;
-  for (Sized sized : sizes) {
-    const auto row =
-        std::find_if(longer.begin(), longer.end(), [&](const Longer& any) { return any.where == sized.where; });
-    if (row != longer.end() && sized.lines > sized.lines_max) {
-      needed.insert(row->where);
-      sized.lines_max = row->lines_max;
-    }
-    if (sized.lines > sized.lines_max) {
-      std::ostringstream complaint;
-      complaint << sized;
-      complaints.push_back(complaint.str());
-    }
-  }
-  for (const Longer& row : longer) {
-    if (!needed.contains(row.where)) complaints.push_back(std::string(row.where) + " needs no exception any more");
+  for (const Sized& sized : sizes) {
+    if (sized.lines <= sized.lines_max) continue;
+    std::ostringstream complaint;
+    complaint << sized;
+    complaints.push_back(complaint.str());
   }
   return complaints;
 }
@@ -245,27 +223,22 @@ TEST(Arch_SizesSelfTest, IsNotMisledByCommentsLiteralsAndBranches) {
               testing::ElementsAre("F 14", "I 2", "file 16"));
 }
 
-TEST(Arch_SizesSelfTest, ComplainsOfWhatIsTooLongAndOfIdleExceptions) {
-  std::string function = "void F() {\n";
-  for (int n = 0; n < 79; ++n) function += "  G();\n";
-  function += "}\n";
-  const std::vector<Sized> sizes = Reader("services/a.cc", function).Read();
-  EXPECT_EQ(TooLong(sizes, {}).size(), 1u);
-  EXPECT_EQ(TooLong(sizes, {{"services/a.cc: F", 81, "why"}}).size(), 0u);
-  EXPECT_EQ(TooLong(sizes, {{"services/a.cc: F", 80, "why"}}).size(), 1u);
-  EXPECT_EQ(TooLong(sizes, {{"services/a.cc: F", 81, "why"}, {"services/b.cc", 600, "why"}}).size(), 1u);
-  const std::string lines(501, '\n');
-  EXPECT_EQ(TooLong(Reader("services/a.cc", lines).Read(), {}).size(), 1u);
-  const std::vector<Sized> of_class = Reader("services/a.cc", "class A {\n" + std::string(300, '\n') + "};\n").Read();
-  EXPECT_EQ(TooLong(of_class, {}).size(), 1u);
+TEST(Arch_SizesSelfTest, ComplainsOfWhatIsTooLong) {
+  const auto function_of = [](int lines) {
+    std::string function = "void F() {\n";
+    for (int n = 2; n < lines; ++n) function += "  G();\n";
+    return Reader("services/a.cc", function + "}\n").Read();
+  };
+  EXPECT_EQ(TooLong(function_of(80)).size(), 0u);
+  EXPECT_EQ(TooLong(function_of(81)).size(), 1u);
+  EXPECT_EQ(TooLong(Reader("services/a.cc", std::string(501, '\n')).Read()).size(), 1u);
+  EXPECT_EQ(TooLong(Reader("services/a.cc", "class A {\n" + std::string(300, '\n') + "};\n").Read()).size(), 1u);
 }
 
 TEST(Arch_Sizes, FilesClassesAndFunctionsAreShort) {
   const std::vector<Sized> sizes = SizesOf(kRoot);
   EXPECT_GT(sizes.size(), 1000u);
-  for (const std::string& complaint : TooLong(sizes, {std::begin(kLonger), std::end(kLonger)})) {
-    ADD_FAILURE() << complaint;
-  }
+  for (const std::string& complaint : TooLong(sizes)) ADD_FAILURE() << complaint;
 }
 
 }  // namespace
