@@ -39,6 +39,11 @@ class Owner final : public StreamOwner {
 
 class PeerStreamTest : public ::testing::Test {
  protected:
+  // A stream that has begun holds itself until its end is reported.
+  void TearDown() override {
+    if (stream_ != nullptr) stream_->Ended(absl::CancelledError("the test is over"), 0);
+  }
+
   void Begin() { stream_->Begin(std::make_unique<FakeCarrier>(wire_)); }
 
   std::shared_ptr<Wire> wire_ = std::make_shared<Wire>();
