@@ -4,11 +4,21 @@ namespace lvs::services {
 
 DiskBacklog::Write DiskBacklog::Next(std::vector<Journal::Record> changes, std::vector<std::uint64_t> contributions) {
   Write write;
-  write.contributions = std::move(contributions);
   if (unsaved_.empty()) {
     write.records = std::move(changes);
+    write.contributions = std::move(contributions);
+    if (!write.empty()) ++in_flight_;
     return write;
   }
+  if (in_flight_ > 0) {
+    for (Journal::Record& change : changes) {
+      const auto [at, is_new] = unsaved_.try_emplace({change.shard, change.entry.session}, change);
+      if (!is_new) Join(change.entry, &at->second.entry);
+    }
+    waiting_.insert(waiting_.end(), contributions.begin(), contributions.end());
+    return write;
+  }
+  write.contributions = std::move(contributions);
   for (const Journal::Record& change : changes) {
     const auto at = unsaved_.find({change.shard, change.entry.session});
     if (at == unsaved_.end()) {
@@ -18,10 +28,12 @@ DiskBacklog::Write DiskBacklog::Next(std::vector<Journal::Record> changes, std::
     }
   }
   for (const auto& [key, record] : unsaved_) write.records.push_back(record);
+  ++in_flight_;
   return write;
 }
 
 DiskBacklog::Outcome DiskBacklog::Written(const Write& write, bool ok) {
+  --in_flight_;
   Outcome outcome;
   outcome.began_to_fail = !ok && !fails_;
   outcome.recovered = ok && fails_;

@@ -8,7 +8,8 @@
 //
 // Entries only grow (shard/ledger.h), and after a failure an older write may succeed later than a newer one. So what is
 // left of a session is the join of all its records that are not on disk, and it leaves the backlog only when a write of
-// exactly that join has succeeded.
+// exactly that join has succeeded. It is written again only once every earlier write is back: one of them may have a newer
+// record of the same session, which an older one must not overwrite.
 //
 // A contribution waits until nothing is left at all, not only until its own record is written: the caller does not say
 // which record it belongs to.
@@ -51,6 +52,7 @@ class DiskBacklog {
  private:
   std::map<std::pair<std::uint32_t, shard::SessionId>, Journal::Record> unsaved_;  // by shard and session
   std::vector<std::uint64_t> waiting_;                                             // contributions, after a failure
+  std::size_t in_flight_ = 0;                                                      // writes that are not back
   bool fails_ = false;
 };
 

@@ -127,9 +127,23 @@ TEST(DiskBacklog, WhatGrowsWhileItIsWrittenStays) {
   DiskBacklog backlog;
   backlog.Written(backlog.Next({Record(0, 1, 5)}, {11}), false);
   const DiskBacklog::Write under_way = backlog.Next({}, {});
-  const DiskBacklog::Write grown = backlog.Next({Record(0, 1, 6)}, {});
+  EXPECT_TRUE(backlog.Next({Record(0, 1, 6)}, {12}).empty()) << "one at a time after a failure";
   EXPECT_THAT(backlog.Written(under_way, true).on_disk, IsEmpty());
-  EXPECT_THAT(backlog.Written(grown, true).on_disk, ElementsAre(11));
+  const DiskBacklog::Write grown = backlog.Next({}, {});
+  EXPECT_EQ(ByKey(grown).at({0, 1}).amount_uvu[0], 6);
+  EXPECT_THAT(backlog.Written(grown, true).on_disk, UnorderedElementsAre(11, 12));
+}
+
+// The newer record of a session is under way while the older one's write fails: to write the older one again would
+// overwrite the newer one on disk.
+TEST(DiskBacklog, WhatFailedIsNotWrittenOverWhatIsNewer) {
+  DiskBacklog backlog;
+  const DiskBacklog::Write older = backlog.Next({Record(0, 1, 5)}, {11});
+  const DiskBacklog::Write newer = backlog.Next({Record(0, 1, 6)}, {12});
+  EXPECT_THAT(backlog.Written(older, false).on_disk, IsEmpty());
+  EXPECT_TRUE(backlog.Next({}, {}).empty());
+  EXPECT_THAT(backlog.Written(newer, true).on_disk, UnorderedElementsAre(11, 12));
+  EXPECT_TRUE(backlog.empty());
 }
 
 }  // namespace
