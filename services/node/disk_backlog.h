@@ -36,7 +36,7 @@ class DiskBacklog {
   };
 
   struct Outcome {
-    std::vector<std::uint64_t> on_disk;  // contributions, in the order of Next
+    std::vector<std::uint64_t> on_disk;  // contributions
     bool began_to_fail = false;          // the first failure after a success
     bool recovered = false;              // the first success after a failure
   };

@@ -15,6 +15,8 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/structure/source_text.h"
+
 namespace lvs {
 namespace {
 
