@@ -80,6 +80,9 @@ inline v1::PeerMessage Ping(std::uint64_t sent_us) {
   return message;
 }
 
+// The cycle of this side.
+inline constexpr std::uint64_t kCycle = 1000;
+
 // A frame that is taken: nothing new in it.
 inline v1::Frame GoodFrame(const NodeTerms& from, std::uint32_t shard, std::uint64_t cycle) {
   v1::Frame frame;

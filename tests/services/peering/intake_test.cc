@@ -12,25 +12,23 @@ namespace {
 
 using vaultguard::Refusal;
 
-constexpr std::uint64_t kIntakeCycle = 1000;
-
 TEST(ReadFrame, TakesAGoodFrameAndRefusesByReason) {
   const NodeTerms terms = TestTerms(1);
-  const v1::Frame good = GoodFrame(TestTerms(2), 3, kIntakeCycle);
+  const v1::Frame good = GoodFrame(TestTerms(2), 3, kCycle);
   shard::Frame frame;
-  EXPECT_EQ(ReadFrame(good.SerializeAsString(), terms, kIntakeCycle, &frame), std::nullopt);
+  EXPECT_EQ(ReadFrame(good.SerializeAsString(), terms, kCycle, &frame), std::nullopt);
   EXPECT_EQ(frame.shard, 3u);
-  EXPECT_EQ(frame.cycle, kIntakeCycle);
+  EXPECT_EQ(frame.cycle, kCycle);
   v1::Frame lie = good;
   lie.set_shard_id(4);
-  EXPECT_EQ(ReadFrame(lie.SerializeAsString(), terms, kIntakeCycle, &frame), Refusal::kUnknownShard);
+  EXPECT_EQ(ReadFrame(lie.SerializeAsString(), terms, kCycle, &frame), Refusal::kUnknownShard);
   lie = good;
-  lie.set_cycle_id(kIntakeCycle + 1'000'000);
-  EXPECT_EQ(ReadFrame(lie.SerializeAsString(), terms, kIntakeCycle, &frame), Refusal::kFutureCycle);
+  lie.set_cycle_id(kCycle + 1'000'000);
+  EXPECT_EQ(ReadFrame(lie.SerializeAsString(), terms, kCycle, &frame), Refusal::kFutureCycle);
   lie = good;
   lie.add_total_uvu(0);
-  EXPECT_EQ(ReadFrame(lie.SerializeAsString(), terms, kIntakeCycle, &frame), Refusal::kWrongDimension);
-  EXPECT_EQ(ReadFrame("\xff\xff\xff this is no frame", terms, kIntakeCycle, &frame), Refusal::kMalformed);
+  EXPECT_EQ(ReadFrame(lie.SerializeAsString(), terms, kCycle, &frame), Refusal::kWrongDimension);
+  EXPECT_EQ(ReadFrame("\xff\xff\xff this is no frame", terms, kCycle, &frame), Refusal::kMalformed);
 }
 
 TEST(Intake, Spec8_3_FramesBeyondTheAllowanceAreRefusedAndItIsEarnedAgain) {

@@ -23,8 +23,6 @@ using ::testing::Not;
 using ::testing::SizeIs;
 using vaultguard::Refusal;
 
-constexpr std::uint64_t kCycle = 1000;
-
 v1::PeerMessage HelloMessage(std::uint64_t session, const std::string& advertise = "") {
   return OwnHello(TestTerms(session), advertise);
 }
