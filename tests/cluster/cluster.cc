@@ -32,7 +32,7 @@ std::uint64_t Sent(const LoadReport& report) {
   return sum;
 }
 
-Cluster::Cluster(TestnetPlan plan) {
+Cluster::Cluster(TestnetPlan plan, std::string binary) : binary_(std::move(binary)) {
   std::string pattern = (std::filesystem::temp_directory_path() / "lvs-cluster-XXXXXX").string();
   directory_ = mkdtemp(pattern.data());
   if (plan.micro_nodes == 0) plan.micro_nodes = 60;
@@ -77,11 +77,11 @@ testing::AssertionResult Cluster::Started(const StartResult& result) const {
 }
 
 testing::AssertionResult Cluster::Up() {
-  return Started(StartAll(*net_, {.binary = LVS_BINARY, .deadline = kStartDeadline}));
+  return Started(StartAll(*net_, {.binary = binary_, .deadline = kStartDeadline}));
 }
 
 testing::AssertionResult Cluster::StartNode(std::size_t node) {
-  return Started(services::StartNode(*net_, node, {.binary = LVS_BINARY, .deadline = kStartDeadline}));
+  return Started(services::StartNode(*net_, node, {.binary = binary_, .deadline = kStartDeadline}));
 }
 
 testing::AssertionResult Cluster::Serves(std::size_t node, std::uint32_t peers) const {

@@ -35,7 +35,8 @@ std::uint64_t Sent(const LoadReport& report);
 
 class Cluster {
  public:
-  explicit Cluster(TestnetPlan plan);
+  // `binary` runs the nodes; it ends up as `lvs` with the same arguments.
+  explicit Cluster(TestnetPlan plan, std::string binary = LVS_BINARY);
   ~Cluster();
 
   const Testnet& net() const { return *net_; }
@@ -63,6 +64,7 @@ class Cluster {
  private:
   testing::AssertionResult Started(const StartResult& result) const;
 
+  std::string binary_;
   std::filesystem::path directory_;
   std::optional<Testnet> net_;
 };
