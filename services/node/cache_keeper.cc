@@ -57,6 +57,11 @@ void CacheKeeper::Written(const DiskBacklog::Write& write, const absl::Status& s
   if (!outcome.on_disk.empty()) on_disk_(outcome.on_disk);
 }
 
+bool CacheKeeper::AllOnDisk() const {
+  const MutexLock lock(&mu_);
+  return backlog_.settled();
+}
+
 void CacheKeeper::FillStatus(v1::CacheStatus* cache) const {
   const Journal::Stats stats = journal_->stats();
   cache->set_directory(dir_);

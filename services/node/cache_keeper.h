@@ -10,7 +10,7 @@
 //
 // Log: cache.opened, cache.failed once when writing begins to fail, cache.recovered once when it succeeds again.
 //
-// Threads: FillStatus from any thread; every other function from one at a time. Only Open and Close wait for disk.
+// Threads: FillStatus and AllOnDisk from any thread; every other function from one at a time. Only Open and Close wait for disk.
 #pragma once
 
 #include <cstdint>
@@ -50,6 +50,9 @@ class CacheKeeper {
   // Writes the entries that changed, and old failures again; then `contributions` are on disk.
   void Keep(std::vector<Journal::Record> changes, std::vector<std::uint64_t> contributions) ABSL_LOCKS_EXCLUDED(mu_);
 
+  // Everything that Keep was given is on disk: no write has failed, and none is under way.
+  bool AllOnDisk() const ABSL_LOCKS_EXCLUDED(mu_);
+
   void FillStatus(v1::CacheStatus* cache) const;
 
   // Writes what is queued and closes the files. Idempotent.
@@ -67,7 +70,7 @@ class CacheKeeper {
   const std::unique_ptr<Journal> journal_;
   bool closed_ = false;
 
-  Mutex mu_;
+  mutable Mutex mu_;
   DiskBacklog backlog_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -5,20 +5,28 @@
 //   if (!write.empty()) ...                                     // hand write.records to the disk
 //   DiskBacklog::Outcome outcome = backlog.Written(write, status.ok());
 //   ...                                                         // outcome.on_disk may be answered
+//   if (backlog.settled()) ...                                  // all changes so far are on disk
 //
 // Entries only grow (shard/ledger.h), and after a failure an older write may succeed later than a newer one. So what is
 // left of a session is the join of all its records that are not on disk, and it leaves the backlog only when a write of
 // exactly that join has succeeded. It is written again only once every earlier write is back: one of them may have a newer
 // record of the same session, which an older one must not overwrite.
 //
-// A contribution waits until nothing is left at all, not only until its own record is written: the caller does not say
-// which record it belongs to.
+// A contribution waits until all earlier writes are back and nothing is left at all, not only until its own record is
+// written: the caller does not say which record it belongs to.
+//
+// Bounded: a write has at most kWriteMax records, so that a backlog of any size fits the journal's queue; the backlog has
+// at most one record for each entry of the ledgers. Of the contributions, the newest kWaitingMax wait; an older one is
+// forgotten, so that its deadline answers it.
 //
 // Pure: no threads, no disk. Not thread-safe.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -28,7 +36,11 @@ namespace lvs::services {
 
 class DiskBacklog {
  public:
+  static constexpr std::size_t kWriteMax = Journal::kMaxQueued / 4;
+  static constexpr std::size_t kWaitingMax = std::size_t{1} << 16;
+
   struct Write {
+    std::uint64_t number = 0;  // of the write
     std::vector<Journal::Record> records;
     std::vector<std::uint64_t> contributions;  // that wait for them
 
@@ -44,15 +56,30 @@ class DiskBacklog {
   // `changes` has at most one record a session and shard.
   Write Next(std::vector<Journal::Record> changes, std::vector<std::uint64_t> contributions);
 
-  // How a write went. Writes come back in any order.
+  // How a write that was not empty went. Writes that fail may come back in any order.
   Outcome Written(const Write& write, bool ok);
 
-  bool empty() const { return unsaved_.empty(); }
+  // All changes that Next was given are on disk, and no write is under way.
+  bool settled() const { return unsaved_.empty() && under_way_.empty(); }
+  // Records that a failed write left behind.
+  std::size_t unsaved() const { return unsaved_.size(); }
 
  private:
-  std::map<std::pair<std::uint32_t, shard::SessionId>, Journal::Record> unsaved_;  // by shard and session
-  std::vector<std::uint64_t> waiting_;                                             // contributions, after a failure
-  std::size_t in_flight_ = 0;                                                      // writes that are not back
+  using Key = std::pair<std::uint32_t, shard::SessionId>;  // shard and session
+
+  struct Waiting {
+    std::uint64_t after = 0;  // the newest write that has to be back
+    std::uint64_t contribution = 0;
+  };
+
+  void Save(const Journal::Record& record);
+  void Await(std::uint64_t after, const std::vector<std::uint64_t>& contributions);
+
+  std::map<Key, Journal::Record> unsaved_;
+  Key written_to_{};                   // the last record of the newest write from unsaved_
+  std::deque<Waiting> waiting_;        // after a failure
+  std::set<std::uint64_t> under_way_;  // writes that are not back
+  std::uint64_t last_number_ = 0;
   bool fails_ = false;
 };
 

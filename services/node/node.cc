@@ -266,6 +266,8 @@ class LiveNode final : public Node {
 
   // On a thread of the actors.
   void Take(const NodeReport& report) {
+    // Before the core answers: whoever finds the core idle finds all changes with the keeper.
+    if (cache_ != nullptr) cache_->Keep(ChangesOf(report), {});
     NodeCore::Outcome outcome = core_.Take(report);
     if (outcome.began_to_serve) {
       servers_.SetServing(true);
@@ -274,7 +276,7 @@ class LiveNode final : public Node {
       Log(peers == 0 && !config_.boot().empty() ? v1::WARNING : v1::INFO, "node.serving",
           {{"micro_nodes", report.alive}, {"replicas", report.replicas}, {"peers", peers}});
     }
-    if (cache_ != nullptr) cache_->Keep(ChangesOf(report), std::move(outcome.for_disk));
+    if (!outcome.for_disk.empty()) cache_->Keep({}, std::move(outcome.for_disk));
     for (const DueReply& reply : outcome.due) reply.Send();
   }
 
@@ -304,12 +306,17 @@ class LiveNode final : public Node {
 
   // ---- The end ----
 
+  // The cache has all that was answered. Idle first: a contribution may be answered at any moment, and by then its
+  // change is with the keeper.
+  bool AllOnDisk() const { return cache_ != nullptr && core_.idle() && cache_->AllOnDisk(); }
+
   // One look at how far draining is; true once the node may end.
   bool DrainEnds() {
     if (!core_.draining()) return false;
-    // What lies in the cache outlives the process. Without peers and boot addresses there is nobody to wait for.
+    // What is on disk outlives the process. Without peers and boot addresses there is nobody to wait for, but for the
+    // disk.
     const bool alone = config_.boot().empty() && transport_->connected() == 0;
-    const NodeCore::DrainLook look = core_.LookAtDrain(/*safe=*/cache_ != nullptr, alone, Steady::now());
+    const NodeCore::DrainLook look = core_.LookAtDrain(AllOnDisk(), alone && cache_ == nullptr, Steady::now());
     if (look.action == NodeDrain::Action::kSayGoodbye) {
       Log(look.handed_over ? v1::INFO : v1::WARNING, "node.handed_over",
           {{"complete", look.handed_over}, {"alone", alone}});

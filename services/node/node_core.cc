@@ -153,6 +153,11 @@ bool NodeCore::draining() const {
   return drain_.draining();
 }
 
+bool NodeCore::idle() const {
+  const MutexLock lock(&mu_);
+  return contributions_.idle();
+}
+
 NodeCore::DrainLook NodeCore::LookAtDrain(bool safe, bool alone, Time now) {
   DrainLook look;
   const MutexLock lock(&mu_);

@@ -90,6 +90,8 @@ class NodeCore {
   // False where a drain has begun before.
   bool Drain(std::string_view reason, Time now) ABSL_LOCKS_EXCLUDED(mu_);
   bool draining() const ABSL_LOCKS_EXCLUDED(mu_);
+  // No contribution waits for its answer.
+  bool idle() const ABSL_LOCKS_EXCLUDED(mu_);
 
   struct DrainLook {
     NodeDrain::Action action = NodeDrain::Action::kNone;

@@ -126,8 +126,10 @@ TEST_F(CacheKeeperTest, ADiskThatFailsAndRecoversLosesNothingAndSaysBothOnce) {
   const auto handler = std::signal(SIGXFSZ, SIG_IGN);
   {
     const auto cache = Open();
+    EXPECT_TRUE(cache->AllOnDisk()) << "there is nothing yet";
     cache->Keep({Record(1, 1)}, {1});
     EXPECT_THAT(OnDisk(1), ElementsAre(1));
+    EXPECT_TRUE(cache->AllOnDisk());
     const rlimit none{0, before.rlim_max};
     ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &none), 0);
     cache->Keep({Record(1, 2), Record(2, 2)}, {2});
@@ -136,6 +138,7 @@ TEST_F(CacheKeeperTest, ADiskThatFailsAndRecoversLosesNothingAndSaysBothOnce) {
     while (Lines("cache.failed") == 0 && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(5ms);
     EXPECT_THAT(LastError(*cache), HasSubstr("could not be written"));
     EXPECT_THAT(OnDisk(1), ElementsAre(1)) << "nobody is told that it is on disk";
+    EXPECT_FALSE(cache->AllOnDisk());
     ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
     // A write that was under way may end the error while what failed before it is still to be written.
     while (OnDiskNow() < 3 && std::chrono::steady_clock::now() < end) {
@@ -143,6 +146,7 @@ TEST_F(CacheKeeperTest, ADiskThatFailsAndRecoversLosesNothingAndSaysBothOnce) {
       std::this_thread::sleep_for(5ms);
     }
     EXPECT_THAT(OnDisk(3), ElementsAre(1, 2, 3));
+    EXPECT_TRUE(cache->AllOnDisk());
     EXPECT_EQ(LastError(*cache), "");
   }
   std::signal(SIGXFSZ, handler);

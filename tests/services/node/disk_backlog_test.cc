@@ -39,7 +39,7 @@ TEST(DiskBacklog, WhatIsWrittenIsOnDisk) {
   EXPECT_THAT(outcome.on_disk, ElementsAre(11, 12));
   EXPECT_FALSE(outcome.began_to_fail);
   EXPECT_FALSE(outcome.recovered);
-  EXPECT_TRUE(backlog.empty());
+  EXPECT_TRUE(backlog.settled());
   EXPECT_TRUE(backlog.Next({}, {}).empty()) << "nothing is written twice";
 }
 
@@ -56,7 +56,7 @@ TEST(DiskBacklog, AFailureIsTriedAgainAndSaidOnce) {
   DiskBacklog::Outcome outcome = backlog.Written(write, false);
   EXPECT_TRUE(outcome.began_to_fail);
   EXPECT_THAT(outcome.on_disk, IsEmpty());
-  EXPECT_FALSE(backlog.empty());
+  EXPECT_FALSE(backlog.settled());
 
   write = backlog.Next({}, {});
   EXPECT_EQ(ByKey(write).at({0, 1}).amount_uvu[0], 5) << "again, although nothing changed";
@@ -69,7 +69,7 @@ TEST(DiskBacklog, AFailureIsTriedAgainAndSaidOnce) {
   outcome = backlog.Written(write, true);
   EXPECT_TRUE(outcome.recovered);
   EXPECT_THAT(outcome.on_disk, ElementsAre(11, 12));
-  EXPECT_TRUE(backlog.empty());
+  EXPECT_TRUE(backlog.settled());
 
   outcome = backlog.Written(backlog.Next({Record(0, 2, 8)}, {13}), true);
   EXPECT_FALSE(outcome.recovered) << "said already";
@@ -102,7 +102,7 @@ TEST(DiskBacklog, AnOlderRecordThatIsWrittenLaterDoesNotCountForTheNewerOne) {
   const DiskBacklog::Write older = backlog.Next({Record(0, 1, 5)}, {12});
   EXPECT_THAT(backlog.Written(newer, false).on_disk, IsEmpty());
   EXPECT_THAT(backlog.Written(older, true).on_disk, IsEmpty()) << "9 is not on disk";
-  EXPECT_FALSE(backlog.empty());
+  EXPECT_FALSE(backlog.settled());
   const DiskBacklog::Write again = backlog.Next({}, {});
   EXPECT_EQ(ByKey(again).at({0, 1}).amount_uvu[0], 9);
   EXPECT_THAT(backlog.Written(again, true).on_disk, UnorderedElementsAre(11, 12));
@@ -143,7 +143,75 @@ TEST(DiskBacklog, WhatFailedIsNotWrittenOverWhatIsNewer) {
   EXPECT_THAT(backlog.Written(older, false).on_disk, IsEmpty());
   EXPECT_TRUE(backlog.Next({}, {}).empty());
   EXPECT_THAT(backlog.Written(newer, true).on_disk, UnorderedElementsAre(11, 12));
-  EXPECT_TRUE(backlog.empty());
+  EXPECT_TRUE(backlog.settled());
+}
+
+TEST(DiskBacklog, Spec9_4_AWriteUnderWayIsNotOnDisk) {
+  DiskBacklog backlog;
+  EXPECT_TRUE(backlog.settled());
+  const DiskBacklog::Write first = backlog.Next({Record(0, 1, 5)}, {});
+  const DiskBacklog::Write second = backlog.Next({Record(0, 2, 5)}, {});
+  EXPECT_FALSE(backlog.settled());
+  backlog.Written(first, true);
+  EXPECT_FALSE(backlog.settled()) << "the second is under way";
+  backlog.Written(second, true);
+  EXPECT_TRUE(backlog.settled());
+}
+
+// The end of a journal refuses what comes late before what is under way has come back.
+TEST(DiskBacklog, ARepeatedContributionIsNotOnDiskBeforeTheWriteThatHasItsRecord) {
+  DiskBacklog backlog;
+  const DiskBacklog::Write first = backlog.Next({Record(0, 1, 5)}, {11});
+  const DiskBacklog::Write second = backlog.Next({Record(0, 2, 5)}, {12});
+  const DiskBacklog::Write repeated = backlog.Next({}, {13});
+  EXPECT_THAT(backlog.Written(repeated, false).on_disk, IsEmpty());
+  EXPECT_THAT(backlog.Written(first, true).on_disk, ElementsAre(11));
+  EXPECT_THAT(backlog.Written(second, true).on_disk, UnorderedElementsAre(12, 13));
+}
+
+// The journal refuses more than kMaxQueued records at a time, so a larger backlog would be refused for ever.
+TEST(DiskBacklog, ABacklogOfAnySizeIsWrittenInPartsThatTheJournalTakes) {
+  constexpr std::size_t kRecords = Journal::kMaxQueued + 1000;
+  std::vector<Journal::Record> changes;
+  for (std::size_t n = 0; n < kRecords; ++n) changes.push_back(Record(n % 3, n, 5));
+  DiskBacklog backlog;
+  DiskBacklog::Write write = backlog.Next(changes, {11});
+  std::map<std::pair<std::uint32_t, std::uint64_t>, shard::LedgerEntry> written;
+  for (int writes = 0; !write.empty(); ++writes) {
+    ASSERT_LT(writes, 10);
+    ASSERT_LE(write.records.size(), DiskBacklog::kWriteMax);
+    written.merge(ByKey(write));
+    const DiskBacklog::Outcome outcome = backlog.Written(write, true);
+    EXPECT_EQ(outcome.on_disk.empty(), backlog.unsaved() > 0);
+    write = backlog.Next({}, {});
+  }
+  EXPECT_EQ(written.size(), kRecords);
+  EXPECT_TRUE(backlog.settled());
+}
+
+TEST(DiskBacklog, SessionsThatChangeInEveryCycleDoNotKeepTheOthersFromDisk) {
+  std::vector<Journal::Record> busy, all;
+  for (std::size_t n = 0; n < 2 * DiskBacklog::kWriteMax; ++n) all.push_back(Record(0, n, 1));
+  DiskBacklog backlog;
+  DiskBacklog::Write write = backlog.Next(all, {});
+  for (std::int64_t amount = 2; amount < 6; ++amount) {
+    busy.clear();
+    for (std::size_t n = 0; n < DiskBacklog::kWriteMax; ++n) busy.push_back(Record(0, n, amount));
+    EXPECT_TRUE(backlog.Next(busy, {}).empty()) << "a write is under way";
+    backlog.Written(write, true);
+    write = backlog.Next({}, {});
+  }
+  EXPECT_LE(backlog.unsaved(), DiskBacklog::kWriteMax) << "only those that are busy are left";
+}
+
+TEST(DiskBacklog, AsManyContributionsWaitAsCanBeUnanswered) {
+  DiskBacklog backlog;
+  backlog.Written(backlog.Next({Record(0, 1, 5)}, {}), false);
+  DiskBacklog::Write write = backlog.Next({}, {});
+  for (std::uint64_t id = 1; id <= DiskBacklog::kWaitingMax + 10; ++id) backlog.Next({}, {id});
+  const DiskBacklog::Outcome outcome = backlog.Written(write, true);
+  EXPECT_EQ(outcome.on_disk.size(), DiskBacklog::kWaitingMax);
+  EXPECT_EQ(outcome.on_disk.front(), 11u) << "the oldest are past their deadlines";
 }
 
 }  // namespace

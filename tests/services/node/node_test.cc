@@ -6,17 +6,26 @@
 #include <gtest/gtest.h>
 #include <ifaddrs.h>
 #include <net/if.h>
+#include <sys/resource.h>
 
 #include <atomic>
+#include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <future>
+#include <memory>
+#include <optional>
 #include <set>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "services/base/cycle_clock.h"
 #include "services/base/host_port.h"
 #include "services/base/log.h"
+#include "services/base/mutex.h"
 #include "services/client/control_client.h"
 #include "services/net/transport_layer.h"
 #include "services/node/control_service.h"
@@ -85,6 +94,63 @@ std::uint64_t Total(const Node& node) {
   for (const std::uint64_t slot : status.ledger().total_uvu()) total += slot;
   return total;
 }
+
+// The lines that are logged.
+class LogLines {
+ public:
+  LogLines() {
+    SetLogSink([this](std::string_view line) {
+      const MutexLock lock(&mu_);
+      lines_.emplace_back(line);
+    });
+  }
+  ~LogLines() { SetLogSink(nullptr); }
+
+  // The newest line of an event; empty where there is none.
+  std::string Last(const std::string& event) const {
+    const MutexLock lock(&mu_);
+    std::string last;
+    for (const std::string& line : lines_) {
+      if (line.find("\"event\":\"" + event + "\"") != std::string::npos) last = line;
+    }
+    return last;
+  }
+
+ private:
+  mutable Mutex mu_;
+  std::vector<std::string> lines_ ABSL_GUARDED_BY(mu_);
+};
+
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "lvs-node-XXXXXX").string();
+    path_ = mkdtemp(name.data());
+  }
+  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+// For this process, a disk that takes no byte more.
+class FullDisk {
+ public:
+  FullDisk() : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit none{0, before_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &none);
+  }
+  ~FullDisk() {
+    setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  rlimit before_{};
+  void (*handler_)(int);
+};
 
 int Code(absl::StatusCode code) { return static_cast<int>(code); }
 
@@ -264,6 +330,29 @@ TEST(NodeTest, Spec9_4_DrainRefusesWorkAndEnds) {
   EXPECT_TRUE(Eventually([&] { return node->WaitFor(milliseconds(10)); }));
   EXPECT_EQ(Contributed(node.get(), Request(1, 2)).code(), Code(absl::StatusCode::kUnavailable));
   EXPECT_EQ(node->Status().state(), v1::DRAINING);
+}
+
+// A node alone with a cache: what it says when it has drained.
+std::string HandedOver(const v1::NodeConfig& config, bool disk_fails) {
+  const LogLines log;
+  const auto node = Serving(config);
+  const std::uint64_t session = disk_fails ? 2 : 1;
+  EXPECT_EQ(Contributed(node.get(), Request(session, 1)).code(), 0);
+  std::optional<FullDisk> full;
+  if (disk_fails) full.emplace();
+  EXPECT_EQ(Contributed(node.get(), Request(session, 2)).code(), 0) << "held in memory";
+  node->Drain("test");
+  EXPECT_TRUE(Eventually([&] { return node->WaitFor(milliseconds(10)); }));
+  return log.Last("node.handed_over");
+}
+
+TEST(NodeTest, Spec9_4_OnlyWhatIsOnDiskIsHandedOverToTheCache) {
+  const TemporaryFolder folder;
+  v1::NodeConfig config = Config();
+  config.set_cache_dir((folder.path() / "cache").string());
+  config.mutable_drain()->set_deadline_us(500'000);
+  EXPECT_THAT(HandedOver(config, /*disk_fails=*/false), HasSubstr("\"complete\":true"));
+  EXPECT_THAT(HandedOver(config, /*disk_fails=*/true), HasSubstr("\"complete\":false"));
 }
 
 TEST(NodeTest, Spec5_1_AStreamOfContributionsIsAnsweredOneByOne) {
