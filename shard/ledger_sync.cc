@@ -78,6 +78,12 @@ bool LedgerSync::Hold(std::uint32_t replicas, std::uint64_t cycle) {
   return true;
 }
 
+void LedgerSync::BeginToHold(std::uint64_t cycle) {
+  if (holds_) return;
+  Hold(1, cycle);
+  populated_ = false;
+}
+
 void LedgerSync::AskAll() {
   for (Peer& peer : peers_) {
     peer.ask_all = true;

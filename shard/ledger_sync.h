@@ -104,6 +104,9 @@ class LedgerSync {
   // one that enters begins a new session and fetches the ledger again. After a restart the ledger is kept until the
   // first replica enters.
   bool Hold(std::uint32_t replicas, std::uint64_t cycle);
+  // Begins to hold the ledger, before entries of a cache are restored; nothing where it is held. Where no replica lives
+  // here, it is kept until the first one enters, as after a restart.
+  void BeginToHold(std::uint64_t cycle);
   // Asks every link for everything, once more.
   void AskAll();
   // A peer came to, or left, the far end of a link.

@@ -12,7 +12,7 @@ DiskBacklog::Write DiskBacklog::Next(std::vector<Journal::Record> changes, std::
     write.contributions = std::move(contributions);
   } else {
     for (const Journal::Record& change : changes) Save(change);
-    Await(last_number_, contributions);
+    Await(contributions);
     if (!under_way_.empty()) return write;
     // Takes turns, so that sessions that change in every cycle do not keep the others from disk.
     const std::size_t count = std::min(unsaved_.size(), kWriteMax);

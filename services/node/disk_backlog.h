@@ -59,6 +59,11 @@ class DiskBacklog {
   // How a write that was not empty went. Writes that fail may come back in any order.
   Outcome Written(const Write& write, bool ok);
 
+  // Contributions that wait for the next write, whatever it has.
+  void Await(const std::vector<std::uint64_t>& contributions) { Await(last_number_, contributions); }
+  // Forgets the records that are left: the next changes are all that there is. No write is under way.
+  void Forget() { unsaved_.clear(); }
+
   // All changes that Next was given are on disk, and no write is under way.
   bool settled() const { return unsaved_.empty() && under_way_.empty(); }
   // Records that a failed write left behind.

@@ -1,8 +1,8 @@
 #include "services/node/journal.h"
 
-#include <system_error>
 #include <utility>
 
+#include "services/node/journal_env.h"
 #include "services/node/journal_files.h"
 #include "services/node/journal_recovery.h"
 #include "services/node/journal_writer.h"
@@ -13,19 +13,18 @@ absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const std::filesystem::pa
                                                        int value_slots, Restored* restored) {
   const CacheShape shape{shards, static_cast<std::uint32_t>(value_slots)};
   *restored = {};
-  std::error_code error;
-  std::filesystem::create_directories(dir, error);
-  if (error) return CacheFileError(dir.string(), error.value());
+  if (absl::Status made = MakeCacheFolder(dir); !made.ok()) return made;
   absl::StatusOr<FolderLock> lock = FolderLock::Take(dir);
   if (!lock.ok()) return lock.status();
   restored->by_shard.resize(shards);
+  auto files = std::make_unique<CacheEnv>(dir / "db");
   Database db;
-  if (absl::Status status = RecoverCache(dir, shape, restored, &db); !status.ok()) {
+  if (absl::Status status = RecoverCache(dir, shape, files.get(), restored, &db); !status.ok()) {
     *restored = {};
     return status;
   }
-  return std::unique_ptr<Journal>(
-      new Journal(std::make_unique<JournalWriter>(dir, shape, *std::move(lock), std::move(db), *restored)));
+  return std::unique_ptr<Journal>(new Journal(
+      std::make_unique<JournalWriter>(dir, shape, *std::move(lock), std::move(files), std::move(db), *restored)));
 }
 
 Journal::Journal(std::unique_ptr<JournalWriter> writer) : writer_(std::move(writer)) {}

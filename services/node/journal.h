@@ -20,7 +20,8 @@
 // looks like one that was never longer.)
 //
 // The parts: journal_format.h, bytes; journal_files.h, files and the folder's lock; journal_soundness.h, checks that
-// LevelDB lacks; journal_database.h, LevelDB; journal_recovery.h, opening and mending; journal_writer.h, the thread.
+// LevelDB lacks; journal_env.h, whether its files are still there; journal_database.h, LevelDB; journal_recovery.h,
+// opening and mending; journal_writer.h, the thread.
 #pragma once
 
 #include <cstddef>
@@ -55,7 +56,8 @@ class Journal {
   // Opens the cache in `dir`, creating folder and cache where there are none, reads all of it, and mends damage.
   //   FAILED_PRECONDITION  another process has it, it was made for another shape or by a newer version, or `dir` is not
   //                        a folder
-  //   PERMISSION_DENIED, RESOURCE_EXHAUSTED (disk full, too many open files), UNAVAILABLE (the disk fails)
+  //   PERMISSION_DENIED    chown or chmod mends it
+  //   RESOURCE_EXHAUSTED (disk full, too many open files), UNAVAILABLE (the disk fails, or is mounted read-only)
   // After an error nothing in the cache has changed, and `restored` is empty.
   static absl::StatusOr<std::unique_ptr<Journal>> Open(const std::filesystem::path& dir, std::uint32_t shards,
                                                        int value_slots, Restored* restored);
@@ -67,10 +69,14 @@ class Journal {
   using Record = CacheRecord;  // its shard is below `shards`, or the append is INVALID_ARGUMENT
 
   // Queues records and returns; never waits for disk. `done` is called once, on the journal's thread and in the order
-  // of the appends: OK when these records are on disk (fdatasync), and all before them that did not get an error.
+  // of the appends: OK when these records are on disk (fdatasync) under the cache's name, and all before them that did
+  // not get an error. No records: OK where all that was appended before is there still.
   // Whatever is queued when the disk is ready for more is one synced write. `done` must not block and may append.
   //   RESOURCE_EXHAUSTED   more than kMaxQueued records wait; nothing was queued, the same later
   //   UNAVAILABLE          the write failed (message and stats() say how); the next append tries again
+  //   DATA_LOSS            files of the cache were deleted, replaced, cut off or damaged while it was open, so what was on
+  //                        disk need not be there any more. Every later append says so, too: close this journal, open
+  //                        another one, and append all entries
   //   FAILED_PRECONDITION  closed; `done` is then called at once, on the caller's thread
   // Any thread.
   void Append(std::vector<Record> records, std::function<void(absl::Status)> done);

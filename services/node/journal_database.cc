@@ -1,5 +1,6 @@
 #include "services/node/journal_database.h"
 
+#include <leveldb/env.h>
 #include <leveldb/iterator.h>
 #include <leveldb/write_batch.h>
 
@@ -34,7 +35,8 @@ leveldb::Status OpenDatabase(const fs::path& db, const leveldb::Options& options
   return status;
 }
 
-leveldb::Status OpenSound(const fs::path& db, Database* out) {
+leveldb::Status OpenSound(const fs::path& db, CacheEnv* files, Database* out) {
+  leveldb::Env& env = *files->env();
   constexpr std::string_view kHidden = ".hidden";
   std::error_code error;
   const auto each_hidden = [&](const auto& act) {
@@ -44,25 +46,31 @@ leveldb::Status OpenSound(const fs::path& db, Database* out) {
   };
   // Where LevelDB has taken the number for a table of its own meanwhile, the hidden one is nobody's.
   const auto show = [&] {
+    leveldb::Status shown;
     each_hidden([&](const fs::path& file) {
       const fs::path table = fs::path(file).replace_extension();
-      if (fs::exists(table, error)) {
-        fs::remove(file, error);
-      } else {
-        fs::rename(file, table, error);
-      }
+      const leveldb::Status one = env.FileExists(table.string()) ? env.RemoveFile(file.string())
+                                                                 : env.RenameFile(file.string(), table.string());
+      if (shown.ok()) shown = one;
     });
+    return shown;
   };
-  show();  // a crash may have come in between
+  // A crash may have come in between.
+  if (leveldb::Status shown = show(); !shown.ok()) return shown;
   if (const std::string damage = RootDamage(db); !damage.empty()) return leveldb::Status::Corruption(damage);
   for (const std::string& table : UnsoundTables(db)) {
-    fs::rename(db / table, db / (table + std::string(kHidden)), error);
-    if (error) return leveldb::Status::IOError(table, error.message());
+    const std::string file = (db / table).string();
+    if (leveldb::Status hidden = env.RenameFile(file, file + std::string(kHidden)); !hidden.ok()) return hidden;
   }
-  leveldb::Status status = OpenDatabase(db, StrictOptions(), out);
+  files->AddPresent();
+  leveldb::Options options = StrictOptions();
+  options.env = &env;
+  leveldb::Status status = OpenDatabase(db, options, out);
   if (status.ok()) {
-    each_hidden([&](const fs::path& file) { fs::remove(file, error); });
+    // What cannot be removed now is nobody's at the next start too.
+    each_hidden([&](const fs::path& file) { env.RemoveFile(file.string()); });
   } else {
+    // What cannot be shown now is shown by the next try.
     show();
   }
   return status;

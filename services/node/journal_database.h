@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "services/node/journal_env.h"
 #include "services/node/journal_format.h"
 
 namespace lvs::services {
@@ -25,7 +26,9 @@ leveldb::Status OpenDatabase(const std::filesystem::path& db, const leveldb::Opt
 //
 // A crash or a full disk can leave half a table that nothing refers to, which is no damage. So unsound tables are hidden
 // under a name that LevelDB does not know, and LevelDB says whether it misses them.
-leveldb::Status OpenSound(const std::filesystem::path& db, Database* out);
+//
+// LevelDB works through `files`, which are of `db` and outlive `out`.
+leveldb::Status OpenSound(const std::filesystem::path& db, CacheEnv* files, Database* out);
 
 // The error of the machine (rights, a full or failing disk, too many open files) behind a status; nullopt where there is
 // none. Such an error is not damage: moving files aside would mend nothing.

@@ -1,4 +1,4 @@
-// Files and folders of a cache: errors in an operator's words, durable renames, the lock of the folder.
+// Files and folders of a cache: errors in an operator's words, durable folders and renames, the lock of the folder.
 #pragma once
 
 #include <filesystem>
@@ -12,6 +12,8 @@ namespace lvs::services {
 // The error of a failed system call, by what an operator can do about it; `reason` is its errno.
 absl::Status CacheFileError(const std::string& what, int reason);
 
+// Makes a folder, and those above it that are missing, durably.
+absl::Status MakeCacheFolder(const std::filesystem::path& folder);
 // Makes the names in a folder durable.
 absl::Status SyncCacheFolder(const std::filesystem::path& folder);
 // Renames durably.
@@ -28,10 +30,15 @@ class FolderLock {
   FolderLock& operator=(FolderLock&& other) noexcept;
   ~FolderLock() { Release(); }
 
+  // The lock file was not deleted or replaced. Where it was, another process can take the folder.
+  bool Stands() const;
+  const std::filesystem::path& file() const { return file_; }
+
   void Release();
 
  private:
   int fd_ = -1;
+  std::filesystem::path file_;
 };
 
 }  // namespace lvs::services

@@ -34,8 +34,8 @@ absl::Status CheckShape(const fs::path& dir, const CacheContents& contents, cons
 
 class Opener {
  public:
-  Opener(fs::path dir, const CacheShape& shape, Journal::Restored* restored)
-      : dir_(std::move(dir)), shape_(shape), restored_(restored) {}
+  Opener(fs::path dir, const CacheShape& shape, CacheEnv* files, Journal::Restored* restored)
+      : dir_(std::move(dir)), shape_(shape), files_(files), restored_(restored) {}
 
   absl::Status Run(Database* db) {
     std::error_code error;
@@ -57,7 +57,8 @@ class Opener {
     if (damage.empty()) return HandOut();
     db->reset();
     if (absl::Status status = Salvage(damage); !status.ok()) return status;
-    const leveldb::Status status = OpenSound(db_, db);
+    files_->Forget();
+    const leveldb::Status status = OpenSound(db_, files_, db);
     if (!status.ok()) return absl::UnavailableError(db_.string() + ": " + status.ToString());
     return HandOut();
   }
@@ -70,7 +71,7 @@ class Opener {
       restored_->note += (restored_->note.empty() ? "" : "; ") + file +
                          " ends in the middle of a record, as a crash leaves it; what was cut off is dropped";
     }
-    leveldb::Status status = OpenSound(db_, db);
+    leveldb::Status status = OpenSound(db_, files_, db);
     if (status.ok()) status = ReadAll(**db, shape_, &contents_);
     if (status.ok()) {
       if (absl::Status shape = CheckShape(dir_, contents_, shape_); !shape.ok()) return shape;
@@ -138,14 +139,16 @@ class Opener {
   const fs::path fresh_ = dir_ / "db.new";
   const fs::path scratch_ = dir_ / "salvage";
   const CacheShape shape_;
+  CacheEnv* const files_;
   Journal::Restored* restored_;
   CacheContents contents_;
 };
 
 }  // namespace
 
-absl::Status RecoverCache(const fs::path& dir, const CacheShape& shape, Journal::Restored* restored, Database* db) {
-  return Opener(dir, shape, restored).Run(db);
+absl::Status RecoverCache(const fs::path& dir, const CacheShape& shape, CacheEnv* files, Journal::Restored* restored,
+                          Database* db) {
+  return Opener(dir, shape, files, restored).Run(db);
 }
 
 }  // namespace lvs::services

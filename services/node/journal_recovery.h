@@ -9,13 +9,14 @@
 #include "absl/status/status.h"
 #include "services/node/journal.h"
 #include "services/node/journal_database.h"
+#include "services/node/journal_env.h"
 #include "services/node/journal_format.h"
 
 namespace lvs::services {
 
-// Opens <dir>/db into `db` and reads it into `restored`, whose `by_shard` has one list a shard. Errors are those of
-// Journal::Open; after one, nothing of the cache has changed. The caller holds the folder's lock.
-absl::Status RecoverCache(const std::filesystem::path& dir, const CacheShape& shape, Journal::Restored* restored,
-                          Database* db);
+// Opens <dir>/db into `db`, by way of `files`, and reads it into `restored`, whose `by_shard` has one list a shard. Errors
+// are those of Journal::Open; after one, nothing of the cache has changed. The caller holds the folder's lock.
+absl::Status RecoverCache(const std::filesystem::path& dir, const CacheShape& shape, CacheEnv* files,
+                          Journal::Restored* restored, Database* db);
 
 }  // namespace lvs::services

@@ -7,9 +7,9 @@
 
 namespace lvs::services {
 
-JournalWriter::JournalWriter(const std::filesystem::path& dir, const CacheShape& shape, FolderLock lock, Database db,
-                             const Journal::Restored& restored)
-    : db_path_(dir / "db"), shape_(shape), lock_(std::move(lock)), db_(std::move(db)) {
+JournalWriter::JournalWriter(const std::filesystem::path& dir, const CacheShape& shape, FolderLock lock,
+                             std::unique_ptr<CacheEnv> files, Database db, const Journal::Restored& restored)
+    : db_path_(dir / "db"), shape_(shape), lock_(std::move(lock)), files_(std::move(files)), db_(std::move(db)) {
   known_.reserve(restored.entries);
   for (std::uint32_t shard = 0; shard < restored.by_shard.size(); ++shard) {
     for (const shard::LedgerEntry& entry : restored.by_shard[shard]) {
@@ -96,40 +96,70 @@ absl::Status JournalWriter::Write(const std::vector<Waiting>& group) {
       bytes += key.size() + value.size();
     }
   }
-  if (keys.empty()) return last_write_;
+  // Also where there is nothing to write: whoever asks wants to know what is on disk now. Before a write, because it would
+  // make a file that was cut off as long as before, with a hole; and after it, for what it wrote.
+  absl::Status on_disk = lost_.ok() ? LookAtFiles() : lost_;
   const auto start = std::chrono::steady_clock::now();
-  const leveldb::Status written = WriteSynced(&batch);
-  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
-  if (written.ok()) {
-    known_.insert(keys.begin(), keys.end());
-    last_write_ = absl::OkStatus();
-  } else {
-    last_write_ = absl::UnavailableError("the cache could not be written: " + written.ToString() +
-                                         "; look at the room on the disk and its health. The next write tries again; a "
-                                         "restart salvages what is damaged");
+  if (!keys.empty() && on_disk.ok()) {
+    WriteRecords(&batch);
+    on_disk = lost_.ok() ? LookAtFiles() : lost_;
   }
+  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
+  if (absl::IsDataLoss(on_disk)) {
+    lost_ = on_disk;
+    db_.reset();
+  }
+  if (on_disk.ok()) on_disk = last_write_;
+  if (on_disk.ok()) known_.insert(keys.begin(), keys.end());
   const MutexLock lock(&mu_);
   stats_.queued -= keys.size();
+  stats_.last_error = std::string(on_disk.message());
+  if (keys.empty()) return on_disk;
   stats_.last_sync_ms = took.count();
-  stats_.last_error = std::string(last_write_.message());
-  if (written.ok()) {
+  if (on_disk.ok()) {
     stats_.entries = known_.size();
     stats_.writes += 1;
     stats_.records += keys.size();
     stats_.bytes += bytes;
   }
-  return last_write_;
+  return on_disk;
+}
+
+void JournalWriter::WriteRecords(leveldb::WriteBatch* batch) {
+  const leveldb::Status written = WriteSynced(batch);
+  last_write_ =
+      written.ok()
+          ? absl::OkStatus()
+          : absl::UnavailableError("the cache could not be written: " + written.ToString() +
+                                   "; look at the room on the disk and its health. The next write tries again");
+}
+
+absl::Status JournalWriter::LookAtFiles() const {
+  if (!lock_.Stands()) {
+    return absl::DataLossError(lock_.file().string() + " was deleted or replaced under the running node");
+  }
+  const CacheEnv::Finding found = files_->Look();
+  switch (found.fault) {
+    case CacheEnv::Fault::kNone: break;
+    case CacheEnv::Fault::kUnreachable:
+      return absl::UnavailableError("the cache cannot be reached: " + found.what + "; look at the disk and its rights");
+    case CacheEnv::Fault::kGone: return absl::DataLossError(found.what + " under the running node");
+  }
+  return absl::OkStatus();
 }
 
 // LevelDB takes no writes any more after a failed one, also of its compaction, and its log may end in half a record:
-// only a new log, which opening makes, is sound to write to. So an old failure costs one more try.
+// only a new log, which opening makes, is sound to write to. So an old failure costs one more try. A database whose files
+// are gone is not opened again: LevelDB would begin a new one over the rest.
 leveldb::Status JournalWriter::WriteSynced(leveldb::WriteBatch* batch) {
   leveldb::WriteOptions synced;
   synced.sync = true;
   leveldb::Status written;
   for (bool fresh = false; !fresh;) {
     fresh = db_ == nullptr;
-    written = fresh ? OpenSound(db_path_, &db_) : leveldb::Status::OK();
+    if (fresh && !LookAtFiles().ok()) return leveldb::Status::IOError(db_path_.string(), "files are missing");
+    written = fresh ? OpenSound(db_path_, files_.get(), &db_) : leveldb::Status::OK();
+    if (fresh && written.IsCorruption()) lost_ = absl::DataLossError("the cache is damaged: " + written.ToString());
     if (written.ok()) written = db_->Write(synced, batch);
     if (written.ok()) break;
     db_.reset();

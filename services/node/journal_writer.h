@@ -15,6 +15,7 @@
 #include "services/base/mutex.h"
 #include "services/node/journal.h"
 #include "services/node/journal_database.h"
+#include "services/node/journal_env.h"
 #include "services/node/journal_files.h"
 #include "services/node/journal_format.h"
 
@@ -22,9 +23,9 @@ namespace lvs::services {
 
 class JournalWriter {
  public:
-  // `lock` is held, and `db` is <dir>/db, until Close.
-  JournalWriter(const std::filesystem::path& dir, const CacheShape& shape, FolderLock lock, Database db,
-                const Journal::Restored& restored);
+  // `lock` is held, and `db` is <dir>/db, opened by way of `files`, until Close.
+  JournalWriter(const std::filesystem::path& dir, const CacheShape& shape, FolderLock lock,
+                std::unique_ptr<CacheEnv> files, Database db, const Journal::Restored& restored);
   ~JournalWriter() { static_cast<void>(Close()); }
 
   void Append(std::vector<CacheRecord> records, std::function<void(absl::Status)> done) ABSL_LOCKS_EXCLUDED(mu_);
@@ -40,16 +41,21 @@ class JournalWriter {
 
   void Run() ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Write(const std::vector<Waiting>& group) ABSL_LOCKS_EXCLUDED(mu_);
+  void WriteRecords(leveldb::WriteBatch* batch);
   leveldb::Status WriteSynced(leveldb::WriteBatch* batch);
+  // OK where all that was written is where it was written.
+  absl::Status LookAtFiles() const;
 
   const std::filesystem::path db_path_;
   const CacheShape shape_;
 
   // The writer's thread owns these while it runs.
   FolderLock lock_;
+  const std::unique_ptr<CacheEnv> files_;
   Database db_;
   absl::flat_hash_set<std::uint64_t> known_;  // hashes of the keys in the cache, to count them
   absl::Status last_write_;
+  absl::Status lost_;  // not OK: the files are gone or damaged, for good
 
   Mutex close_mu_;  // taken before mu_
   mutable Mutex mu_;

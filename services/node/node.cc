@@ -242,7 +242,7 @@ class LiveNode final : public Node {
 
   void RunClock() {
     std::uint64_t cycle = CycleNow(period_us_);
-    bool restored = false;
+    bool first = true;
     core_.Start(cycle);
     while (core_.Sleep(CycleStart(cycle + 1, period_us_), std::chrono::system_clock::now(), Steady::now())) {
       core_.Expire(Steady::now());
@@ -252,22 +252,20 @@ class LiveNode final : public Node {
       transport_->Tick(cycle);
       if (turn->run) {
         hosting::NodeTick tick = core_.NextTick(cycle, Steady::now());
-        if (!std::exchange(restored, true)) Restore(&tick);
+        if (std::exchange(first, false) && config_.population().low_power() > 0) {
+          tick.low_power = config_.population().low_power();
+        }
+        if (cache_ != nullptr) cache_->FillTick(&tick);
         node_->Tick(std::move(tick));
       }
       if (DrainEnds()) return;
     }
   }
 
-  void Restore(hosting::NodeTick* first) {
-    if (config_.population().low_power() > 0) first->low_power = config_.population().low_power();
-    if (cache_ != nullptr) first->restored = cache_->TakeRestored();
-  }
-
   // On a thread of the actors.
   void Take(const NodeReport& report) {
     // Before the core answers: whoever finds the core idle finds all changes with the keeper.
-    if (cache_ != nullptr) cache_->Keep(ChangesOf(report), {});
+    if (cache_ != nullptr) cache_->Keep(report.cycle, ChangesOf(report), {});
     NodeCore::Outcome outcome = core_.Take(report);
     if (outcome.began_to_serve) {
       servers_.SetServing(true);
@@ -276,7 +274,7 @@ class LiveNode final : public Node {
       Log(peers == 0 && !config_.boot().empty() ? v1::WARNING : v1::INFO, "node.serving",
           {{"micro_nodes", report.alive}, {"replicas", report.replicas}, {"peers", peers}});
     }
-    if (!outcome.for_disk.empty()) cache_->Keep({}, std::move(outcome.for_disk));
+    if (!outcome.for_disk.empty()) cache_->Keep(report.cycle, {}, std::move(outcome.for_disk));
     for (const DueReply& reply : outcome.due) reply.Send();
   }
 

@@ -117,9 +117,14 @@ void AddLedger(const v1::NodeStatus& status, Families* to) {
       .Sample(ledger.waiting());
   const v1::CacheStatus& cache = status.cache();
   to->Gauge("lvs_cache_entries", "Ledger entries in the cache on disk; 0 without a cache.").Sample(cache.entries());
-  to->Gauge("lvs_cache_failing", "1 while the cache on disk reports an error; `lvs status` says which.")
+  to->Gauge("lvs_cache_failing", "1 while the cache cannot be opened or written; `lvs status` says why.")
       .Sample(cache.last_error().empty() ? 0.0 : 1.0);
-  to->Counter("lvs_cache_quarantined_total", "Damaged cache files that were moved aside at the start.")
+  to->Gauge("lvs_cache_unsaved", "Ledger entries whose write to the cache failed, and that are written again.")
+      .Sample(cache.unsaved());
+  to->Counter("lvs_cache_lost_total",
+              "Times that files of the cache were deleted, replaced or damaged under the running node.")
+      .Sample(cache.lost());
+  to->Counter("lvs_cache_quarantined_total", "Damaged cache files that were moved aside when it was opened.")
       .Sample(cache.quarantined());
 }
 

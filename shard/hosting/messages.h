@@ -65,7 +65,8 @@ struct ShardTick {
   std::vector<Contribution> contributions;
   vaultguard::RecoveryAction recovery = vaultguard::RecoveryAction::kNone;
   bool restart = false;                               // the server node has just started, empty
-  Payload<std::vector<shard::LedgerEntry>> restored;  // except for what its cache held; may be null
+  Payload<std::vector<shard::LedgerEntry>> restored;  // what its cache holds, when it is opened; may be null
+  bool tell_all = false;                              // the report's changes are all entries, changed or not
   bool measure = false;
   bool scatter = false;             // scatters the free coordinates of all replicas at random, for test networks
   std::uint32_t snapshot_dots = 0;  // replicas in this cycle's picture
@@ -172,7 +173,8 @@ struct NodeTick {
   double low_power = -1;                    // >= 0: the share of micro-nodes in low power from now on
   std::vector<Contribution> contributions;
   std::vector<LinkFlush> links;  // by server node; the own entry is unused; empty: nothing is wrong with any
-  std::vector<Payload<std::vector<shard::LedgerEntry>>> restored;  // by shard, with the first tick; or empty
+  std::vector<Payload<std::vector<shard::LedgerEntry>>> restored;  // by shard, when the cache is opened; or empty
+  bool tell_all = false;  // the reports' changes are all entries, for a cache that begins anew
   bool measure = false;
   bool scatter = false;  // scatters the free coordinates of all replicas at random, for test networks
   std::uint32_t snapshot_dots = 0;

@@ -51,6 +51,7 @@ void NodeHost::FillTick(std::size_t shard, ShardTick* tick) {
   tick->recovery = std::exchange(recovery_[shard], RecoveryAction::kNone);
   tick->restart = restart_;
   if (!tick_->restored.empty()) tick->restored = tick_->restored[shard];
+  tick->tell_all = tick_->tell_all;
   tick->measure = tick_->measure;
   tick->scatter = tick_->scatter;
   tick->snapshot_dots = shard == 0 ? tick_->snapshot_dots : 0;

@@ -79,7 +79,7 @@ void ShardHost::Tick(const ShardTick& tick, ShardReport* report) {
   }
   pending_.Tell(
       tick.cycle, [this](std::uint64_t version) { return sync_->Holders(version); }, &report->answers);
-  if (config_.tell_changes) TellChanges(tick.cycle, report);
+  if (config_.tell_changes) TellChanges(tick, report);
   watch_.Enter(Stage::kMeasure);
   Measure(tick, report);
   picture_.Draw(*shard_, &report->dots);
@@ -90,7 +90,8 @@ void ShardHost::Tick(const ShardTick& tick, ShardReport* report) {
 
 void ShardHost::Populate(const ShardTick& tick) {
   if (tick.restart) Restart(tick.cycle);
-  if (tick.restored != nullptr) {
+  if (tick.restored != nullptr && !tick.restored->empty()) {
+    sync_->BeginToHold(tick.cycle);
     for (const shard::LedgerEntry& entry : *tick.restored) shard_->Contribute(entry, tick.cycle);
     told_version_ = shard_->ledger().version();
   }
@@ -235,12 +236,13 @@ void ShardHost::Draft(std::uint32_t node, std::uint64_t cycle) {
   ambassadors_.Tell(*shard_, cycle, sync_->spoke_cycle(node), remotes_.TakeWantsEverybody(node), frame);
 }
 
-void ShardHost::TellChanges(std::uint64_t cycle, ShardReport* report) {
+void ShardHost::TellChanges(const ShardTick& tick, ShardReport* report) {
   const shard::Ledger& ledger = shard_->ledger();
+  if (tick.tell_all) told_version_ = 0;
   told_version_ = ledger.Changes(told_version_, ledger.size(), &report->changes);
   report->ledger_digest = ledger.digest();
   report->sessions = ledger.size();
-  report->handed_over = sync_->HandedOver(cycle);
+  report->handed_over = sync_->HandedOver(tick.cycle);
 }
 
 void ShardHost::Measure(const ShardTick& tick, ShardReport* report) {

@@ -103,7 +103,7 @@ class ShardHost : private shard::LedgerSync::Owner {
   void Accept(const Contribution& contribution, std::uint64_t cycle, ShardReport* report);
   void Speak(std::uint64_t cycle);
   void Draft(std::uint32_t node, std::uint64_t cycle);
-  void TellChanges(std::uint64_t cycle, ShardReport* report);
+  void TellChanges(const ShardTick& tick, ShardReport* report);
   void Measure(const ShardTick& tick, ShardReport* report);
 
   ShardHostConfig config_;

@@ -364,6 +364,37 @@ TEST_F(JournalTest, AFailedWriteIsSaidAndTheNextOneTriesAgain) {
   EXPECT_EQ(restored.quarantined, 0u) << restored.note;
 }
 
+// ---- Files that go ----
+
+TEST_F(JournalTest, FilesThatGoUnderTheJournalAreDataLossFromThenOn) {
+  Journal::Restored restored;
+  const auto journal = Open(dir_ / "a/b", &restored);
+  EXPECT_TRUE(AppendAndWait(*journal, {MakeRecord(1, 1)}).ok());
+  EXPECT_TRUE(AppendAndWait(*journal, {}).ok()) << "it is there still";
+  fs::rename(dir_ / "a", dir_ / "c");
+  const absl::Status lost = AppendAndWait(*journal, {MakeRecord(1, 2)});
+  EXPECT_EQ(lost.code(), absl::StatusCode::kDataLoss) << lost.ToString();
+  EXPECT_THAT(std::string(lost.message()), HasSubstr("lock was deleted"));
+  fs::rename(dir_ / "c", dir_ / "a");
+  EXPECT_EQ(AppendAndWait(*journal, {}).code(), absl::StatusCode::kDataLoss) << "nobody knows what happened meanwhile";
+  EXPECT_EQ(journal->stats().entries, 1u);
+  EXPECT_EQ(journal->stats().queued, 0u);
+}
+
+// LevelDB replaces logs, tables and the MANIFEST all the time.
+TEST_F(JournalTest, FilesThatLevelDbReplacesAreNoLoss) {
+  Journal::Restored restored;
+  const auto journal = Open(dir_, &restored);
+  std::vector<fs::path> logs = FilesOf(dir_, ".log");
+  for (std::uint64_t i = 0; i < 12; ++i) {
+    std::vector<Journal::Record> records;
+    for (std::uint64_t k = 0; k < 5'000; ++k) records.push_back(MakeRecord(i, k));
+    ASSERT_TRUE(AppendAndWait(*journal, std::move(records)).ok());
+  }
+  EXPECT_NE(FilesOf(dir_, ".log"), logs) << "4 MiB are more than a log";
+  EXPECT_THAT(FilesOf(dir_, ".ldb"), ::testing::Not(::testing::IsEmpty()));
+}
+
 // ---- A crash ----
 
 // Not a test: the process that is killed. It says through a pipe what was acknowledged.

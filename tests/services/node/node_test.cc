@@ -355,6 +355,47 @@ TEST(NodeTest, Spec9_4_OnlyWhatIsOnDiskIsHandedOverToTheCache) {
   EXPECT_THAT(HandedOver(config, /*disk_fails=*/true), HasSubstr("\"complete\":false"));
 }
 
+v1::ContributeRequest OnDisk(v1::ContributeRequest request) {
+  request.set_durability(v1::DISK);
+  return request;
+}
+
+// A file that is deleted while it is open takes writes without an error.
+TEST(NodeTest, Arch2_1_WhatIsAcknowledgedOnDiskOutlivesACacheThatWasDeletedUnderTheNode) {
+  const TemporaryFolder folder;
+  v1::NodeConfig config = Config();
+  config.set_cache_dir((folder.path() / "cache").string());
+  {
+    const auto node = Serving(config);
+    EXPECT_TRUE(Contributed(node.get(), OnDisk(Request(1, 1'000'000))).disk());
+    std::error_code error;  // the node may make it again meanwhile
+    std::filesystem::remove_all(config.cache_dir(), error);
+    EXPECT_TRUE(Contributed(node.get(), OnDisk(Request(2, 2'000'000))).disk());
+    EXPECT_GE(node->Status().cache().lost(), 1u);
+  }
+  const auto node = Serving(config);
+  EXPECT_TRUE(Eventually([&] { return Total(*node) == 3'000'000; })) << Total(*node);
+}
+
+TEST(NodeTest, Arch2_1_AFullDiskAtTheStartIsAProblemAndNoEnd) {
+  const TemporaryFolder folder;
+  v1::NodeConfig config = Config();
+  config.set_cache_dir((folder.path() / "cache").string());
+  EXPECT_TRUE(Contributed(Serving(config).get(), OnDisk(Request(1, 1'000'000))).disk());
+  std::optional<FullDisk> full;
+  full.emplace();
+  const auto node = Serving(config);
+  ASSERT_NE(node, nullptr);
+  ASSERT_EQ(node->Status().problems_size(), 1);
+  EXPECT_THAT(node->Status().problems(0), HasSubstr("the cache could not be opened"));
+  EXPECT_EQ(Contributed(node.get(), Request(2, 2'000'000)).code(), 0);
+  EXPECT_FALSE(Contributed(node.get(), OnDisk(Request(2, 2'000'000)), milliseconds(200)).disk());
+  full.reset();
+  EXPECT_TRUE(Contributed(node.get(), OnDisk(Request(2, 2'000'000))).disk());
+  EXPECT_TRUE(Eventually([&] { return Total(*node) == 3'000'000; })) << "what the cache held";
+  EXPECT_TRUE(node->Status().problems().empty());
+}
+
 TEST(NodeTest, Spec5_1_AStreamOfContributionsIsAnsweredOneByOne) {
   const auto node = Serving(Config());
   const auto client = ControlClient::Open({.address = node->control_address()});

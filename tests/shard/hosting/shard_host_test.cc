@@ -16,7 +16,7 @@ using vaultguard::kMicroPerVu;
 
 class ShardHostTest : public ::testing::Test {
  protected:
-  static std::unique_ptr<ShardHost> Make(std::uint32_t replicas, std::uint64_t last_cycle) {
+  static ShardHostConfig ConfigOf(std::uint32_t replicas, std::uint64_t last_cycle) {
     ShardHostConfig config;
     config.node = 0;
     config.nodes = 2;
@@ -29,7 +29,31 @@ class ShardHostTest : public ::testing::Test {
     config.last_cycle = last_cycle;
     config.ambassadors = 16;
     config.resend_cycles = {20, 20};
+    return config;
+  }
+
+  static std::unique_ptr<ShardHost> Make(std::uint32_t replicas, std::uint64_t last_cycle) {
+    return std::make_unique<ShardHost>(ConfigOf(replicas, last_cycle));
+  }
+
+  // A shard that tells the changes of its ledger, of which it holds nothing.
+  static std::unique_ptr<ShardHost> MakeTelling(std::uint32_t replicas) {
+    ShardHostConfig config = ConfigOf(replicas, 0);
+    config.opening_balance_uvu = 0;
+    config.tell_changes = true;
     return std::make_unique<ShardHost>(config);
+  }
+
+  static shard::LedgerEntry EntryOf(std::uint64_t session, std::uint64_t opened, std::int64_t vu) {
+    shard::LedgerEntry entry;
+    entry.session = {8, session};
+    entry.opened_cycle = opened;
+    entry.amount_uvu[0] = vu * kMicroPerVu;
+    return entry;
+  }
+
+  static Payload<std::vector<shard::LedgerEntry>> Cached(std::vector<shard::LedgerEntry> entries) {
+    return std::make_shared<const std::vector<shard::LedgerEntry>>(std::move(entries));
   }
 
   ShardReport Tick(ShardHost* shard, const ShardTick& tick) {
@@ -129,6 +153,58 @@ TEST_F(ShardHostTest, WithoutReplicasItTakesNoContribution) {
   ASSERT_EQ(report.answers.size(), 1u);
   EXPECT_FALSE(report.answers[0].accepted);
   EXPECT_EQ(report.counts.step.refused.Of(vaultguard::Refusal::kUnknownShard), 1u);
+}
+
+TEST_F(ShardHostTest, WhatTheCacheHeldIsNotToldToItAgain) {
+  const auto shard = MakeTelling(50);
+  ShardTick tick;
+  tick.cycle = 100;
+  tick.restored = Cached({EntryOf(1, 40, 3), EntryOf(2, 50, 4)});
+  tick.contributions = {{11, 0, 1, EntryOf(3, 100, 1)}};
+  const ShardReport report = Tick(shard.get(), tick);
+  EXPECT_EQ(report.sessions, 3u);
+  ASSERT_EQ(report.changes.size(), 1u);
+  EXPECT_EQ(report.changes[0].session, (shard::SessionId{8, 3}));
+}
+
+// A cache that was opened late, or anew, lacks what changed before.
+TEST_F(ShardHostTest, Arch3_ACacheThatIsOpenedLaterIsJoinedAndToldAll) {
+  const auto shard = MakeTelling(50);
+  ShardTick tick;
+  tick.cycle = 100;
+  tick.contributions = {{11, 0, 1, EntryOf(1, 100, 3)}};
+  EXPECT_EQ(Tick(shard.get(), tick).changes.size(), 1u);
+  tick.contributions = {{12, 0, 1, EntryOf(2, 101, 4)}};
+  tick.cycle = 101;
+  tick.restored = Cached({EntryOf(1, 40, 2), EntryOf(3, 50, 5)});
+  tick.tell_all = true;
+  const ShardReport report = Tick(shard.get(), tick);
+  EXPECT_EQ(report.total_uvu[0], 12 * kMicroPerVu);
+  ASSERT_EQ(report.changes.size(), 3u);
+  for (const shard::LedgerEntry& entry : report.changes) {
+    if (entry.session.low != 1) continue;
+    EXPECT_EQ(entry, EntryOf(1, 40, 3)) << "the join, which the cache does not hold";
+  }
+  tick = {};
+  tick.cycle = 102;
+  EXPECT_TRUE(Tick(shard.get(), tick).changes.empty()) << "told once";
+}
+
+// The ledger of a shard without replicas is forgotten; what a cache restores has to wait for a replica.
+TEST_F(ShardHostTest, Arch3_AShardWithoutReplicasKeepsWhatIsRestoredUntilOneEnters) {
+  const auto shard = MakeTelling(1);
+  ShardTick tick;
+  tick.cycle = 100;
+  tick.rows = {{RowCommand::Kind::kLeave, shard->state().first_row()}};
+  EXPECT_EQ(Tick(shard.get(), tick).sessions, 0u);
+  tick.rows.clear();
+  tick.cycle = 101;
+  tick.restored = Cached({EntryOf(1, 40, 2)});
+  Tick(shard.get(), tick);
+  tick.restored = nullptr;
+  for (tick.cycle = 102; tick.cycle < 110; ++tick.cycle) EXPECT_EQ(Tick(shard.get(), tick).sessions, 1u);
+  tick.rows = {{RowCommand::Kind::kEnter, shard->state().first_row()}};
+  EXPECT_EQ(Tick(shard.get(), tick).total_uvu[0], 2 * kMicroPerVu);
 }
 
 // The server nodes of one cycle run side by side, so a peer's frame of the cycle in which this one starts again may
