@@ -16,24 +16,60 @@ static_assert(vaultguard::kMaxSessionsPerShard <= SessionIndex::kMaxSessions);
 
 Ledger::Outcome Ledger::Merge(const LedgerEntry& entry, std::uint64_t cycle, std::uint8_t source, bool may_open) {
   Outcome outcome;
+  const std::optional<std::int64_t> largest = LargestAmount(entry);
+  if (!largest || entry.opened_cycle > cycle + vaultguard::kMaxCyclesAhead) {
+    outcome.refused = Refusal::kBadEntry;
+    return outcome;
+  }
+  const std::uint64_t age = cycle > entry.opened_cycle ? cycle - entry.opened_cycle : 0;
+  // The policy holds slot by slot, so that the join of two valid entries is valid too.
+  if (*largest > policy_.Allowed(std::min(age, vaultguard::kMaxSessionCycles))) {
+    outcome.refused = Refusal::kRateExceeded;
+    return outcome;
+  }
+  return JoinValid(entry, *largest, source, may_open);
+}
+
+Ledger::Outcome Ledger::Restore(const LedgerEntry& entry, std::uint64_t cycle) {
+  Outcome outcome;
+  const std::optional<std::int64_t> largest = LargestAmount(entry);
+  if (!largest) {
+    outcome.refused = Refusal::kBadEntry;
+    return outcome;
+  }
+  if (*largest > policy_.Allowed(vaultguard::kMaxSessionCycles)) {
+    outcome.refused = Refusal::kRateExceeded;
+    return outcome;
+  }
+  LedgerEntry valid = entry;
+  // So few cycles are counted only while the clock shows a time before the epoch. Then it is wrong, not the entries.
+  if (cycle >= vaultguard::kMaxSessionCycles) {
+    const std::uint64_t needs = policy_.CyclesFor(*largest);
+    const std::uint64_t latest = needs == 0 ? cycle + vaultguard::kMaxCyclesAhead : cycle - needs;
+    if (entry.opened_cycle > latest) valid.opened_cycle = cycle - needs;
+  }
+  outcome = JoinValid(valid, *largest, kHere, /*may_open=*/true);
+  outcome.reopened = !outcome.refused && valid.opened_cycle != entry.opened_cycle;
+  return outcome;
+}
+
+std::optional<std::int64_t> Ledger::LargestAmount(const LedgerEntry& entry) const {
+  std::int64_t largest = 0;
+  for (int s = 0; s < vaultguard::kMaxValueSlots; ++s) {
+    const std::int64_t amount = entry.amount_uvu[static_cast<std::size_t>(s)];
+    if (amount < 0 || amount > vaultguard::kMaxEntryUvu || (s >= slots_ && amount != 0)) return std::nullopt;
+    largest = std::max(largest, amount);
+  }
+  return largest;
+}
+
+Ledger::Outcome Ledger::JoinValid(const LedgerEntry& entry, std::int64_t largest, std::uint8_t source, bool may_open) {
+  Outcome outcome;
   const auto refuse = [&outcome](Refusal why) {
     outcome.refused = why;
     return outcome;
   };
-  if (entry.opened_cycle > cycle + vaultguard::kMaxCyclesAhead) return refuse(Refusal::kBadEntry);
-  const std::uint64_t age = cycle > entry.opened_cycle ? cycle - entry.opened_cycle : 0;
-  const std::int64_t allowed = policy_.Allowed(std::min(age, vaultguard::kMaxSessionCycles));
-  std::int64_t largest = 0;
-  for (int s = 0; s < vaultguard::kMaxValueSlots; ++s) {
-    const std::int64_t amount = entry.amount_uvu[static_cast<std::size_t>(s)];
-    if (amount < 0 || amount > vaultguard::kMaxEntryUvu || (s >= slots_ && amount != 0))
-      return refuse(Refusal::kBadEntry);
-    largest = std::max(largest, amount);
-  }
   if (largest == 0) return outcome;  // the bottom of the lattice: nothing was contributed, so no session is opened
-  // The policy holds slot by slot, so that the join of two valid entries is valid too.
-  if (largest > allowed) return refuse(Refusal::kRateExceeded);
-
   std::uint32_t at = index_.Find(entry.session, session_);
   const bool inserted = at == SessionIndex::kNone;
   if (inserted) {

@@ -64,6 +64,7 @@ class Ledger {
   struct Outcome {
     bool grew = false;                             // a slot's amount rose
     bool opened = false;                           // it is the session's first entry here
+    bool reopened = false;                         // by Restore: with an earlier opening than the entry has
     SlotAmounts gained_uvu{};                      // by how much
     std::optional<vaultguard::Refusal> refused{};  // nothing was changed
   };
@@ -77,6 +78,11 @@ class Ledger {
   static constexpr std::uint8_t kHere = 255;
   // With `may_open` false, an entry of an unknown session is refused.
   Outcome Merge(const LedgerEntry& entry, std::uint64_t cycle, std::uint8_t source = kHere, bool may_open = true);
+
+  // Joins an entry of this server node's own cache. It was checked when it was accepted, and is trusted for that; but the
+  // clock may have been ahead then. So an entry that is opened in the future, or has more than its age allows now, is
+  // opened as early as it needs to be valid everywhere. What no session may ever earn is refused.
+  Outcome Restore(const LedgerEntry& entry, std::uint64_t cycle);
 
   // Appends at most `max` entries changed after change `from`, oldest first and each once. Returns the change that they
   // reach up to, to pass as `from` next time. Entries that `listener` itself sent are left out.
@@ -105,6 +111,9 @@ class Ledger {
     std::uint8_t source;
   };
 
+  // The largest amount; nullopt where an amount cannot be.
+  std::optional<std::int64_t> LargestAmount(const LedgerEntry& entry) const;
+  Outcome JoinValid(const LedgerEntry& entry, std::int64_t largest, std::uint8_t source, bool may_open);
   LedgerEntry Entry(std::size_t index) const;
   std::uint64_t DigestOf(const LedgerEntry& entry) const;
   static int BucketOf(const SessionId& id) { return static_cast<int>(id.low & (kBuckets - 1)); }

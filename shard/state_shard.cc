@@ -321,6 +321,12 @@ Ledger::Outcome StateShard::Contribute(const LedgerEntry& entry, std::uint64_t c
   return outcome;
 }
 
+Ledger::Outcome StateShard::Restore(const LedgerEntry& entry, std::uint64_t cycle) {
+  const Ledger::Outcome outcome = ledger_.Restore(entry, cycle);
+  if (outcome.grew) news_.Add(outcome.gained_uvu);
+  return outcome;
+}
+
 void StateShard::SetRemote(std::uint32_t halo_rows, double remote_share) {
   halo_in_use_ = std::min(halo_rows, config_.halo_rows);
   remote_share_ = halo_in_use_ == 0 ? 0.0 : remote_share;

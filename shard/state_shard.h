@@ -98,6 +98,9 @@ class StateShard {
   Ledger::Outcome Contribute(const LedgerEntry& entry, std::uint64_t cycle, std::uint8_t source = Ledger::kHere,
                              bool may_open = true);
 
+  // The same for an entry of the server node's own cache: Ledger::Restore.
+  Ledger::Outcome Restore(const LedgerEntry& entry, std::uint64_t cycle);
+
   // Takes a remote neighbour's state diff, where it is newer than the one before. False: not taken.
   bool SetHalo(std::uint32_t halo_row, std::uint64_t published_cycle, std::uint8_t drift_weight, const float* diff,
                std::uint32_t entropy) {

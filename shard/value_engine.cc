@@ -1,6 +1,7 @@
 #include "shard/value_engine.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace lvs::shard {
 
@@ -24,6 +25,13 @@ std::int64_t ContributionPolicy::Allowed(std::uint64_t cycles) const {
     return vaultguard::kMaxEntryUvu;
   }
   return burst_uvu + earn_uvu_per_cycle * static_cast<std::int64_t>(cycles);
+}
+
+std::uint64_t ContributionPolicy::CyclesFor(std::int64_t amount_uvu) const {
+  if (amount_uvu <= burst_uvu) return 0;
+  if (earn_uvu_per_cycle <= 0 || amount_uvu > vaultguard::kMaxEntryUvu)
+    return std::numeric_limits<std::uint64_t>::max();
+  return static_cast<std::uint64_t>((amount_uvu - burst_uvu - 1) / earn_uvu_per_cycle) + 1;
 }
 
 }  // namespace lvs::shard

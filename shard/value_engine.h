@@ -23,6 +23,8 @@ struct ContributionPolicy {
   std::int64_t burst_uvu = 1000 * vaultguard::kMicroPerVu;
   std::int64_t earn_uvu_per_cycle = 10 * vaultguard::kMicroPerVu;
   std::int64_t Allowed(std::uint64_t cycles) const;  // saturates at vaultguard::kMaxEntryUvu
+  // The fewest cycles after which a session may have earned `amount_uvu`; the largest number where it never may.
+  std::uint64_t CyclesFor(std::int64_t amount_uvu) const;
 };
 
 }  // namespace lvs::shard

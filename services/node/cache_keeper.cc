@@ -127,6 +127,17 @@ void CacheKeeper::FillTick(hosting::NodeTick* tick) {
   state_ = State::kTelling;
 }
 
+void CacheKeeper::Restored(const hosting::RestoreCounts& counts) {
+  if (counts.entries == 0) return;
+  {
+    const MutexLock lock(&mu_);
+    reopened_ += counts.reopened;
+    refused_ += counts.refused;
+  }
+  Log(counts.reopened + counts.refused > 0 ? v1::WARNING : v1::INFO, "cache.restored",
+      {{"entries", counts.entries}, {"reopened", counts.reopened}, {"refused", counts.refused}});
+}
+
 void CacheKeeper::Keep(std::uint64_t cycle, std::vector<Journal::Record> changes,
                        std::vector<std::uint64_t> contributions) {
   DiskBacklog::Write next;
@@ -173,6 +184,8 @@ void CacheKeeper::FillStatus(v1::CacheStatus* cache) const {
   cache->set_restored(restored_);
   cache->set_quarantined(quarantined_);
   cache->set_last_error(state_ == State::kClosed ? why_closed_ : stats.last_error);
+  cache->set_reopened(reopened_);
+  cache->set_refused(refused_);
   cache->set_unsaved(backlog_.unsaved());
   cache->set_lost(lost_);
 }

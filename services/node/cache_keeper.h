@@ -6,7 +6,8 @@
 //   (*cache)->Start([](const std::vector<std::uint64_t>& ids) { ... });   // on the journal's thread
 //   // Each cycle:
 //   (*cache)->FillTick(&tick);                  // what the shards restore, and whether they tell all entries again
-//   (*cache)->Keep(tick.cycle, changes, ids);   // of the cycle's report
+//   (*cache)->Restored(counts);                 // of the cycle's report
+//   (*cache)->Keep(tick.cycle, changes, ids);
 //   (*cache)->Close();
 //
 // A cache is optional, so a disk that is full or fails does not keep a node from starting: it is tried every second.
@@ -19,10 +20,10 @@
 // Only a keeping cache is written to: an entry that was not joined with what the cache holds could overwrite more. What
 // changes before is told again by that report.
 //
-// Log: cache.opened, cache.lost, cache.failed once when opening or writing begins to fail, cache.recovered once when
+// Log: cache.opened, cache.restored (a warning where entries were opened earlier or refused), cache.lost, cache.failed once when opening or writing begins to fail, cache.recovered once when
 // writing succeeds again.
 //
-// Threads: FillStatus and AllOnDisk from any thread; FillTick and Keep each from one at a time; the rest from one, before
+// Threads: FillStatus and AllOnDisk from any thread; FillTick, and Restored and Keep, each from one at a time; the rest from one, before
 // and after. Only Open and Close wait for disk.
 #pragma once
 
@@ -67,6 +68,9 @@ class CacheKeeper {
   // Where the cache was opened since the last tick: what the shards restore from it, and whether they tell all entries.
   void FillTick(hosting::NodeTick* tick) ABSL_LOCKS_EXCLUDED(mu_);
 
+  // What became of the entries that a tick restored.
+  void Restored(const hosting::RestoreCounts& counts) ABSL_LOCKS_EXCLUDED(mu_);
+
   // Writes the entries that changed in `cycle`, and old failures again; then `contributions` are on disk.
   void Keep(std::uint64_t cycle, std::vector<Journal::Record> changes, std::vector<std::uint64_t> contributions)
       ABSL_LOCKS_EXCLUDED(mu_);
@@ -110,6 +114,8 @@ class CacheKeeper {
   DiskBacklog backlog_ ABSL_GUARDED_BY(mu_);
   std::string why_closed_ ABSL_GUARDED_BY(mu_);
   std::uint64_t restored_ ABSL_GUARDED_BY(mu_) = 0;
+  std::uint64_t reopened_ ABSL_GUARDED_BY(mu_) = 0;
+  std::uint64_t refused_ ABSL_GUARDED_BY(mu_) = 0;
   std::uint64_t quarantined_ ABSL_GUARDED_BY(mu_) = 0;
   std::uint64_t lost_ ABSL_GUARDED_BY(mu_) = 0;
 };

@@ -95,6 +95,13 @@ std::vector<Journal::Record> ChangesOf(const NodeReport& report) {
   return changes;
 }
 
+hosting::RestoreCounts RestoredBy(const NodeReport& report) {
+  hosting::RestoreCounts restored;
+  if (report.verdict == nullptr) return restored;
+  for (const auto& shard : report.verdict->shards) restored += shard->restored;
+  return restored;
+}
+
 class LiveNode final : public Node {
  public:
   explicit LiveNode(const v1::NodeConfig& config)
@@ -265,7 +272,10 @@ class LiveNode final : public Node {
   // On a thread of the actors.
   void Take(const NodeReport& report) {
     // Before the core answers: whoever finds the core idle finds all changes with the keeper.
-    if (cache_ != nullptr) cache_->Keep(report.cycle, ChangesOf(report), {});
+    if (cache_ != nullptr) {
+      cache_->Restored(RestoredBy(report));
+      cache_->Keep(report.cycle, ChangesOf(report), {});
+    }
     NodeCore::Outcome outcome = core_.Take(report);
     if (outcome.began_to_serve) {
       servers_.SetServing(true);

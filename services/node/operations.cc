@@ -119,6 +119,12 @@ void AddLedger(const v1::NodeStatus& status, Families* to) {
   to->Gauge("lvs_cache_entries", "Ledger entries in the cache on disk; 0 without a cache.").Sample(cache.entries());
   to->Gauge("lvs_cache_failing", "1 while the cache cannot be opened or written; `lvs status` says why.")
       .Sample(cache.last_error().empty() ? 0.0 : 1.0);
+  to->Counter("lvs_cache_restored_total",
+              "Ledger entries that the cache held when it was opened, by what became of them.")
+      .Sample(cache.restored() - std::min(cache.restored(), cache.reopened() + cache.refused()),
+              {{"result", "unchanged"}})
+      .Sample(cache.reopened(), {{"result", "reopened"}})
+      .Sample(cache.refused(), {{"result", "refused"}});
   to->Gauge("lvs_cache_unsaved", "Ledger entries whose write to the cache failed, and that are written again.")
       .Sample(cache.unsaved());
   to->Counter("lvs_cache_lost_total",

@@ -34,6 +34,10 @@ std::vector<std::string> Problems(const v1::NodeStatus& status, const ProblemFac
                                     "clients, no longer from peers; see `sessions_reserved` in docs/operations.md"));
   }
   if (!status.cache().last_error().empty()) problems.push_back(status.cache().last_error());
+  if (status.cache().refused() > 0) {
+    problems.push_back(absl::StrCat("entries of the cache that the ledger refused: ", status.cache().refused(),
+                                    "; they stay on disk. See `cache.restored` in docs/operations.md"));
+  }
   // A single peer may be wrong, or lie. Where most of them are ahead, this node is behind.
   if (2 * facts.peers_ahead > facts.peers_connected) {
     problems.emplace_back("peers send frames of cycles that have not been; compare the clocks of the nodes (NTP)");

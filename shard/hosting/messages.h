@@ -74,6 +74,20 @@ struct ShardTick {
   static constexpr auto kColumns = std::tuple(&ShardTick::rows, &ShardTick::contributions);
 };
 
+// What became of the entries that a cache held.
+struct RestoreCounts {
+  std::uint64_t entries = 0;
+  std::uint64_t reopened = 0;  // of these, with an earlier opening: the clock was ahead when they were accepted
+  std::uint64_t refused = 0;   // of these, not taken, and counted by reason as well
+
+  RestoreCounts& operator+=(const RestoreCounts& other) {
+    entries += other.entries;
+    reopened += other.reopened;
+    refused += other.refused;
+    return *this;
+  }
+};
+
 struct ShardReport {
   std::uint32_t shard = 0;
   std::uint64_t cycle = 0;
@@ -86,6 +100,7 @@ struct ShardReport {
   std::uint64_t state_hash = 0;    // with a measure of the last cycle
   std::size_t resident_bytes = 0;
   std::vector<Answer> answers;
+  RestoreCounts restored;
   std::vector<shard::LedgerEntry> changes;  // entries that changed this cycle, where tell_changes asks for them
   std::uint64_t ledger_digest = 0;
   std::uint64_t sessions = 0;

@@ -67,7 +67,7 @@ void ShardHost::Tick(const ShardTick& tick, ShardReport* report) {
   report->shard = config_.shard.shard;
   report->cycle = tick.cycle;
   watch_.Enter(Stage::kPopulation);
-  Populate(tick);
+  Populate(tick, report);
   watch_.Enter(Stage::kFrames);
   Listen(tick, report);
   picture_.Choose(*shard_, tick.snapshot_dots);
@@ -88,13 +88,9 @@ void ShardHost::Tick(const ShardTick& tick, ShardReport* report) {
 
 // ---- Who lives here ----
 
-void ShardHost::Populate(const ShardTick& tick) {
+void ShardHost::Populate(const ShardTick& tick, ShardReport* report) {
   if (tick.restart) Restart(tick.cycle);
-  if (tick.restored != nullptr && !tick.restored->empty()) {
-    sync_->BeginToHold(tick.cycle);
-    for (const shard::LedgerEntry& entry : *tick.restored) shard_->Contribute(entry, tick.cycle);
-    told_version_ = shard_->ledger().version();
-  }
+  if (tick.restored != nullptr && !tick.restored->empty()) Restore(*tick.restored, tick.cycle, &report->restored);
   Recover(tick.recovery);
   if (!tick.rows.empty()) {
     // Replicas that enter read the same memory as the kernel, so fetch it now; the time still counts as the kernel's.
@@ -114,6 +110,20 @@ void ShardHost::Restart(std::uint64_t cycle) {
   ambassadors_.Clear();
   remotes_.Restart();
   sync_->Restart(cycle);
+}
+
+// The server node's cache was opened, and held these entries.
+void ShardHost::Restore(const std::vector<shard::LedgerEntry>& cached, std::uint64_t cycle, RestoreCounts* counts) {
+  sync_->BeginToHold(cycle);
+  for (const shard::LedgerEntry& entry : cached) {
+    const shard::Ledger::Outcome outcome = shard_->Restore(entry, cycle);
+    if (outcome.refused) refused_.Add(*outcome.refused);
+    counts->refused += outcome.refused ? 1 : 0;
+    counts->reopened += outcome.reopened ? 1 : 0;
+  }
+  counts->entries += cached.size();
+  // The cache has these entries already, unless one of them is another one now.
+  if (counts->reopened == 0) told_version_ = shard_->ledger().version();
 }
 
 void ShardHost::Recover(vaultguard::RecoveryAction action) {

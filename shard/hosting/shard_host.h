@@ -94,8 +94,9 @@ class ShardHost : private shard::LedgerSync::Owner {
   shard::SessionId NewSession(std::uint64_t cycle) override;
 
   // ---- The stages of a tick, in their order ----
-  void Populate(const ShardTick& tick);
+  void Populate(const ShardTick& tick, ShardReport* report);
   void Restart(std::uint64_t cycle);
+  void Restore(const std::vector<shard::LedgerEntry>& cached, std::uint64_t cycle, RestoreCounts* counts);
   void Recover(vaultguard::RecoveryAction action);
   void Apply(const RowCommand& command, std::uint64_t cycle);
   void Listen(const ShardTick& tick, ShardReport* report);

@@ -245,6 +245,61 @@ TEST(Ledger, Spec5_1PolicyBoundsWhatASessionMayClaim) {
   EXPECT_EQ(refused(1, 0, 551, 500), Refusal::kBadEntry);
 }
 
+// What a node acknowledged under a clock that was ahead is valid everywhere after a restart under a right one.
+TEST(Ledger, Spec5_1ARestoredEntryIsOpenedAsEarlyAsItNeedsToBe) {
+  const ContributionPolicy policy;
+  const std::int64_t hour_uvu = policy.Allowed(vaultguard::kMaxSessionCycles);
+  struct Restored {
+    LedgerEntry entry;
+    std::uint64_t opened;  // after the restore
+  };
+  const std::vector<Restored> cases = {
+      {Entry(1, kNow - 10, policy.burst_uvu), kNow - 10},  // valid as it is
+      {Entry(2, kNow + vaultguard::kMaxCyclesAhead, 5), kNow + vaultguard::kMaxCyclesAhead},
+      {Entry(3, kNow + vaultguard::kMaxCyclesAhead + 1, 5), kNow},
+      {Entry(4, ~std::uint64_t{0} - 1, policy.burst_uvu), kNow},  // whatever the clock was
+      {Entry(5, kNow + 600, 1, policy.burst_uvu + 1), kNow - 1},
+      {Entry(6, kNow - 10, hour_uvu), kNow - vaultguard::kMaxSessionCycles},  // the clock went ahead in between
+      {Entry(7, kNow + 20, policy.burst_uvu + 10 * policy.earn_uvu_per_cycle), kNow - 10},
+  };
+  Ledger ledger(kSlots, policy);
+  Ledger peer(kSlots, policy);
+  for (const Restored& c : cases) {
+    const Ledger::Outcome outcome = ledger.Restore(c.entry, kNow);
+    EXPECT_FALSE(outcome.refused) << c.entry.session.high;
+    EXPECT_TRUE(outcome.grew);
+    EXPECT_EQ(outcome.reopened, c.opened != c.entry.opened_cycle);
+    const auto found = ledger.Find(c.entry.session);
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->opened_cycle, c.opened);
+    EXPECT_EQ(found->amount_uvu, c.entry.amount_uvu);
+    EXPECT_FALSE(peer.Merge(*found, kNow, 0).refused);
+  }
+  EXPECT_EQ(peer.digest(), ledger.digest());
+  for (const Restored& c : cases) EXPECT_FALSE(ledger.Restore(c.entry, kNow).grew) << "restored twice, it counts once";
+}
+
+TEST(Ledger, Spec8_1WhatNobodyCanHaveEarnedIsNotRestoredEither) {
+  const ContributionPolicy policy;
+  Ledger ledger(kSlots, policy);
+  const auto refused = [&](const LedgerEntry& entry) { return ledger.Restore(entry, kNow).refused; };
+  EXPECT_EQ(refused(Entry(1, 0, policy.Allowed(vaultguard::kMaxSessionCycles) + 1)), Refusal::kRateExceeded);
+  EXPECT_EQ(refused(Entry(2, kNow + 600, -1, 5)), Refusal::kBadEntry);
+  EXPECT_EQ(refused(Entry(3, kNow, vaultguard::kMaxEntryUvu + 1)), Refusal::kBadEntry);
+  EXPECT_EQ(ledger.size(), 0u);
+}
+
+// A machine without a clock of its own starts before the epoch until NTP sets it. Its cache is right meanwhile.
+TEST(Ledger, Spec5_1ANodeWhoseClockIsBeforeTheEpochRestoresEntriesAsTheyAre) {
+  const ContributionPolicy policy;
+  Ledger ledger(kSlots, policy);
+  const LedgerEntry entry = Entry(1, kNow, policy.burst_uvu + 10 * policy.earn_uvu_per_cycle);
+  const Ledger::Outcome outcome = ledger.Restore(entry, 9);
+  EXPECT_FALSE(outcome.refused);
+  EXPECT_FALSE(outcome.reopened);
+  EXPECT_EQ(ledger.Find(entry.session), entry);
+}
+
 TEST(Ledger, Test7BadEntriesAreRefusedAndChangeNothing) {
   Ledger ledger(2, {});
   ASSERT_TRUE(ledger.Merge(Entry(1, 100, 5, 6), 200).grew);

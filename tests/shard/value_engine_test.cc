@@ -64,5 +64,22 @@ TEST(ValueEngine, Spec5_1AllowanceGrowsWithAgeAndSaturates) {
   EXPECT_EQ((ContributionPolicy{.burst_uvu = 0, .earn_uvu_per_cycle = kMost}.Allowed(1)), kMaxEntryUvu);
 }
 
+TEST(ValueEngine, Spec5_1CyclesForIsTheFirstAgeThatAllowsIt) {
+  const ContributionPolicy policy;
+  for (const std::int64_t amount :
+       {std::int64_t{1}, policy.burst_uvu, policy.burst_uvu + 1, policy.burst_uvu + policy.earn_uvu_per_cycle,
+        policy.burst_uvu + policy.earn_uvu_per_cycle + 1, vaultguard::kMaxEntryUvu}) {
+    const std::uint64_t cycles = policy.CyclesFor(amount);
+    EXPECT_GE(policy.Allowed(cycles), amount);
+    if (cycles > 0) {
+      EXPECT_LT(policy.Allowed(cycles - 1), amount);
+    }
+  }
+  const ContributionPolicy nothing{.burst_uvu = 5, .earn_uvu_per_cycle = 0};
+  EXPECT_EQ(nothing.CyclesFor(5), 0u);
+  EXPECT_EQ(nothing.CyclesFor(6), ~std::uint64_t{0});
+  EXPECT_EQ(policy.CyclesFor(vaultguard::kMaxEntryUvu + 1), ~std::uint64_t{0});
+}
+
 }  // namespace
 }  // namespace lvs::shard

@@ -29,7 +29,9 @@
 #include "services/client/control_client.h"
 #include "services/net/transport_layer.h"
 #include "services/node/control_service.h"
+#include "services/node/journal.h"
 #include "services/node/node_config.h"
+#include "vaultguard/limits.h"
 
 namespace lvs::services {
 namespace {
@@ -375,6 +377,40 @@ TEST(NodeTest, Arch2_1_WhatIsAcknowledgedOnDiskOutlivesACacheThatWasDeletedUnder
   }
   const auto node = Serving(config);
   EXPECT_TRUE(Eventually([&] { return Total(*node) == 3'000'000; })) << Total(*node);
+}
+
+// A clock that was a minute ahead when it was acknowledged, and is right now.
+TEST(NodeTest, Spec5_1_WhatWasAcknowledgedOnDiskUnderAClockThatWasAheadIsRestored) {
+  const TemporaryFolder folder;
+  const LogLines log;
+  v1::NodeConfig config = Config();
+  config.set_cache_dir((folder.path() / "cache").string());
+  const auto period_us = static_cast<std::uint64_t>(config.period_us());
+  {
+    Journal::Restored none;
+    const auto journal = Journal::Open(config.cache_dir(), config.state().shards(), 2, &none);
+    ASSERT_TRUE(journal.ok()) << journal.status();
+    Journal::Record record;
+    record.entry.session = {7, 1};
+    record.entry.opened_cycle = CycleNow(period_us) + 60'000'000 / period_us;
+    record.entry.amount_uvu[0] = 3'000'000;
+    Journal::Record impossible = record;
+    impossible.shard = 1;
+    impossible.entry.amount_uvu[0] = vaultguard::kMaxEntryUvu;
+    (*journal)->Append({record, impossible}, [](const absl::Status& status) { EXPECT_TRUE(status.ok()) << status; });
+  }
+  for (const std::uint64_t reopened : {1, 0}) {
+    const auto node = Serving(config);
+    EXPECT_TRUE(Eventually([&] { return Total(*node) == 3'000'000; })) << Total(*node);
+    const v1::NodeStatus status = node->Status();
+    EXPECT_EQ(status.cache().restored(), 2u);
+    EXPECT_EQ(status.cache().reopened(), reopened) << "the second start finds what the first one made of it";
+    EXPECT_EQ(status.cache().refused(), 1u);
+    EXPECT_EQ(status.refused().at("rate_exceeded"), 1u);
+    ASSERT_EQ(status.problems_size(), 1);
+    EXPECT_THAT(status.problems(0), HasSubstr("entries of the cache that the ledger refused: 1"));
+    EXPECT_THAT(log.Last("cache.restored"), HasSubstr("\"refused\":1"));
+  }
 }
 
 TEST(NodeTest, Arch2_1_AFullDiskAtTheStartIsAProblemAndNoEnd) {

@@ -57,6 +57,11 @@ v1::NodeStatus Healthy() {
   status.mutable_drift()->set_relative_spread(0.25);
   status.mutable_traffic()->set_bytes_sent(77);
   status.mutable_cache()->set_last_error("disk full");
+  status.mutable_cache()->set_restored(12);
+  status.mutable_cache()->set_reopened(3);
+  status.mutable_cache()->set_refused(2);
+  status.mutable_cache()->set_unsaved(5);
+  status.mutable_cache()->set_lost(1);
   (*status.mutable_refused())["stale \"cycle\"\n"] = 4;
   status.set_resident_bytes(1'000'000);
   status.set_cpu_seconds(1.5);
@@ -258,15 +263,28 @@ TEST(OperationsLiveness, EndsWhenNoCycleGoesBy) {
 
 TEST(Test6_Metrics, ValuesComeThrough) {
   const std::string text = prometheus::TextSerializer().Serialize(NodeMetrics(Healthy(), Peers()));
-  for (const char* line :
-       {"lvs_build_info{build=\"1.2.3\",protocol=\"2\"} 1", "lvs_node_state{state=\"serving\"} 1",
-        "lvs_node_state{state=\"draining\"} 0", "lvs_cycles_total 1000", "lvs_cycles_skipped_total 3",
-        "lvs_peers{state=\"connected\"} 6", "lvs_peers{state=\"known\"} 20", "lvs_ledger_value_uvu{slot=\"1\"} 42",
-        "lvs_contributions_total{result=\"accepted\"} 9", "lvs_contributions_total{result=\"refused\"} 2",
-        "lvs_drift_relative_spread 0.25", "lvs_link_bytes_total{direction=\"sent\"} 77", "lvs_cache_failing 1",
-        "lvs_refused_total{reason=\"stale \\\"cycle\\\"\\n\"} 4", "process_resident_memory_bytes 1000000",
-        "lvs_peer_rtt_seconds{peer_region=\"us\",statistic=\"median\"} 0.02",
-        "lvs_peer_rtt_seconds{peer_region=\"us\",statistic=\"max\"} 0.03"}) {
+  for (const char* line : {"lvs_build_info{build=\"1.2.3\",protocol=\"2\"} 1",
+                           "lvs_node_state{state=\"serving\"} 1",
+                           "lvs_node_state{state=\"draining\"} 0",
+                           "lvs_cycles_total 1000",
+                           "lvs_cycles_skipped_total 3",
+                           "lvs_peers{state=\"connected\"} 6",
+                           "lvs_peers{state=\"known\"} 20",
+                           "lvs_ledger_value_uvu{slot=\"1\"} 42",
+                           "lvs_contributions_total{result=\"accepted\"} 9",
+                           "lvs_contributions_total{result=\"refused\"} 2",
+                           "lvs_drift_relative_spread 0.25",
+                           "lvs_link_bytes_total{direction=\"sent\"} 77",
+                           "lvs_cache_failing 1",
+                           "lvs_cache_restored_total{result=\"unchanged\"} 7",
+                           "lvs_cache_restored_total{result=\"reopened\"} 3",
+                           "lvs_cache_restored_total{result=\"refused\"} 2",
+                           "lvs_cache_unsaved 5",
+                           "lvs_cache_lost_total 1",
+                           "lvs_refused_total{reason=\"stale \\\"cycle\\\"\\n\"} 4",
+                           "process_resident_memory_bytes 1000000",
+                           "lvs_peer_rtt_seconds{peer_region=\"us\",statistic=\"median\"} 0.02",
+                           "lvs_peer_rtt_seconds{peer_region=\"us\",statistic=\"max\"} 0.03"}) {
     EXPECT_THAT(text, HasSubstr(std::string("\n") + line + "\n"));
   }
 }

@@ -72,6 +72,9 @@ TEST(Problems, TheCacheInItsOwnWords) {
   v1::NodeStatus status = Serving();
   status.mutable_cache()->set_last_error("the cache could not be written: disk full");
   EXPECT_THAT(Problems(status, Sound()), ElementsAre("the cache could not be written: disk full"));
+  status.mutable_cache()->clear_last_error();
+  status.mutable_cache()->set_refused(3);
+  EXPECT_THAT(Problems(status, Sound()), ElementsAre(HasSubstr("entries of the cache that the ledger refused: 3")));
 }
 
 TEST(Problems, OnlyMostPeersTogetherMakeAWrongClock) {

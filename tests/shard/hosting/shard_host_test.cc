@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -165,6 +166,22 @@ TEST_F(ShardHostTest, WhatTheCacheHeldIsNotToldToItAgain) {
   EXPECT_EQ(report.sessions, 3u);
   ASSERT_EQ(report.changes.size(), 1u);
   EXPECT_EQ(report.changes[0].session, (shard::SessionId{8, 3}));
+}
+
+// The clock was ahead when these were accepted. One of them no clock explains.
+TEST_F(ShardHostTest, Spec5_1WhatTheCacheHeldIsRestoredOrRefusedAndCounted) {
+  const auto shard = MakeTelling(50);
+  ShardTick tick;
+  tick.cycle = 100'000;
+  tick.restored = Cached({EntryOf(1, 100'700, 3), EntryOf(2, 50, 4), EntryOf(3, 50, 1'000'000)});
+  const ShardReport report = Tick(shard.get(), tick);
+  EXPECT_EQ(report.total_uvu[0], 7 * kMicroPerVu);
+  EXPECT_EQ(report.restored.entries, 3u);
+  EXPECT_EQ(report.restored.reopened, 1u);
+  EXPECT_EQ(report.restored.refused, 1u);
+  EXPECT_EQ(report.counts.step.refused.Of(vaultguard::Refusal::kRateExceeded), 1u);
+  EXPECT_EQ(std::count(report.changes.begin(), report.changes.end(), EntryOf(1, 100'000, 3)), 1)
+      << "the cache has another opening";
 }
 
 // A cache that was opened late, or anew, lacks what changed before.

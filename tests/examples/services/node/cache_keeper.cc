@@ -5,7 +5,8 @@
 
 namespace lvs::services {
 absl::Status Example(std::uint32_t shards, int value_slots, hosting::NodeTick& tick,
-                     const std::vector<Journal::Record>& changes, const std::vector<std::uint64_t>& ids) {
+                     const hosting::RestoreCounts& counts, const std::vector<Journal::Record>& changes,
+                     const std::vector<std::uint64_t>& ids) {
   EXAMPLE;
   return absl::OkStatus();
 }
