@@ -25,6 +25,7 @@ std::string_view View(const leveldb::Slice& slice) { return {slice.data(), slice
 leveldb::Options StrictOptions() {
   leveldb::Options options;
   options.paranoid_checks = true;
+  options.max_open_files = 100;  // one a table; the cache is read whole once, and then only compacted
   return options;
 }
 

@@ -13,6 +13,8 @@
 // LevelDB does not sync the folder for a new log nor for the new name of CURRENT; this does, so that a name is as durable
 // as the content.
 //
+// Tables are read by system calls: LevelDB would map them into memory, where a disk that fails ends the process.
+//
 // LevelDB is built without RTTI, so whatever derives from its classes is, too: only journal_env.cc.
 #pragma once
 

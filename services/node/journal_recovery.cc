@@ -90,7 +90,10 @@ class Opener {
     std::error_code error;
     fs::copy(db_, scratch_, fs::copy_options::recursive, error);
     if (error) return CacheFileError("copying " + db_.string() + " to mend it", error.value());
-    for (const std::string& table : UnsoundTables(scratch_)) fs::remove(scratch_ / table, error);
+    for (const std::string& table : UnsoundTables(scratch_)) {
+      fs::remove(scratch_ / table, error);
+      if (error) return CacheFileError("mending " + db_.string(), error.value());
+    }
     // Strict: LevelDB leaves out a block whose checksum is wrong. It copies logs unchecked, so there the values' own
     // checksums find the damage.
     leveldb::Status status = leveldb::RepairDB(scratch_.string(), StrictOptions());
