@@ -23,6 +23,8 @@ double CyclesOf(const v1::Scenario& scenario, std::int64_t us) {
   return static_cast<double>(us) / static_cast<double>(std::max<std::int64_t>(1, scenario.cycle().period_us()));
 }
 
+std::string Whole(double number) { return std::to_string(static_cast<std::int64_t>(number)); }
+
 std::int64_t OpeningSessions(std::int64_t opening_balance_uvu) {
   const std::int64_t burst_uvu = shard::ContributionPolicy{}.burst_uvu;
   return (opening_balance_uvu + burst_uvu - 1) / burst_uvu;
@@ -62,7 +64,7 @@ void CheckRoom(Checker& check, const Demand& demand) {
   check.Require(static_cast<double>(opening) + demand.sessions <= static_cast<double>(room), "workload.sessions",
                 "a shard's ledger has room for " + std::to_string(room) + " sessions; the opening balance takes " +
                     std::to_string(opening) + ", and the clients would open about " +
-                    NumberText(std::ceil(demand.sessions)) + "; write fewer sessions or more state.shards");
+                    Whole(std::ceil(demand.sessions)) + "; write fewer sessions or more state.shards");
 }
 
 // The worst link between two regions: cycles until unacknowledged news is sent again, times the share that is lost.
@@ -91,20 +93,19 @@ void CheckPace(Checker& check, const Demand& demand) {
   const double period_s = static_cast<double>(scenario.cycle().period_us()) * 1e-6;
   const double shards = scenario.state().shards();
   check.Require(queued == 0 || needed <= settle, "workload.contributions_per_second",
-                "is more than the ledgers can spread: a shard passes on about " +
-                    FormatNumber(per_cycle / period_s, 3) + " entries a second to each region, and about " +
-                    FormatNumber(queued, 3) + " would still be on their way when the run ends; write at most " +
-                    FormatNumber(std::floor(per_cycle * regions / period_s * shards), 3) +
+                "is more than the ledgers can spread: a shard passes on about " + Whole(per_cycle / period_s) +
+                    " entries a second to each region, and about " + Whole(queued) +
+                    " would still be on their way when the run ends; write at most " +
+                    Whole(per_cycle * regions / period_s * shards) +
                     ", fewer workload.sessions, more state.shards, or cycle.settle: " +
-                    FormatNumber(std::ceil(needed * period_s), 6) + "s");
+                    Whole(std::ceil(needed * period_s)) + "s");
   // Peers may open only so many new sessions a cycle.
   const double cycles = demand.cycles + std::max(0.0, settle - kLastEntriesCycles);
   const double openable = vaultguard::kNewSessionsAtOnce + regions * vaultguard::kNewSessionsPerCycle * cycles;
   const double elsewhere = demand.sessions * (regions - 1) / regions;
   check.Require(elsewhere <= openable, "workload.sessions",
-                "the clients would open about " + FormatNumber(elsewhere, 4) +
-                    " sessions in a shard at other regions, and " + FormatNumber(openable, 4) +
-                    " of them can spread before the run ends; write fewer sessions, more " +
+                "the clients would open about " + Whole(elsewhere) + " sessions in a shard at other regions, and " +
+                    Whole(openable) + " of them can spread before the run ends; write fewer sessions, more " +
                     "state.shards or a longer cycle.settle");
 }
 
