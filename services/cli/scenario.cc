@@ -120,7 +120,8 @@ std::string ThresholdText(const v1::Threshold& threshold) {
   std::string text;
   if (threshold.has_min()) text += "min " + FormatMetric(metric, threshold.min()) + " ";
   if (threshold.has_max()) text += "max " + FormatMetric(metric, threshold.max()) + " ";
-  return text + (threshold.after().empty() ? "at " + threshold.at() : "after every " + threshold.after());
+  if (!threshold.after().empty()) return text + "after every " + threshold.after();
+  return text + (threshold.from().empty() ? "at " + threshold.at() : "from " + threshold.from() + " on");
 }
 
 // Explains in words what a scenario file does, with every default filled in.

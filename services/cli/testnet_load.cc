@@ -37,7 +37,7 @@ struct LoadArguments : TestnetArguments {
 // Sleeps for the time, or until Ctrl-C.
 void Linger(milliseconds time) { PollUntil(InterruptGuard::Requested, time, kLingerPoll); }
 
-absl::StatusOr<LoadOptions> OptionsOf(const LoadArguments& arguments, const ControlClient& client) {
+absl::StatusOr<LoadOptions> OptionsOf(const LoadArguments& arguments) {
   const absl::StatusOr<milliseconds> run = TimeOf("--for", arguments.run);
   if (!run.ok()) return run.status();
   const absl::StatusOr<std::int64_t> step = ParseValueUvu(arguments.amount);
@@ -53,7 +53,10 @@ absl::StatusOr<LoadOptions> OptionsOf(const LoadArguments& arguments, const Cont
   options.sessions = arguments.sessions;
   options.shards = arguments.shards;
   options.stop = &InterruptGuard::Flag();
-  if (absl::Status status = FitToCluster(client, &options); !status.ok()) return status;
+  if (LoadSize(options) == 0) {
+    return absl::InvalidArgumentError("a load of " + FormatNumber(options.rate, 6) + "/s for " + arguments.run +
+                                      " sends nothing, so it would test nothing; raise --rate or --for");
+  }
   return options;
 }
 
@@ -69,6 +72,10 @@ void PrintLoadReport(const LoadReport& report, const LoadOptions& options, std::
                   "due while " + FormatGrouped(options.in_flight_max) + " were under way"});
   for (const auto& [code, count] : report.repeated) rows.push_back({"repeated", FormatGrouped(count), code});
   PrintTable(out, rows);
+  if (report.acknowledged == 0) {
+    out << "\nUNTESTED: nothing was acknowledged, so no latency was measured\n";
+    return;
+  }
   const LatencyHistogram& latency = report.latency;
   out << "\nlatency, from the time that each was due\n";
   PrintTable(out,
@@ -79,22 +86,19 @@ void PrintLoadReport(const LoadReport& report, const LoadOptions& options, std::
              "  ");
 }
 
-Json LoadAsJson(const LoadReport& report, const LoadOptions& options) {
+// Without an acknowledgement latencies are null.
+Json LatencyAsJson(const LoadReport& report) {
   const LatencyHistogram& latency = report.latency;
-  return {{"rate", options.rate},
-          {"seconds", report.seconds},
-          {"offered", report.offered},
-          {"acknowledged", report.acknowledged},
-          {"not_sent", report.not_sent},
-          {"failed", report.failed},
-          {"repeated", report.repeated},
-          {"latency_us",
-           {{"p50", latency.Quantile(0.5)},
-            {"p90", latency.Quantile(0.9)},
-            {"p99", latency.Quantile(0.99)},
-            {"p999", latency.Quantile(0.999)},
-            {"max", latency.MaxUs()},
-            {"mean", latency.MeanUs()}}}};
+  if (report.acknowledged == 0) return nullptr;
+  return {{"p50", latency.Quantile(0.5)},    {"p90", latency.Quantile(0.9)}, {"p99", latency.Quantile(0.99)},
+          {"p999", latency.Quantile(0.999)}, {"max", latency.MaxUs()},       {"mean", latency.MeanUs()}};
+}
+
+Json LoadAsJson(const LoadReport& report, const LoadOptions& options) {
+  return {{"rate", options.rate},        {"seconds", report.seconds},
+          {"offered", report.offered},   {"acknowledged", report.acknowledged},
+          {"not_sent", report.not_sent}, {"failed", report.failed},
+          {"repeated", report.repeated}, {"latency_us", LatencyAsJson(report)}};
 }
 
 // Prints progress as one redrawn line on a terminal, otherwise as a JSON object on a line of its own.
@@ -131,12 +135,13 @@ LoadReport RunAndShow(const std::vector<ControlClient>& clients, LoadOptions opt
 }
 
 int Load(const LoadArguments& arguments, std::ostream& out, std::ostream& err) {
+  absl::StatusOr<LoadOptions> options = OptionsOf(arguments);
+  if (!options.ok()) return Fail(err, options.status());
   const auto nodes = ReadTestnet(arguments.directory);
   if (!nodes.ok()) return Fail(err, nodes.status());
   const auto clients = ClientsOf(*nodes);
   if (!clients.ok()) return Fail(err, clients.status());
-  const absl::StatusOr<LoadOptions> options = OptionsOf(arguments, clients->front());
-  if (!options.ok()) return Fail(err, options.status());
+  if (absl::Status status = FitToCluster(clients->front(), &*options); !status.ok()) return Fail(err, status);
   LoadRecord record;
   if (!arguments.record.empty()) {
     absl::StatusOr<LoadRecord> before = RecordBefore(*clients);
@@ -174,7 +179,7 @@ int Load(const LoadArguments& arguments, std::ostream& out, std::ostream& err) {
     err << "lvs: interrupted\n";
     return kExitCouldNotRun;
   }
-  return report.acknowledged == report.offered ? kExitPassed : kExitBreached;
+  return report.acknowledged > 0 && report.acknowledged == report.offered ? kExitPassed : kExitBreached;
 }
 
 void AddLoadOptions(CLI::App* command, LoadArguments& given) {

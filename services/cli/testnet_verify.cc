@@ -1,4 +1,5 @@
 // `lvs testnet verify`: checks ledgers against the acknowledgements that clients received.
+#include <algorithm>
 #include <ostream>
 #include <vector>
 
@@ -32,7 +33,15 @@ Json CheckAsJson(const TotalsCheck& check) {
   return {{"broken", check.broken}, {"unreachable", check.unreachable}, {"totals", totals}};
 }
 
-void PrintCheck(const TotalsCheck& check, std::ostream& out) {
+// True where clients were told that something is held. Otherwise there is nothing that a node could have lost.
+bool AnythingAcknowledged(const std::vector<LoadRecord>& records) {
+  return std::any_of(records.begin(), records.end(), [](const LoadRecord& record) {
+    return std::any_of(record.expectations.begin(), record.expectations.end(),
+                       [](const auto& entry) { return entry.second.acknowledged_uvu > 0; });
+  });
+}
+
+void PrintCheck(const TotalsCheck& check, bool tested, std::ostream& out) {
   const auto value = [](std::uint64_t uvu) { return ValueText(static_cast<std::int64_t>(uvu)); };
   Rows rows{{"node", "slot", "at least", "total", "at most", "verdict"}};
   for (const TotalsCheck::Total& total : check.totals) {
@@ -42,6 +51,7 @@ void PrintCheck(const TotalsCheck& check, std::ostream& out) {
   PrintTable(out, rows);
   out << "\n"
       << (check.broken > 0 ? "BROKEN: " + FormatCount(check.broken, "total") + " out of bounds"
+          : !tested        ? "UNTESTED: no record has an acknowledged contribution, so nothing could be missing"
           : check.unreachable.empty()
               ? "HELD: every node has all that was acknowledged, and nothing that was never sent"
               : "UNKNOWN: the nodes that answer hold, but not all answer")
@@ -66,13 +76,16 @@ int Verify(const VerifyArguments& arguments, std::ostream& out, std::ostream& er
 
   InterruptGuard interrupts;
   const TotalsCheck check = AwaitTotals(*nodes, *clients, *bounds, *within, &InterruptGuard::Flag());
+  const bool tested = AnythingAcknowledged(records);
   if (arguments.format == "json") {
-    out << CheckAsJson(check).dump(2) << "\n";
+    Json json = CheckAsJson(check);
+    json["tested"] = tested;
+    out << json.dump(2) << "\n";
   } else {
-    PrintCheck(check, out);
+    PrintCheck(check, tested, out);
   }
   for (const std::string& node : check.unreachable) err << "lvs: " << node << "\n";
-  if (check.broken > 0) return kExitBreached;
+  if (check.broken > 0 || !tested) return kExitBreached;
   return check.unreachable.empty() ? kExitPassed : kExitUnhealthy;
 }
 
@@ -86,7 +99,7 @@ void AddTestnetVerify(TestnetCommands& commands) {
           "\nOn every node each slot's total must be at least what was acknowledged, and at most what was sent, on "
           "top of what\nwas there before the first load. Nothing else may contribute meanwhile. Several records: "
           "in the order of the loads.\n") +
-          kTestnetExitCodes + ", 10 a node does not answer, 99 broken.",
+          kTestnetExitCodes + ", 10 a node does not answer, 99 broken, or no contribution was acknowledged.",
       Verify, [](CLI::App* command, VerifyArguments& given) {
         command->add_option("--record", given.records, "What a load wrote; may be given more than once")
             ->required()

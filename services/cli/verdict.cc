@@ -34,11 +34,14 @@ void PrintThresholds(const v1::Summary& summary, std::ostream& out) {
     const Metric* metric = FindMetric(result.metric());
     rows.push_back({result.metric(), result.when(), result.limit(),
                     metric == nullptr ? FormatNumber(result.value()) : FormatMetric(*metric, result.value()),
-                    result.passed() ? "held" : "BREACHED", result.requirement()});
+                    VerdictWord(result), result.requirement()});
   }
   if (rows.size() > 1) {
     out << "\n";
     PrintTable(out, rows);
+  }
+  for (const v1::ThresholdResult& result : summary.thresholds()) {
+    if (!result.untested().empty()) out << "UNTESTED " << result.metric() << ": " << result.untested() << "\n";
   }
 }
 
@@ -48,6 +51,8 @@ void PrintVerdict(const v1::Summary& summary, const fs::path& directory, std::os
   PrintThresholds(summary, out);
   const auto breached = std::count_if(summary.thresholds().begin(), summary.thresholds().end(),
                                       [](const v1::ThresholdResult& result) { return !result.passed(); });
+  const auto untested = std::count_if(summary.thresholds().begin(), summary.thresholds().end(),
+                                      [](const v1::ThresholdResult& result) { return !result.untested().empty(); });
   const std::string took =
       FormatCount(summary.cycles(), "cycle") + " in " + FormatNumber(summary.wall_seconds()) + " s";
   const bool testnet = !summary.nodes().empty();
@@ -57,8 +62,11 @@ void PrintVerdict(const v1::Summary& summary, const fs::path& directory, std::os
         << ": the report is partial and proves nothing\n";
   } else if (breached > 0) {
     out << "FAILED: " << breached << " of "
-        << FormatCount(static_cast<std::uint64_t>(summary.thresholds_size()), "threshold") << " breached; " << took
-        << "\n";
+        << FormatCount(static_cast<std::uint64_t>(summary.thresholds_size()), "threshold") << " breached"
+        << (untested == 0          ? ""
+            : untested == breached ? ", because there was nothing to judge"
+                                   : ", " + std::to_string(untested) + " of them because there was nothing to judge")
+        << "; " << took << "\n";
   } else if (summary.thresholds().empty()) {
     out << "DONE: the scenario sets no thresholds; " << took << "\n";
   } else {

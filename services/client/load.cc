@@ -4,6 +4,7 @@
 #include <cmath>
 #include <deque>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <numeric>
 #include <queue>
@@ -80,8 +81,7 @@ class Load {
 
   // Offers contributions as they become due. Returns once all are finished, or kStopGrace after the stop.
   void Offering(TimePoint start) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    const auto total =
-        static_cast<std::uint64_t>(options_.rate * std::chrono::duration<double>(options_.run).count() + 0.5);
+    const std::uint64_t total = LoadSize(options_);
     std::uint64_t made = 0;
     TimePoint next_progress = start + std::chrono::seconds(1);
     TimePoint stop_at = TimePoint::max();
@@ -282,6 +282,10 @@ std::size_t DefaultSessions(double rate) {
   return std::max<std::size_t>(16, static_cast<std::size_t>(std::ceil(rate / 20)));
 }
 
+std::uint64_t LoadSize(const LoadOptions& options) {
+  return static_cast<std::uint64_t>(options.rate * std::chrono::duration<double>(options.run).count() + 0.5);
+}
+
 std::uint64_t LoadReport::Failed() const {
   return std::accumulate(failed.begin(), failed.end(), std::uint64_t{0},
                          [](std::uint64_t sum, const auto& entry) { return sum + entry.second; });
@@ -301,7 +305,8 @@ absl::Status FitToCluster(const ControlClient& client, LoadOptions* options) {
 }
 
 v1::LoadFigures FiguresOf(const LoadReport& report, const LoadOptions& options) {
-  const auto ms = [&](double share) { return static_cast<double>(report.latency.Quantile(share)) / 1e3; };
+  const auto known = [&](double ms) { return report.acknowledged > 0 ? ms : std::numeric_limits<double>::quiet_NaN(); };
+  const auto ms = [&](double share) { return known(static_cast<double>(report.latency.Quantile(share)) / 1e3); };
   v1::LoadFigures figures;
   figures.set_rate(options.rate);
   figures.set_durability(DurabilityText(options.durability, options.nodes));
@@ -317,8 +322,8 @@ v1::LoadFigures FiguresOf(const LoadReport& report, const LoadOptions& options) 
   figures.set_p90_ms(ms(0.9));
   figures.set_p99_ms(ms(0.99));
   figures.set_p999_ms(ms(0.999));
-  figures.set_max_ms(static_cast<double>(report.latency.MaxUs()) / 1e3);
-  figures.set_mean_ms(report.latency.MeanUs() / 1e3);
+  figures.set_max_ms(known(static_cast<double>(report.latency.MaxUs()) / 1e3));
+  figures.set_mean_ms(known(report.latency.MeanUs() / 1e3));
   return figures;
 }
 

@@ -75,12 +75,15 @@ struct LoadReport {
   std::map<std::string, std::uint64_t> failed;  // given up, by the code of the last attempt
   // Failed attempts that were repeated, by their code.
   std::map<std::string, std::uint64_t> repeated;
-  LatencyHistogram latency;  // of acknowledged contributions
+  LatencyHistogram latency;  // of acknowledged contributions; without any, its quantiles mean nothing
   double seconds = 0;        // from the first contribution due to the last one finished
   std::map<ExpectationKey, Expectation> expectations;
 
   std::uint64_t Failed() const;
 };
+
+// The contributions that a load offers unless it is stopped.
+std::uint64_t LoadSize(const LoadOptions& options);
 
 // Asks the node for its shards and value slots, and fits `slots` and `shards` (0: all) to them. INVALID_ARGUMENT where
 // the cluster has fewer shards than asked for, FAILED_PRECONDITION where it has none.

@@ -8,10 +8,10 @@
 namespace lvs::services {
 
 struct ResourceBudget {
-  std::uint64_t replicas = 0;
+  std::uint64_t replicas = 0;  // when most micro-nodes are there
   std::uint64_t shard_actors = 0;
   std::uint64_t link_actors = 0;
-  std::uint64_t resident_bytes = 0;  // estimate
+  std::uint64_t resident_bytes = 0;  // of the process at its peak, estimated
   std::uint64_t replica_cycles = 0;  // total work of the run
 };
 

@@ -216,8 +216,9 @@ class Emulation {
     summary->set_replica_cycles_per_second(per_second(measurement_.replica_cycles()));
     summary->set_micro_node_cycles_per_second(per_second(measurement_.micro_node_cycles()));
     summary->set_resident_bytes_per_micro_node(static_cast<double>(resident_bytes) / micro_nodes);
-    summary->mutable_ledger()->set_contributions(workload_.contributions());
-    summary->mutable_ledger()->set_contributions_pending(workload_.pending());
+    summary->mutable_ledger()->set_contributions_offered(workload_.offered());
+    summary->mutable_ledger()->set_contributions(workload_.acknowledged());
+    summary->mutable_ledger()->set_contributions_pending(workload_.offered() - workload_.acknowledged());
   }
 
   // ---- The pacer's turn ----
@@ -326,7 +327,8 @@ absl::StatusOr<v1::RunReport> Emulate(const v1::Scenario& scenario, const Emulat
   if (budget.resident_bytes > available) {
     return absl::ResourceExhaustedError(
         absl::StrCat("the scenario needs about ", budget.resident_bytes >> 20, " MiB of memory and ", available >> 20,
-                     " MiB are free: lower population.micro_nodes or population.shards_per_node"));
+                     " MiB are free: lower population.micro_nodes and what joins it, population.shards_per_node, "
+                     "state.shards or the number of regions"));
   }
   // A shard's memory grows in one block. Above this size a freed block returns to the system and leaves no hole in the
   // heap. The limit is set because glibc otherwise raises it to the largest block ever freed.

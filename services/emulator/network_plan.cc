@@ -28,10 +28,6 @@ constexpr std::uint32_t kReplicasAnAmbassador = 32;
 constexpr std::uint32_t kAmbassadorsMin = 16;
 constexpr std::uint32_t kAmbassadorsMax = 1024;
 
-std::uint32_t AmbassadorsOf(std::uint32_t replicas) {
-  return std::clamp(replicas / kReplicasAnAmbassador, kAmbassadorsMin, kAmbassadorsMax);
-}
-
 double PeriodMs(const v1::Scenario& scenario) {
   return static_cast<double>(scenario.cycle().period_us()) * 1e-6 * 1000;
 }
@@ -164,6 +160,10 @@ Regions::Regions(const v1::Scenario& scenario) {
 shard::Shape ShapeOf(const v1::Scenario& scenario) {
   return {static_cast<int>(scenario.state().value_slots()), static_cast<int>(scenario.state().free_coordinates()),
           static_cast<int>(scenario.drift().peers())};
+}
+
+std::uint32_t AmbassadorsOf(std::uint32_t replicas) {
+  return std::clamp(replicas / kReplicasAnAmbassador, kAmbassadorsMin, kAmbassadorsMax);
 }
 
 std::vector<NodePlan> PlanNetwork(const v1::Scenario& scenario, const Regions& regions) {

@@ -78,6 +78,8 @@ class Checker {
 // Groups of checks, one a file; ValidateScenario runs all of them.
 void CheckLinks(Checker& check);
 void CheckEvents(Checker& check);
+void CheckEventsTogether(Checker& check);
+void CheckLedgers(Checker& check);
 void CheckThresholds(Checker& check);
 
 }  // namespace lvs::services

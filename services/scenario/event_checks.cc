@@ -65,7 +65,6 @@ void CheckEvent(Checker& check, const v1::Event& event, const std::string& path)
                     ", after the end of the run (" + check.RunText() +
                     "); shorten it, leave the key out for the rest of the run, or raise cycle.count");
   const std::string what = path + "." + EventKind(event);
-  const std::uint32_t micro_nodes = check.scenario().population().micro_nodes();
   switch (event.what_case()) {
     case v1::Event::kChurn:
       check.Require(event.churn().rate() > 0 && event.churn().rate() <= 1, what + ".rate",
@@ -81,15 +80,17 @@ void CheckEvent(Checker& check, const v1::Event& event, const std::string& path)
       break;
     case v1::Event::kLeave:
       check.Require(event.leave().keep() >= 1, what + ".keep", "0 leaves nobody to rebuild from; write at least 1");
-      check.Require(event.leave().keep() < micro_nodes, what + ".keep",
-                    "is not fewer than the " + std::to_string(micro_nodes) + " micro-nodes there are");
       break;
     case v1::Event::kJoin:
       check.Between<std::uint32_t>(event.join().micro_nodes(), 1, kScenarioLimits.micro_nodes_max,
                                    what + ".micro_nodes");
       break;
     case v1::Event::kLowPower: check.PositiveShare(event.low_power().share(), what + ".share"); break;
-    case v1::Event::kCorrupt: check.PositiveShare(event.corrupt().share(), what + ".share"); break;
+    case v1::Event::kCorrupt:
+      check.PositiveShare(event.corrupt().share(), what + ".share");
+      check.Require(check.regions().size() > 1, what,
+                    "one region sends no frames that could be corrupt; give population.regions a second one");
+      break;
     case v1::Event::kDegrade: check.PositiveShare(event.degrade().loss(), what + ".loss"); break;
     case v1::Event::WHAT_NOT_SET: check.Require(false, path, "needs one of " + JoinWords(EventKinds())); break;
   }

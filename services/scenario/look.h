@@ -63,7 +63,7 @@ struct LinkLook {
 };
 
 struct NodeLook {
-  // It takes part: its replicas are up to date and its ledger counts.
+  // It takes part: its micro-nodes have entered, its replicas are up to date and its ledger counts.
   bool serving = false;
   // The network has not recovered from an event before this node serves. False for a node that is meant to be away.
   bool awaited = true;

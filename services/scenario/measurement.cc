@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "services/base/text.h"
 #include "shard/random.h"
@@ -17,8 +16,12 @@ double Vu(double uvu) { return uvu / static_cast<double>(vaultguard::kMicroPerVu
 
 double Ratio(double part, double whole) { return whole > 0 ? part / whole : 0; }
 
+double RatioOrUnknown(double part, double whole) {
+  return whole > 0 ? part / whole : std::numeric_limits<double>::quiet_NaN();
+}
+
 double Median(std::vector<double> values) {
-  if (values.empty()) return 0;
+  if (values.empty()) return std::numeric_limits<double>::quiet_NaN();
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
   std::nth_element(values.begin(), middle, values.end());
   return *middle;
@@ -42,6 +45,8 @@ MeasurementConfig ConfigOf(const v1::Scenario& scenario) {
   config.shape.period_s = static_cast<double>(scenario.cycle().period_us()) * 1e-6;
   config.coordinate_range = scenario.state().coordinate_range();
   config.tick_s = config.shape.period_s;
+  const double value_spread_vu = Vu(static_cast<double>(scenario.state().value_spread_uvu()));
+  config.drawn = {value_spread_vu / std::sqrt(3.0), config.coordinate_range / std::sqrt(12.0)};
   return config;
 }
 
@@ -76,9 +81,9 @@ double Measurement::ShardState::Place(std::size_t dimension, std::size_t value_s
 Measurement::Measurement(const MeasurementConfig& config, std::vector<std::string> names)
     : config_(config),
       names_(std::move(names)),
-      spread_at_start_(config.spread_at_start.value_or(MeasurementConfig::Spread())) {
+      reference_(config.spread_at_start.value_or(config.drawn)),
+      apart_(config.spread_at_start.value_or(MeasurementConfig::Spread())) {
   Reshape(config.shape);
-  if (config.gaps) value_spread_ = free_spread_ = variance_ = effective_error_ = Unknown();
 }
 
 Measurement::Measurement(const v1::Scenario& scenario, std::vector<std::string> names)
@@ -96,12 +101,8 @@ void Measurement::Reshape(const MeasurementShape& shape) {
   mean_at_start_.resize(shape.shards);
 }
 
-double Measurement::Unknown() const { return config_.gaps ? std::numeric_limits<double>::quiet_NaN() : 0; }
-
-double Measurement::relative_spread() const {
-  // std::max loses a NaN.
-  return std::isnan(value_spread_) ? value_spread_ : std::max(value_spread_, free_spread_);
-}
+// The worse of the two, and the one that is known where the other is not.
+double Measurement::relative_spread() const { return std::fmax(value_spread_, free_spread_); }
 
 std::uint64_t Measurement::anomalies() const { return Sum(total_.anomalies); }
 std::uint64_t Measurement::refused() const { return Sum(total_.refused); }
@@ -187,7 +188,8 @@ void Measurement::Gather(const Look& look) {
 
 // What is held of what was accepted, and how far values are from it.
 void Measurement::MeasureLedger() {
-  effective_error_ = effective_vu_ = 0;
+  effective_error_ = kUnknown;
+  effective_vu_ = known_ ? 0 : kUnknown;
   excess_uvu_ = held_total_uvu_ = accepted_total_uvu_ = 0;
   for (std::size_t s = 0; s < states_.size(); ++s) {
     const ShardState& state = states_[s];
@@ -198,17 +200,16 @@ void Measurement::MeasureLedger() {
       excess_uvu_ += static_cast<std::uint64_t>(std::max<std::int64_t>(state.most_uvu[slot] - truth, 0));
       effective_vu_ += state.Place(slot, config_.shape.value_slots);
     }
-    if (state.any) effective_error_ = std::max(effective_error_, state.worst_value_vu / ScaleVu(s));
+    if (state.Honest() > 0) effective_error_ = std::fmax(effective_error_, state.worst_value_vu / ScaleVu(s));
   }
-  if (!known_ && config_.gaps) effective_error_ = effective_vu_ = Unknown();
 }
 
-void Measurement::MeasureSpread(std::uint64_t cycle) {
+MeasurementConfig::Spread Measurement::SpreadNow() const {
   double value_variance = 0;
   double free_variance = 0;
   double groups = 0;
   for (const ShardState& state : states_) {
-    if (!state.any) continue;
+    if (state.Honest() == 0) continue;
     ++groups;
     for (std::size_t c = 0; c < config_.shape.dimensions; ++c) {
       const shard::Moments& m = state.moments[c];
@@ -217,31 +218,40 @@ void Measurement::MeasureSpread(std::uint64_t cycle) {
   }
   const auto slots = static_cast<double>(config_.shape.value_slots);
   const auto free_dimensions = static_cast<double>(config_.shape.dimensions - config_.shape.value_slots);
-  variance_ = Ratio(value_variance, groups * slots);
-  const MeasurementConfig::Spread now{std::sqrt(variance_), std::sqrt(Ratio(free_variance, groups * free_dimensions))};
-  if (cycle == 0 && !config_.spread_at_start) spread_at_start_ = now;
-  value_spread_ = Ratio(now.value_vu, spread_at_start_.value_vu);
-  free_spread_ = Ratio(now.free, spread_at_start_.free);
-  if (!known_ && config_.gaps) variance_ = value_spread_ = free_spread_ = Unknown();
+  return {std::sqrt(Ratio(value_variance, groups * slots)), std::sqrt(Ratio(free_variance, groups * free_dimensions))};
+}
+
+void Measurement::MeasureSpread(std::uint64_t cycle) {
+  value_spread_ = free_spread_ = variance_ = kUnknown;
+  // One replica alone agrees with itself.
+  const bool comparable =
+      std::any_of(states_.begin(), states_.end(), [](const ShardState& state) { return state.Honest() >= 2; });
+  if (!comparable) return;
+  const MeasurementConfig::Spread now = SpreadNow();
+  if (cycle == 0 && !config_.spread_at_start) reference_ = apart_ = now;
+  variance_ = now.value_vu * now.value_vu;
+  value_spread_ = RatioOrUnknown(now.value_vu, reference_.value_vu);
+  free_spread_ = RatioOrUnknown(now.free, reference_.free);
 }
 
 void Measurement::MeasureBias() {
-  bias_ = 0;
+  bias_ = kUnknown;
   for (std::size_t s = 0; s < states_.size(); ++s) {
     for (std::size_t c = config_.shape.value_slots; c < config_.shape.dimensions; ++c) {
       const shard::Moments& m = states_[s].moments[c];
       if (m.count == 0 || config_.coordinate_range <= 0) continue;
       std::optional<double>& start = mean_at_start_[s][c];
       if (!start) start = m.mean;
-      bias_ = std::max(bias_, std::abs(m.mean - *start) / config_.coordinate_range);
+      bias_ = std::fmax(bias_, std::abs(m.mean - *start) / config_.coordinate_range);
     }
   }
 }
 
 void Measurement::NoteConvergence(std::uint64_t cycle) {
-  const bool start = cycle == 0 && !config_.spread_at_start;
-  if (start || (!known_ && config_.gaps)) return;
-  if (relative_spread() < kPpm && drift_cycles_to_1ppm_ < 0) {
+  if (std::isnan(effective_error_at_start_)) effective_error_at_start_ = effective_error_;
+  if (cycle == 0 && !config_.spread_at_start) return;
+  const bool were_apart = apart_.value_vu > 0 || apart_.free > 0;
+  if (relative_spread() < kPpm && were_apart && drift_cycles_to_1ppm_ < 0) {
     drift_cycles_to_1ppm_ = static_cast<std::int64_t>(cycle);
     if (!config_.spread_at_start) {
       reduction_per_cycle_ = std::pow(std::max(relative_spread(), 1e-12), -1.0 / static_cast<double>(cycle));
@@ -287,7 +297,7 @@ void Measurement::AddRow(const Look& look, v1::RunReport* report) {
   sample->set_held_uvu(held_total_uvu_);
   sample->set_effective_uvu(effective_vu_ * static_cast<double>(vaultguard::kMicroPerVu));
   sample->set_behind_uvu(Behind(accepted_uvu_));
-  sample->set_loss_ratio(Ratio(static_cast<double>(row_.lost), static_cast<double>(row_.exposed)));
+  sample->set_loss_ratio(RatioOrUnknown(static_cast<double>(row_.lost), static_cast<double>(row_.exposed)));
   sample->set_bytes_per_node_minute(RatioOrUnknown(static_cast<double>(row_.sent.Total()), minutes));
   if (minutes > 0) rates_.push_back(sample->bytes_per_node_minute());
   sample->set_messages(row_.messages);
@@ -320,6 +330,7 @@ void Measurement::Finish(v1::Summary* summary) const {
   ledger->set_effective_error_relative(effective_error_);
   ledger->set_cycles_to_1ppm(ledger_cycles_to_1ppm_);
   ledger->set_redundancy_syncs(total_.redundancy_syncs);
+  ledger->set_effective_error_at_start(effective_error_at_start_);
 
   v1::DriftFigures* drift = summary->mutable_drift();
   drift->set_relative_spread(relative_spread());
@@ -327,11 +338,15 @@ void Measurement::Finish(v1::Summary* summary) const {
   drift->set_reduction_per_cycle(reduction_per_cycle_);
   drift->set_cycles_to_1ppm(drift_cycles_to_1ppm_);
   drift->set_vector_variance(variance_);
+  drift->set_value_spread_at_start_vu(apart_.value_vu);
+  drift->set_free_spread_at_start(apart_.free);
 
   FillBandwidth(summary->mutable_bandwidth());
   FillVaultGuard(summary->mutable_vaultguard());
   for (const auto& [event, ticks] : recovered_) AddRecovery(event, Seconds(ticks), summary);
-  for (const Waiting& waiting : waiting_) AddRecovery(waiting.event, -1, summary);
+  // Where no two replicas are left to agree, nothing says whether the network recovered.
+  const double never = std::isnan(relative_spread()) ? kUnknown : -1;
+  for (const Waiting& waiting : waiting_) AddRecovery(waiting.event, never, summary);
   for (const auto& [ends, link] : links_) {
     v1::LinkLatency* latency = summary->add_latency();
     latency->set_from(names_[ends.first]);
@@ -345,7 +360,9 @@ void Measurement::Finish(v1::Summary* summary) const {
 
 void Measurement::FillBandwidth(v1::BandwidthFigures* bandwidth) const {
   const double minutes = static_cast<double>(total_.micro_node_cycles) * config_.shape.period_s / 60.0;
-  const auto per_minute = [minutes](std::uint64_t bytes) { return Ratio(static_cast<double>(bytes), minutes); };
+  const auto per_minute = [minutes](std::uint64_t bytes) {
+    return RatioOrUnknown(static_cast<double>(bytes), minutes);
+  };
   bandwidth->set_bytes_per_node_minute(Median(rates_));
   bandwidth->set_average_bytes_per_node_minute(per_minute(total_.sent.Total()));
   bandwidth->set_state_diff(per_minute(total_.sent.state_diff));
@@ -353,7 +370,7 @@ void Measurement::FillBandwidth(v1::BandwidthFigures* bandwidth) const {
   bandwidth->set_ledger(per_minute(total_.sent.ledger));
   bandwidth->set_beacon(per_minute(total_.sent.beacon));
   bandwidth->set_frames(per_minute(total_.sent.frames));
-  bandwidth->set_loss_ratio(Ratio(static_cast<double>(total_.lost), static_cast<double>(total_.exposed)));
+  bandwidth->set_loss_ratio(RatioOrUnknown(static_cast<double>(total_.lost), static_cast<double>(total_.exposed)));
 }
 
 void Measurement::FillVaultGuard(v1::VaultGuardFigures* guard) const {

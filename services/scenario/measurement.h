@@ -11,6 +11,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -44,11 +45,12 @@ struct MeasurementConfig {
     double free = 0;
   };
   std::optional<Spread> spread_at_start{};
-  // A figure that no node answered for is NaN, a gap in the charts. False where every node is always seen, and nobody
-  // to measure means nothing held.
-  bool gaps = false;
+  // The start that a run is compared with in which no shard has two replicas at first.
+  Spread drawn{};
 };
 
+// A figure without anything to measure (no honest replica, no message, no node that answers) is NaN: a gap in the charts,
+// and nothing that a threshold could hold for.
 class Measurement {
  public:
   // What one shard is on all server nodes together.
@@ -60,6 +62,7 @@ class Measurement {
     shard::SlotAmounts most_uvu{};  // the most that any server node holds
     bool any = false;               // somebody has replicas
 
+    double Honest() const { return moments[0].count; }  // replicas
     // Where the mean replica is in one dimension: VU, ledger and drift together, or a free coordinate.
     double Place(std::size_t dimension, std::size_t value_slots) const;
   };
@@ -82,7 +85,7 @@ class Measurement {
   // Fills in what the whole run amounts to.
   void Finish(v1::Summary* summary) const;
 
-  // Of the newest measured look; NaN in a gap.
+  // Of the newest measured look; NaN where no shard has two honest replicas.
   double relative_spread() const;
   bool known() const { return known_; }  // somebody told of replicas
   std::uint64_t missing_uvu() const { return Behind(mark_ ? *mark_ : accepted_uvu_); }
@@ -104,14 +107,13 @@ class Measurement {
   };
 
   double Seconds(std::uint64_t ticks) const { return static_cast<double>(ticks) * config_.tick_s; }
-  double Unknown() const;
-  double RatioOrUnknown(double part, double whole) const { return whole > 0 ? part / whole : Unknown(); }
   std::uint64_t Behind(const std::vector<shard::SlotAmounts>& wanted_uvu) const;
 
   // The steps of Add.
   void Count(const Look& look);
   void Gather(const Look& look);
   void MeasureLedger();
+  MeasurementConfig::Spread SpreadNow() const;
   void MeasureSpread(std::uint64_t cycle);
   void MeasureBias();
   void NoteConvergence(std::uint64_t cycle);
@@ -126,8 +128,12 @@ class Measurement {
   MeasurementConfig config_;
   std::vector<std::string> names_;
 
+  static constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+
   // At the start.
-  MeasurementConfig::Spread spread_at_start_;
+  MeasurementConfig::Spread reference_;  // that spreads are relative to
+  MeasurementConfig::Spread apart_;      // that was seen; 0 where nothing was apart
+  double effective_error_at_start_ = kUnknown;
   std::vector<std::array<std::optional<double>, vaultguard::kMaxDimensions>> mean_at_start_;  // by shard
 
   // Now: of the newest look, and from states_ on of the newest measured one.
@@ -138,12 +144,12 @@ class Measurement {
   std::vector<ShardState> states_;
   std::vector<shard::SlotAmounts> accepted_uvu_;
   bool known_ = false;  // somebody told of replicas
-  double value_spread_ = 1;
-  double free_spread_ = 1;
-  double variance_ = 0;
-  double bias_ = 0;
-  double effective_error_ = 0;
-  double effective_vu_ = 0;
+  double value_spread_ = kUnknown;
+  double free_spread_ = kUnknown;
+  double variance_ = kUnknown;
+  double bias_ = kUnknown;
+  double effective_error_ = kUnknown;
+  double effective_vu_ = kUnknown;
   std::uint64_t excess_uvu_ = 0;
   std::uint64_t held_total_uvu_ = 0;
   std::uint64_t accepted_total_uvu_ = 0;

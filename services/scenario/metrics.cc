@@ -28,17 +28,35 @@ double Sum(const Map& counts) {
 
 bool CanBeNever(MetricUnit unit) { return unit == MetricUnit::kCycles || unit == MetricUnit::kSeconds; }
 
+constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
+constexpr double kSlackS = 1e-9;
+constexpr const char* kNoRow = "the time series has no row of that time";
+
+struct Judged {
+  double value = kNothing;
+  std::string nothing{};  // why, where the value is NaN
+};
+
 // The row of the time series that shows time `at_s`: the last one that is not later. NaN if the run ended before.
-double ValueAt(const Metric& metric, const v1::RunReport& report, double at_s) {
-  constexpr double kSlack = 1e-9;
-  double value = std::numeric_limits<double>::quiet_NaN();
-  if (report.samples().empty() || !metric.of_sample) return value;
-  if (!report.summary().complete() && report.samples().rbegin()->seconds() + kSlack < at_s) return value;
+Judged ValueAt(const Metric& metric, const v1::RunReport& report, double at_s) {
+  Judged judged{kNothing, kNoRow};
+  if (report.samples().empty() || !metric.of_sample) return judged;
+  if (!report.summary().complete() && report.samples().rbegin()->seconds() + kSlackS < at_s) return judged;
   for (const v1::Sample& sample : report.samples()) {
-    if (sample.seconds() > at_s + kSlack) break;
-    value = metric.of_sample(sample);
+    if (sample.seconds() > at_s + kSlackS) break;
+    judged = {metric.of_sample(sample), metric.nothing};
   }
-  return value;
+  return judged;
+}
+
+// What was counted from `from_s` on.
+Judged CountFrom(const Metric& metric, const v1::RunReport& report, double from_s) {
+  Judged judged{kNothing, kNoRow};
+  for (const v1::Sample& sample : report.samples()) {
+    if (!metric.of_row || sample.seconds() < from_s - kSlackS) continue;
+    judged.value = (std::isnan(judged.value) ? 0 : judged.value) + metric.of_row(sample);
+  }
+  return judged;
 }
 
 bool Holds(const Metric& metric, const v1::Threshold& threshold, double value) {
@@ -57,26 +75,64 @@ std::string LimitText(const Metric& metric, const v1::Threshold& threshold) {
   return text;
 }
 
+std::string WhenText(const v1::Threshold& threshold) {
+  if (!threshold.after().empty()) return "after " + threshold.after();
+  if (!threshold.from().empty()) return "from " + threshold.from();
+  return threshold.at().empty() ? "end" : threshold.at();
+}
+
+// The figure that the threshold is about.
+Judged ValueOf(const Metric& metric, const v1::Threshold& threshold, const v1::RunReport& report) {
+  const auto seconds = [](const std::string& text) {
+    const auto us = ParseDurationUs(text);
+    return us.ok() ? static_cast<double>(*us) / 1e6 : kNothing;
+  };
+  if (metric.name == kRecoveryMetric) {
+    return {WorstRecoverySeconds(report.summary(), threshold.after()), metric.nothing};
+  }
+  if (!threshold.from().empty()) return CountFrom(metric, report, seconds(threshold.from()));
+  if (!threshold.at().empty() && threshold.at() != "end") return ValueAt(metric, report, seconds(threshold.at()));
+  return {metric.of_summary(report.summary()), metric.nothing};
+}
+
 v1::ThresholdResult Judge(const v1::Threshold& threshold, const v1::RunReport& report) {
   v1::ThresholdResult result;
   result.set_metric(threshold.metric());
   result.set_requirement(JoinWords({threshold.requirement().begin(), threshold.requirement().end()}));
-  result.set_value(std::numeric_limits<double>::quiet_NaN());
-  result.set_when(!threshold.after().empty() ? "after " + threshold.after()
-                  : threshold.at().empty()   ? "end"
-                                             : threshold.at());
+  result.set_when(WhenText(threshold));
   const Metric* metric = FindMetric(threshold.metric());
+  const Judged judged =
+      metric == nullptr ? Judged{kNothing, "this build has no such metric"} : ValueOf(*metric, threshold, report);
+  result.set_value(judged.value);
+  if (std::isnan(judged.value)) result.set_untested(judged.nothing.empty() ? "it has no value" : judged.nothing);
   if (metric == nullptr) return result;
-  if (metric->name == kRecoveryMetric) {
-    result.set_value(WorstRecoverySeconds(report.summary(), threshold.after()));
-  } else if (result.when() == "end") {
-    result.set_value(metric->of_summary(report.summary()));
-  } else if (const auto at_us = ParseDurationUs(threshold.at()); at_us.ok()) {
-    result.set_value(ValueAt(*metric, report, static_cast<double>(*at_us) / 1e6));
-  }
   result.set_limit(LimitText(*metric, threshold));
   result.set_passed(Holds(*metric, threshold, result.value()));
   return result;
+}
+
+// ---- Figures that are NaN where there was nothing to judge -----------------------------------------------------------
+
+double Given(bool there, double value) { return there ? value : kNothing; }
+
+// Value that was never accepted cannot be missing. Where clients contributed and none was acknowledged, only the
+// opening balance was tested.
+double MissingUvu(const v1::Summary& s) {
+  const v1::LedgerFigures& ledger = s.ledger();
+  const bool tested = ledger.accepted_uvu() > 0 && (ledger.contributions_offered() == 0 || ledger.contributions() > 0);
+  return Given(tested || ledger.missing_uvu() > 0, static_cast<double>(ledger.missing_uvu()));
+}
+
+bool StartedApart(const v1::Summary& s) {
+  return s.drift().value_spread_at_start_vu() > 0 || s.drift().free_spread_at_start() > 0;
+}
+
+// Whether the error against the ledger was above 1e-6 at the start.
+bool StartedOffTheLedger(const v1::Summary& s) { return s.ledger().effective_error_at_start() >= 1e-6; }
+
+// Without a message nothing can be refused, cut down or suspicious.
+double CountOfMessages(const v1::Summary& s, double count) {
+  return Given(!std::isnan(s.bandwidth().loss_ratio()) || count > 0, count);
 }
 
 std::vector<Metric> MakeMetrics() {
@@ -84,69 +140,86 @@ std::vector<Metric> MakeMetrics() {
   using R = v1::Sample;
   using U = MetricUnit;
   const auto as_double = [](auto value) { return static_cast<double>(value); };
+  const std::string no_honest = "no honest replica was there to judge";
+  const std::string no_two = "no shard had two honest replicas that could disagree";
+  const std::string no_message = "no message was sent";
+  const std::string nobody = "no micro-node was alive";
   return {
       {"ledger.missing_uvu", U::kValue, "accepted value that the worst live replica's shard lacks at the end",
-       [=](const S& s) { return as_double(s.ledger().missing_uvu()); }, nullptr},
+       MissingUvu, nullptr, "nothing was accepted that could be missing"},
       {"ledger.accepted_uvu", U::kValue, "value acknowledged to clients, opening balance included",
        [=](const S& s) { return as_double(s.ledger().accepted_uvu()); },
        [=](const R& r) { return as_double(r.accepted_uvu()); }},
       {"ledger.excess_uvu", U::kValue, "what server nodes hold beyond what was accepted",
-       [](const S& s) { return static_cast<double>(s.ledger().excess_uvu()); }, nullptr},
+       [=](const S& s) { return Given(s.replicas() > 0, as_double(s.ledger().excess_uvu())); }, nullptr,
+       "no replica was there that could hold too much"},
       {"ledger.effective_error_relative", U::kRatio,
        "largest distance of an honest replica's value from its ledger total",
        [](const S& s) { return s.ledger().effective_error_relative(); },
-       [](const R& r) { return r.effective_error_relative(); }},
+       [](const R& r) { return r.effective_error_relative(); }, no_honest},
       {"ledger.cycles_to_1ppm", U::kCycles, "cycles until ledger.effective_error_relative was first below 1e-6",
-       [=](const S& s) { return as_double(s.ledger().cycles_to_1ppm()); }, nullptr},
-      {"ledger.contributions", U::kCount, "contributions that were accepted",
+       [=](const S& s) { return Given(StartedOffTheLedger(s), as_double(s.ledger().cycles_to_1ppm())); }, nullptr,
+       "every value was right from the start"},
+      {"ledger.contributions", U::kCount, "contributions that were acknowledged to their clients",
        [=](const S& s) { return as_double(s.ledger().contributions()); }, nullptr},
       {"ledger.contributions_pending", U::kCount, "contributions that were never acknowledged",
-       [=](const S& s) { return as_double(s.ledger().contributions_pending()); }, nullptr},
+       [=](const S& s) {
+         const bool any = s.ledger().contributions_offered() + s.ledger().contributions() > 0;
+         return Given(any, as_double(s.ledger().contributions_pending()));
+       },
+       nullptr, "no client contributed"},
       {"ledger.redundancy_syncs", U::kCount, "lagging replicas brought up to date by a direct copy",
        [=](const S& s) { return as_double(s.ledger().redundancy_syncs()); }, nullptr},
       {"drift.relative_spread", U::kRatio, "disagreement of honest replicas, relative to the start",
        [](const S& s) { return s.drift().relative_spread(); },
-       [](const R& r) { return std::max(r.value_spread_relative(), r.free_spread_relative()); }},
+       [](const R& r) { return std::fmax(r.value_spread_relative(), r.free_spread_relative()); }, no_two},
       {"drift.honest_bias_relative", U::kRatio, "how far the honest free coordinates' mean was pulled, of their range",
-       [](const S& s) { return s.drift().honest_bias_relative(); },
-       [](const R& r) { return r.honest_bias_relative(); }},
+       [](const S& s) { return s.drift().honest_bias_relative(); }, [](const R& r) { return r.honest_bias_relative(); },
+       "no honest replica had a free coordinate"},
       {"drift.reduction_per_cycle", U::kFactor, "factor by which disagreement falls a cycle, down to 1e-6",
-       [](const S& s) { return s.drift().reduction_per_cycle(); }, nullptr},
+       [](const S& s) { return Given(StartedApart(s), s.drift().reduction_per_cycle()); }, nullptr, no_two},
       {"drift.cycles_to_1ppm", U::kCycles, "cycles until disagreement was first below 1e-6 of the start",
-       [=](const S& s) { return as_double(s.drift().cycles_to_1ppm()); }, nullptr},
+       [=](const S& s) { return Given(StartedApart(s), as_double(s.drift().cycles_to_1ppm())); }, nullptr, no_two},
       {"drift.vector_variance", U::kVariance, "variance of the drift vector over honest replicas",
-       [](const S& s) { return s.drift().vector_variance(); }, [](const R& r) { return r.drift_vector_variance(); }},
+       [](const S& s) { return s.drift().vector_variance(); }, [](const R& r) { return r.drift_vector_variance(); },
+       no_two},
       {"bandwidth.bytes_per_node_minute", U::kBytes,
        "what a micro-node sends a minute in the steady state (median of the time series)",
        [](const S& s) { return s.bandwidth().bytes_per_node_minute(); },
-       [](const R& r) { return r.bytes_per_node_minute(); }},
+       [](const R& r) { return r.bytes_per_node_minute(); }, nobody},
       {"bandwidth.average_bytes_per_node_minute", U::kBytes,
        "what a micro-node sends a minute, averaged over the whole run, start-up and faults included",
-       [](const S& s) { return s.bandwidth().average_bytes_per_node_minute(); }, nullptr},
+       [](const S& s) { return s.bandwidth().average_bytes_per_node_minute(); }, nullptr, nobody},
       {"bandwidth.loss_ratio", U::kRatio, "share of messages that never arrived",
-       [](const S& s) { return s.bandwidth().loss_ratio(); }, [](const R& r) { return r.loss_ratio(); }},
+       [](const S& s) { return s.bandwidth().loss_ratio(); }, [](const R& r) { return r.loss_ratio(); }, no_message},
       {std::string(kRecoveryMetric), U::kSeconds,
-       "from the end of an event (after: KIND) to full agreement; the worst one", nullptr, nullptr},
+       "from the end of an event (after: KIND) to full agreement; the worst one", nullptr, nullptr,
+       "no such event ended, or no two honest replicas were left to agree"},
       {"vaultguard.refused_total", U::kCount, "messages, entries and contributions refused, all reasons",
-       [](const S& s) { return Sum(s.vaultguard().refused()); }, nullptr},
+       [](const S& s) { return CountOfMessages(s, Sum(s.vaultguard().refused())); }, nullptr, no_message,
+       [=](const R& r) { return as_double(r.refused()); }},
       {"vaultguard.clamped_total", U::kCount, "corrections cut down by an invariant, all rules",
-       [](const S& s) { return Sum(s.vaultguard().clamped()); }, nullptr},
+       [](const S& s) { return CountOfMessages(s, Sum(s.vaultguard().clamped())); }, nullptr, no_message},
       {"vaultguard.anomalies_total", U::kCount, "anomalies raised, all kinds",
-       [](const S& s) { return Sum(s.vaultguard().anomalies()); }, nullptr},
+       [](const S& s) { return CountOfMessages(s, Sum(s.vaultguard().anomalies())); }, nullptr, no_message,
+       [=](const R& r) { return as_double(r.anomalies()); }},
       {"vaultguard.recoveries", U::kCount, "recoveries that VaultGuard ordered",
        [=](const S& s) { return as_double(s.vaultguard().recoveries()); }, nullptr},
       {"micro_nodes_alive", U::kCount, "micro-nodes alive",
        [=](const S& s) { return as_double(s.micro_nodes_alive()); }, [=](const R& r) { return as_double(r.alive()); }},
       {"swarm.joined", U::kCount, "micro-nodes that entered after the start",
-       [=](const S& s) { return as_double(s.swarm().joined()); }, nullptr},
+       [=](const S& s) { return as_double(s.swarm().joined()); }, nullptr, "",
+       [=](const R& r) { return as_double(r.online_events()); }},
       {"swarm.left", U::kCount, "micro-nodes that left silently",
-       [=](const S& s) { return as_double(s.swarm().left()); }, nullptr},
+       [=](const S& s) { return as_double(s.swarm().left()); }, nullptr, "",
+       [=](const R& r) { return as_double(r.offline_events()); }},
       {"swarm.repaired", U::kCount, "replicas created because a shard had too few",
        [=](const S& s) { return as_double(s.swarm().repaired()); }, nullptr},
       {"swarm.fallback_links", U::kCount, "links replaced by a random fallback connection",
        [=](const S& s) { return as_double(s.swarm().fallback_links()); }, nullptr},
       {"resident_bytes_per_micro_node", U::kBytes, "memory of the process, for each micro-node",
-       [](const S& s) { return s.resident_bytes_per_micro_node(); }, nullptr},
+       [](const S& s) { return Given(s.resident_bytes_per_micro_node() > 0, s.resident_bytes_per_micro_node()); },
+       nullptr, "no memory was measured"},
       {"micro_node_cycles_per_second", U::kRate,
        "speed of the emulator: micro-nodes times cycles a second of wall time",
        [](const S& s) { return s.micro_node_cycles_per_second(); }, nullptr},
@@ -203,7 +276,7 @@ std::string LimitExamples(const Metric& metric) {
 }
 
 std::string FormatMetric(const Metric& metric, double value) {
-  if (std::isnan(value)) return "NaN";
+  if (std::isnan(value)) return "none";
   if (CanBeNever(metric.unit) && value == kNever) return "never";
   switch (metric.unit) {
     case MetricUnit::kSeconds: return Number(value) + "s";
@@ -219,13 +292,19 @@ std::string FormatMetric(const Metric& metric, double value) {
 }
 
 double WorstRecoverySeconds(const v1::Summary& summary, std::string_view kind) {
-  double worst = kNever;
+  double worst = kNothing;
+  bool unknown = false;
   for (const auto& recovery : summary.recoveries()) {
     if (recovery.after() != kind) continue;
-    if (!(recovery.seconds() >= 0)) return kNever;
-    worst = std::max(worst, recovery.seconds());
+    if (recovery.seconds() < 0) return kNever;
+    unknown = unknown || std::isnan(recovery.seconds());
+    worst = std::fmax(worst, recovery.seconds());
   }
-  return worst;
+  return unknown ? kNothing : worst;
+}
+
+std::string VerdictWord(const v1::ThresholdResult& result) {
+  return result.passed() ? "held" : result.untested().empty() ? "BREACHED" : "UNTESTED";
 }
 
 void JudgeThresholds(const v1::Scenario& scenario, v1::RunReport* report) {

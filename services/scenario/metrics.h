@@ -4,7 +4,8 @@
 //   const Metric* metric = FindMetric("drift.relative_spread");
 //   JudgeThresholds(scenario, &report);            // fills report.summary().thresholds() and .passed()
 //
-// Values are in base units: seconds, bytes, fractions, micro-VU. NaN never passes. -1 ("never") breaches every max.
+// Values are in base units: seconds, bytes, fractions, micro-VU. -1 ("never") breaches every max. NaN says that there was
+// nothing to judge: no honest replica, nothing accepted, nobody alive. Such a threshold is untested, and a breach.
 #pragma once
 
 #include <functional>
@@ -38,6 +39,10 @@ struct Metric {
   std::function<double(const v1::Summary&)> of_summary;
   // The value in one row of the time series; null where the metric exists only at the end.
   std::function<double(const v1::Sample&)> of_sample;
+  // What a value of NaN means: "no honest replica was there".
+  std::string nothing{};
+  // The count since the row before, for a metric that is a count of events; else null.
+  std::function<double(const v1::Sample&)> of_row{};
 };
 
 inline constexpr std::string_view kRecoveryMetric = "recovery.seconds";
@@ -54,11 +59,16 @@ bool DimensionFits(const Metric& metric, Dimension dimension, double limit);
 // How to write a limit of this metric: "5s or 200ms".
 std::string LimitExamples(const Metric& metric);
 
-// A value as a person writes it: "3.2s", "41.3KB", "0.1VU", "1e-06", "never" (-1 of a metric that can be never), "NaN".
+// A value as a person writes it: "3.2s", "41.3KB", "0.1VU", "1e-06", "never" (-1 of a metric that can be never), "none"
+// (NaN).
 std::string FormatMetric(const Metric& metric, double value);
 
-// The longest recovery after events of this kind; -1 if one of them did not recover or none was measured.
+// The longest recovery after events of this kind; -1 if one of them did not recover; NaN if no such event ended, or no
+// two honest replicas were left that could have agreed.
 double WorstRecoverySeconds(const v1::Summary& summary, std::string_view kind);
+
+// "held", "BREACHED", or "UNTESTED" where there was nothing to judge.
+std::string VerdictWord(const v1::ThresholdResult& result);
 
 // Judges every threshold of a complete, valid scenario. `passed` is true if all of them hold and the run was complete.
 void JudgeThresholds(const v1::Scenario& scenario, v1::RunReport* report);

@@ -81,7 +81,7 @@ Look LookAt(std::uint64_t cycle, const std::vector<Payload<NodeReport>>& reports
   for (std::size_t n = 0; n < reports.size(); ++n) {
     const NodeReport& report = *reports[n];
     NodeLook& node = look.nodes[n];
-    node.serving = report.verdict != nullptr;
+    node.serving = report.verdict != nullptr && report.waiting_to_enter == 0;
     node.alive = report.alive;
     node.replicas = report.replicas;
     if (cycle > 0) CountCycle(report, &node);

@@ -43,12 +43,16 @@ std::vector<std::string> DropWhatIsBeyondTheEnd(v1::Scenario& scenario, std::int
   }
   auto* thresholds = scenario.mutable_thresholds();
   for (auto threshold = thresholds->begin(); threshold != thresholds->end();) {
-    const auto at_us = ParseDurationUs(threshold->at());
-    const bool too_late = at_us.ok() && *at_us > run_us;
+    const bool counts = !threshold->from().empty();
+    const auto at_us = ParseDurationUs(counts ? threshold->from() : threshold->at());
+    const bool too_late = at_us.ok() && (counts ? *at_us >= run_us : *at_us > run_us);
     const bool no_event = !threshold->after().empty() && !ending.contains(threshold->after());
     if (too_late || no_event) {
       notes.push_back("dropped: the threshold on " + threshold->metric() +
-                      (too_late ? " at " + threshold->at() : " after " + threshold->after()) + ", after " + end);
+                      (!too_late ? " after " + threshold->after()
+                       : counts  ? " from " + threshold->from()
+                                 : " at " + threshold->at()) +
+                      ", after " + end);
       threshold = thresholds->erase(threshold);
     } else {
       ++threshold;

@@ -116,6 +116,8 @@ absl::Status ValidateScenario(const v1::Scenario& scenario, const YamlOrigin& or
   CheckLinks(check);
   CheckWorkload(check);
   CheckEvents(check);
+  CheckEventsTogether(check);
+  CheckLedgers(check);
   CheckThresholds(check);
   return check.status();
 }

@@ -17,6 +17,15 @@ std::vector<std::string> TimedMetrics() {
   }
   return names;
 }
+
+std::vector<std::string> CountedMetrics() {
+  std::vector<std::string> names;
+  for (const Metric& metric : Metrics()) {
+    if (metric.of_row) names.push_back(metric.name);
+  }
+  return names;
+}
+
 void CheckLimit(Checker& check, const Metric& metric, double limit, const std::string& path) {
   const auto written = check.origin().dimensions.find(path);
   if (written == check.origin().dimensions.end()) return;  // made in code: already in the base unit
@@ -39,6 +48,18 @@ void CheckAt(Checker& check, const Metric& metric, const v1::Threshold& threshol
       threshold.at() + " is after the end of the run (" + check.RunText() + "); write end or an earlier time");
 }
 
+void CheckFrom(Checker& check, const Metric& metric, const v1::Threshold& threshold, const std::string& path) {
+  if (threshold.from().empty()) return;
+  check.Require(metric.of_row != nullptr, path,
+                metric.name + " counts no events, so no time of them can be left out; remove `from`, or use " +
+                    JoinWords(CountedMetrics()));
+  const absl::StatusOr<std::int64_t> from_us = ParseDurationUs(threshold.from());
+  check.Require(from_us.ok(), path, from_us.ok() ? "" : std::string(from_us.status().message()));
+  check.Require(
+      !from_us.ok() || *from_us < RunLengthUs(check.scenario()), path,
+      threshold.from() + " is not before the end of the run (" + check.RunText() + "); write an earlier time");
+}
+
 void CheckAfter(Checker& check, const v1::Threshold& threshold, const std::string& path) {
   std::set<std::string> present;
   bool ends_in_time = false;
@@ -50,6 +71,8 @@ void CheckAfter(Checker& check, const v1::Threshold& threshold, const std::strin
   const std::string kinds =
       present.empty() ? "this file has no events" : "this file has " + JoinWords({present.begin(), present.end()});
   check.Require(threshold.at().empty(), path + ".at",
+                "does not go with recovery.seconds; write after: with a kind of event");
+  check.Require(threshold.from().empty(), path + ".from",
                 "does not go with recovery.seconds; write after: with a kind of event");
   check.Require(!threshold.after().empty(), path,
                 "recovery.seconds needs after: with the kind of event that ends; " + kinds);
@@ -81,6 +104,7 @@ void CheckThreshold(Checker& check, const v1::Threshold& threshold, const std::s
     check.Require(threshold.after().empty(), path + ".after",
                   "is only for " + std::string(kRecoveryMetric) + "; remove it, or write at: with a time");
     CheckAt(check, *metric, threshold, path + ".at");
+    CheckFrom(check, *metric, threshold, path + ".from");
   }
 }
 

@@ -123,16 +123,34 @@ bool Timeline::Severed(std::uint64_t cycle, std::uint32_t a, std::uint32_t b) co
 }
 
 void Timeline::Ask(std::uint64_t cycle, std::vector<NodeTick>* ticks) const {
-  const double low_power = scenario_.population().low_power();
   for (NodeTick& tick : *ticks) {
     tick.cycle = cycle;
     tick.links.resize(ticks->size());
-    tick.low_power_level = low_power;
-    if (cycle == 1 && low_power > 0) tick.low_power = low_power;
   }
   LinkFaults faults;
   for (const v1::Event& event : scenario_.events()) AskFor(event, cycle, ticks, &faults);
+  AskForLowPower(cycle, ticks);
   SetLinks(cycle, faults, ticks);
+}
+
+// Of the low-power events that are on, the one that began last counts, so that a short one inside a long one ends
+// nothing but itself.
+void Timeline::AskForLowPower(std::uint64_t cycle, std::vector<NodeTick>* ticks) const {
+  double share = scenario_.population().low_power();
+  std::uint64_t newest = 0;
+  bool changes = cycle == 1 && share > 0;
+  for (const v1::Event& event : scenario_.events()) {
+    if (!event.has_low_power()) continue;
+    const Span span = SpanOf(event);
+    changes = changes || cycle == span.from || cycle == span.to;
+    if (!span.Contains(cycle) || span.from < newest) continue;
+    newest = span.from;
+    share = event.low_power().share();
+  }
+  for (NodeTick& tick : *ticks) {
+    tick.low_power_level = share;
+    if (changes) tick.low_power = share;
+  }
 }
 
 void Timeline::AskFor(const v1::Event& event, std::uint64_t cycle, std::vector<NodeTick>* ticks,
@@ -151,9 +169,8 @@ void Timeline::AskFor(const v1::Event& event, std::uint64_t cycle, std::vector<N
       break;
     case v1::Event::kLeave: {
       const std::vector<std::uint64_t> keep = Split(event.leave().keep(), population_);
-      for (std::size_t n = 0; n < ticks->size(); ++n) {
-        const std::uint64_t gone = population_[n] - std::min<std::uint64_t>(keep[n], population_[n]);
-        (*ticks)[n].leave += Share(gone, cycle, span.from, span.to);
+      for (std::size_t n = 0; active && n < ticks->size(); ++n) {
+        (*ticks)[n].leave.push_back({static_cast<std::uint32_t>(keep[n]), span.to - cycle});
       }
       break;
     }
@@ -163,19 +180,13 @@ void Timeline::AskFor(const v1::Event& event, std::uint64_t cycle, std::vector<N
       for (std::size_t n = 0; n < ticks->size(); ++n) (*ticks)[n].enter += Share(enter[n], cycle, span.from, to);
       break;
     }
-    case v1::Event::kLowPower:
-      for (NodeTick& tick : *ticks) {
-        if (active) tick.low_power_level = event.low_power().share();
-        if (cycle == span.from) tick.low_power = event.low_power().share();
-        if (cycle == span.to) tick.low_power = scenario_.population().low_power();
-      }
-      break;
     case v1::Event::kCorrupt:
       if (active) faults->corrupt = std::max(faults->corrupt, event.corrupt().share());
       break;
     case v1::Event::kDegrade:
       if (active) faults->extra_loss = std::max(faults->extra_loss, event.degrade().loss());
       break;
+    case v1::Event::kLowPower:   // AskForLowPower
     case v1::Event::kPartition:  // SetLinks asks Severed
     case v1::Event::WHAT_NOT_SET: break;
   }

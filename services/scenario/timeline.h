@@ -57,6 +57,7 @@ class Timeline {
   std::uint32_t RegionIndex(const std::string& name) const;
   void AskFor(const v1::Event& event, std::uint64_t cycle, std::vector<hosting::NodeTick>* ticks,
               LinkFaults* faults) const;
+  void AskForLowPower(std::uint64_t cycle, std::vector<hosting::NodeTick>* ticks) const;
   void AskForAttacks(const v1::Event& event, Span span, std::uint64_t cycle,
                      std::vector<hosting::NodeTick>* ticks) const;
   void SetLinks(std::uint64_t cycle, const LinkFaults& faults, std::vector<hosting::NodeTick>* ticks) const;

@@ -92,8 +92,7 @@ void Workload::Contribute(Round* round) {
   const std::int64_t most = std::max(least, workload_.amount().max_uvu());
   while (owed_ >= 1 && pending_.size() < kPendingMax) {
     owed_ -= 1;
-    ++contributions_;
-    const std::uint64_t draw = Draw(seed_, Stream::kWorkload, contributions_, 0);
+    const std::uint64_t draw = Draw(seed_, Stream::kWorkload, ++drawn_, 0);
     // An action is worth what the value engine says; its size is drawn evenly.
     const auto milli = static_cast<std::int64_t>(static_cast<double>(least) / 1000 +
                                                  Unit(Mix(draw + 3)) * static_cast<double>(most - least) / 1000);
@@ -131,7 +130,10 @@ void Workload::Begin(const Action& action, Round* round) {
   }
   shard::LedgerEntry entry = session.entry;
   entry.amount_uvu[action.slot] += action.amount_uvu;
-  if (!action.forged) session.entry = entry;
+  if (!action.forged) {
+    session.entry = entry;
+    ++offered_;
+  }
   const std::uint64_t id = next_id_++;
   const std::uint32_t node = PickNode(Draw(seed_, Stream::kRegion, id, round->cycle), round->node_alive);
   const Pending waiting{key, action.shard, entry, round->cycle, node, action.forged};
@@ -153,6 +155,7 @@ void Workload::Take(const Answer& answer, std::uint64_t cycle) {
     pending_.erase(at);
     return;
   }
+  ++acknowledged_;
   Session& session = sessions_[waiting.session];
   for (std::uint32_t s = 0; s < slots_; ++s) {
     const std::int64_t gain = waiting.entry.amount_uvu[s] - session.accepted_uvu[s];

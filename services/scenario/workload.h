@@ -34,7 +34,10 @@ class Workload {
 
   // Acknowledged so far, by shard and slot, the opening balance included.
   const std::vector<shard::SlotAmounts>& accepted_uvu() const { return accepted_; }
-  std::uint64_t contributions() const { return contributions_; }
+  // Contributions that clients made, and those of them that were acknowledged; without what forgers claim beyond what
+  // they may.
+  std::uint64_t offered() const { return offered_; }
+  std::uint64_t acknowledged() const { return acknowledged_; }
   std::uint64_t pending() const { return pending_.size(); }
 
  private:
@@ -87,7 +90,9 @@ class Workload {
   std::vector<std::uint64_t> order_;                     // attempts, oldest first
   std::vector<shard::SlotAmounts> accepted_;
   std::uint64_t next_id_ = 1;
-  std::uint64_t contributions_ = 0;
+  std::uint64_t drawn_ = 0;  // contributions of the workload
+  std::uint64_t offered_ = 0;
+  std::uint64_t acknowledged_ = 0;
   double owed_ = 0;  // contributions that are due, a fraction included
 };
 

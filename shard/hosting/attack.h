@@ -2,6 +2,7 @@
 // services/scenario converts, so that this folder stays free of protobuf.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace lvs::hosting {
@@ -18,5 +19,6 @@ enum class Attack : std::uint8_t {
   kReplay = 8,           // what it published when the attack began, again and again
   kForgedLedger = 9,     // honest states; its client claims more than a session may have earned
 };
+inline constexpr std::size_t kAttacks = 10;  // kNone included
 
 }  // namespace lvs::hosting

@@ -174,7 +174,12 @@ struct NodeTick {
   bool alive = true;  // false: the region is out, nothing runs
   double loss = 0;
   double churn_share = 0;  // of the micro-nodes, this cycle
-  std::uint32_t leave = 0;
+  // Micro-nodes leave, evenly over `cycles` from this one on, until so many are left.
+  struct LeaveOrder {
+    std::uint32_t keep = 0;
+    std::uint64_t cycles = 1;
+  };
+  std::vector<LeaveOrder> leave;
   std::uint32_t enter = 0;
   struct AttackOrder {
     Attack attack = Attack::kNone;
@@ -200,7 +205,8 @@ struct NodeReport {
   std::uint64_t cycle = 0;
   Payload<Verdict> verdict;  // empty while the server node is out
   std::vector<LinkReport> links;
-  std::uint64_t alive = 0;  // micro-nodes
+  std::uint64_t alive = 0;             // micro-nodes
+  std::uint64_t waiting_to_enter = 0;  // until the shards have what their peers hold
   std::uint64_t adversaries = 0;
   std::uint64_t replicas = 0;
   std::uint64_t online = 0;  // events of this cycle

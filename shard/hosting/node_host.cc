@@ -35,6 +35,7 @@ bool NodeHost::Begin(Payload<NodeTick> tick) {
   online_ = offline_ = repaired_ = 0;
   if (!tick_->alive) {
     Down();
+    PopulateLater();
     return false;
   }
   restart_ = std::exchange(down_, false);
@@ -84,6 +85,7 @@ void NodeHost::FillReport(NodeReport* report) {
   report->verdict = std::exchange(verdict_, nullptr);
   report->links.swap(link_reports_);
   report->alive = swarm_.alive();
+  report->waiting_to_enter = waiting_to_enter_;
   report->adversaries = swarm_.adversaries();
   report->replicas = swarm_.replicas();
   report->online = online_;
@@ -117,6 +119,21 @@ void NodeHost::SetAttacks(const std::vector<NodeTick::AttackOrder>& active) {
   for (const NodeTick::AttackOrder& order : active) BeginAttack(order);
 }
 
+// How many of `population` leave in this cycle.
+std::uint32_t NodeHost::Leavers(std::uint32_t population) const {
+  std::uint32_t left = population;
+  for (const NodeTick::LeaveOrder& order : tick_->leave) {
+    if (left > order.keep) left -= static_cast<std::uint32_t>((left - order.keep) / order.cycles);
+  }
+  return population - left;
+}
+
+// The events of a cycle in which the server node is out: they change who enters once it is back.
+void NodeHost::PopulateLater() {
+  population_ -= Leavers(population_);
+  population_ += tick_->enter;
+}
+
 void NodeHost::Populate(bool restart) {
   const std::uint64_t cycle = tick_->cycle;
   if (restart) {
@@ -125,8 +142,13 @@ void NodeHost::Populate(bool restart) {
     SetAttacks(tick_->attacks_active);
     swarm_.SetLowPower(tick_->low_power_level, &commands_);
   }
-  std::uint32_t enter = tick_->enter;
-  std::uint32_t leave = tick_->leave;
+  // Newcomers wait with those that were there before the outage.
+  std::uint32_t enter = 0;
+  (restart || waiting_to_enter_ > 0 ? waiting_to_enter_ : enter) += tick_->enter;
+  std::uint32_t leave = Leavers(swarm_.alive() + waiting_to_enter_);
+  const std::uint32_t stay_away = std::min(leave, waiting_to_enter_);
+  waiting_to_enter_ -= stay_away;
+  leave -= stay_away;
   if (waiting_to_enter_ > 0 && !restart && synced_) enter += std::exchange(waiting_to_enter_, 0);
   if (tick_->churn_share > 0) {
     const std::uint32_t churned = Round(tick_->churn_share * swarm_.alive(), kChurnSalt);

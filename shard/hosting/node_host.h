@@ -52,7 +52,9 @@ class NodeHost {
 
  private:
   void Down();
+  std::uint32_t Leavers(std::uint32_t population) const;
   void Populate(bool restart);
+  void PopulateLater();
   void BeginAttack(const NodeTick::AttackOrder& order);
   void SetAttacks(const std::vector<NodeTick::AttackOrder>& active);
   std::uint32_t Round(double expected, std::uint64_t salt) const;
@@ -74,7 +76,7 @@ class NodeHost {
 
   bool down_ = false;
   bool synced_ = true;                  // all shards, by the last verdict
-  std::uint32_t population_ = 0;        // before the outage
+  std::uint32_t population_ = 0;        // that enters after the outage
   std::uint32_t waiting_to_enter_ = 0;  // until the shards have synced
 };
 

@@ -85,18 +85,26 @@ Swarm::Number Swarm::NewMicroNode(std::uint64_t cycle) {
   fresh = {};
   fresh.session = Draw(config_.seed, Stream::kSession, ++sessions_begun_, cycle);
   fresh.alive_at = static_cast<std::uint32_t>(alive_.size());
-  double draw = Unit(Draw(config_.seed, Stream::kAdversaryChoice, sessions_begun_, ~0ull));
-  for (const auto& [attack, share] : newcomer_attacks_) {
-    if (draw < share && fresh.attack == Attack::kNone) {
-      fresh.attack = attack;
-      ++adversaries_;
-    }
-    draw -= share;
-  }
+  DrawAttack(&fresh);
   fresh.low_power =
       low_power_share_ > 0 && Unit(Draw(config_.seed, Stream::kLowPowerChoice, sessions_begun_, 0)) < low_power_share_;
   alive_.push_back(number);
   return number;
+}
+
+void Swarm::DrawAttack(MicroNode* newcomer) {
+  for (std::size_t n = 0; n < counts_.size() && !newcomer->counted; ++n) {
+    if (counts_[n].there >= counts_[n].wanted) continue;
+    ++counts_[n].there;
+    newcomer->attack = static_cast<Attack>(n);
+    newcomer->counted = true;
+  }
+  double draw = Unit(Draw(config_.seed, Stream::kAdversaryChoice, sessions_begun_, ~0ull));
+  for (const auto& [attack, share] : newcomer_attacks_) {
+    if (draw < share && newcomer->attack == Attack::kNone) newcomer->attack = attack;
+    draw -= share;
+  }
+  if (newcomer->attack != Attack::kNone) ++adversaries_;
 }
 
 std::vector<std::uint32_t> Swarm::Populate(std::uint32_t n) {
@@ -132,6 +140,7 @@ void Swarm::Leave(std::uint32_t n, std::uint64_t cycle, ShardCommands* commands)
     ForEachHeld(leaver, [&](Held held) { DropRow(held, cycle, commands); });
     std::erase_if(helpers_, [leaver](const Helper& helper) { return helper.holder == leaver; });
     if (micro_nodes_[leaver].attack != Attack::kNone) --adversaries_;
+    if (micro_nodes_[leaver].counted) --counts_[static_cast<std::size_t>(micro_nodes_[leaver].attack)].there;
     const std::uint32_t at = micro_nodes_[leaver].alive_at;
     alive_[at] = alive_.back();
     micro_nodes_[alive_[at]].alive_at = at;
@@ -149,6 +158,7 @@ void Swarm::Clear() {
   std::fill(holders_.begin(), holders_.end(), 0);
   next_row_ = first_row_;
   for (auto& resting : resting_) resting.clear();
+  for (Count& count : counts_) count.there = 0;
   replicas_ = 0;
   adversaries_ = 0;
 }
@@ -189,7 +199,13 @@ std::uint64_t Swarm::Repair(std::uint64_t cycle, ShardCommands* commands) {
 
 void Swarm::BeginAttack(Attack attack, std::uint32_t count, double share, std::uint64_t cycle,
                         ShardCommands* commands) {
-  if (share > 0) newcomer_attacks_.emplace_back(attack, share);
+  const bool counted = share <= 0;
+  Count& sum = counts_[static_cast<std::size_t>(attack)];
+  if (counted) {
+    sum.wanted += count;
+  } else {
+    newcomer_attacks_.emplace_back(attack, share);
+  }
   // A partial shuffle of the honest ones: the first `count` turn.
   std::vector<Number> honest;
   for (const Number number : alive_) {
@@ -200,6 +216,8 @@ void Swarm::BeginAttack(Attack attack, std::uint32_t count, double share, std::u
     const std::uint64_t draw = Draw(config_.seed, Stream::kAdversaryChoice, i, cycle);
     std::swap(honest[i], honest[i + shard::Below(draw, static_cast<std::uint32_t>(honest.size()) - i)]);
     micro_nodes_[honest[i]].attack = attack;
+    micro_nodes_[honest[i]].counted = counted;
+    sum.there += counted ? 1 : 0;
     ++adversaries_;
     ForEachHeld(honest[i], [&](Held held) { Command(held, Kind::kAttackOn, attack, commands); });
   }
@@ -207,9 +225,11 @@ void Swarm::BeginAttack(Attack attack, std::uint32_t count, double share, std::u
 
 void Swarm::EndAttacks(ShardCommands* commands) {
   newcomer_attacks_.clear();
+  counts_ = {};
   for (const Number number : alive_) {
     if (micro_nodes_[number].attack == Attack::kNone) continue;
     micro_nodes_[number].attack = Attack::kNone;
+    micro_nodes_[number].counted = false;
     ForEachHeld(number, [&](Held held) { Command(held, Kind::kAttackOff, Attack::kNone, commands); });
   }
   adversaries_ = 0;

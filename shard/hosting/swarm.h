@@ -12,6 +12,7 @@
 // Deterministic: the same seed and calls give the same commands. One owner at a time.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -51,7 +52,8 @@ class Swarm {
   // replicas.
   std::uint64_t Repair(std::uint64_t cycle, ShardCommands* commands);
 
-  // `count` honest micro-nodes turn hostile. Those that enter later do so with probability `share`.
+  // `count` honest micro-nodes turn hostile. Those that enter later do so with probability `share`; where that is 0, a
+  // newcomer takes the place of each adversary that `count` lacks, so churn does not thin them out.
   void BeginAttack(Attack attack, std::uint32_t count, double share, std::uint64_t cycle, ShardCommands* commands);
   void EndAttacks(ShardCommands* commands);
   // This share of the micro-nodes runs in low power from now on.
@@ -71,6 +73,12 @@ class Swarm {
     std::uint32_t alive_at = 0;  // position in alive_
     Attack attack = Attack::kNone;
     bool low_power = false;
+    bool counted = false;  // one of the adversaries of a count
+  };
+  // The adversaries of one attack that were asked for by a count: so many should be there, and so many are.
+  struct Count {
+    std::uint32_t wanted = 0;
+    std::uint32_t there = 0;
   };
   struct Held {
     std::uint16_t shard;
@@ -89,6 +97,7 @@ class Swarm {
   };
 
   Number NewMicroNode(std::uint64_t cycle);
+  void DrawAttack(MicroNode* newcomer);
   std::uint32_t TakeRow(std::uint32_t shard, std::uint64_t cycle);
   void DropRow(Held held, std::uint64_t cycle, ShardCommands* commands);
   void Hold(Number holder, std::uint32_t shard, std::uint64_t cycle, Held* held, ShardCommands* commands);
@@ -113,6 +122,7 @@ class Swarm {
   std::uint64_t adversaries_ = 0;
   std::uint64_t sessions_begun_ = 0;
   std::vector<std::pair<Attack, double>> newcomer_attacks_;  // and the share of newcomers that turn to each
+  std::array<Count, kAttacks> counts_{};                     // by attack
   double low_power_share_ = 0;
 };
 

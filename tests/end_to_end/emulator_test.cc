@@ -136,6 +136,18 @@ TEST(Emulator, TheBudgetCountsWhatWillRun) {
               static_cast<double>(budget.replica_cycles), 1);
 }
 
+TEST(Emulator, TheBudgetCountsWhoJoinsAndWhoLeaves) {
+  // 100 micro-nodes with four replicas each for ten seconds; then 400 more enter within ten; then all but 100 leave.
+  const v1::Scenario scenario =
+      Network({"{at: 10s, for: 10s, join: {micro_nodes: 400}}", "{at: 20s, for: 10s, leave: {keep: 100}}"});
+  const services::ResourceBudget budget = services::EstimateBudget(scenario);
+  EXPECT_EQ(budget.replicas, 2000u);
+  EXPECT_EQ(budget.replica_cycles, 400u * 100 + 1200u * 100 + 1200u * 100);
+  const v1::RunReport report = Emulated(scenario);
+  const double ran = report.summary().replica_cycles_per_second() * report.summary().wall_seconds();
+  EXPECT_NEAR(ran / static_cast<double>(budget.replica_cycles), 1, 0.02);
+}
+
 TEST(Emulator, RefusesWhatTheMachineCannotHold) {
   v1::Scenario scenario = Network();
   scenario.mutable_population()->set_micro_nodes(4'000'000'000u);

@@ -219,7 +219,7 @@ class NetworkCase final : public Case {
     tick.attacks_end = attack == Attack::kNone && AttackAt(cycle - 1) != Attack::kNone;
     tick.low_power_level = cycle >= kLowPowerFrom && cycle < kLowPowerUntil ? kLowPower : 0;
     if (cycle == kLowPowerFrom || cycle == kLowPowerUntil) tick.low_power = tick.low_power_level;
-    if (settings_.few_stay && cycle == kFewFrom) tick.leave = settings_.micro_nodes - 4;
+    if (settings_.few_stay && cycle == kFewFrom) tick.leave = {{.keep = 4}};
     if (settings_.few_stay && cycle == kFewUntil) tick.enter = settings_.micro_nodes - 4;
     AddContributions(node, cycle, &tick);
     const Outage* outage = OutageOf(node, cycle);

@@ -54,7 +54,8 @@ function thresholds() {
     s.thresholds.map((t) => h("tr", {class: t.passed ? "passed" : "failed"},
       h("th", {scope: "row"}, t.metric), h("td", {class: "when"}, t.when || "end"), h("td", {class: "limit"}, t.limit),
       h("td", {class: "n value"}, metricValue(t)),
-      h("td", {class: `mark ${t.passed ? "passed" : "failed"}`}, t.passed ? "✓ held" : "✕ breached"),
+      h("td", {class: `mark ${t.passed ? "passed" : "failed"}`, title: t.untested || null},
+        t.passed ? "✓ held" : t.untested ? "✕ untested" : "✕ breached"),
       h("td", {class: "requirement"}, h("span", {class: "ids"},
         t.requirement.split(/[\s,;]+/).filter(Boolean).map((id) => h("span", {}, id))))))));
 }

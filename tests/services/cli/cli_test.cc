@@ -98,6 +98,39 @@ TEST_F(Cli, RunThatBreachesSaysHowToReplay) {
   EXPECT_THAT(run.out, HasSubstr("  replay  lvs run " + Path("tiny.yaml") + " --seed 8 --cycles 10\n"));
 }
 
+// A threshold over nothing is a breach that has a word of its own.
+TEST_F(Cli, RunSaysWhereAThresholdHadNothingToJudge) {
+  const std::string file =
+      Write("one.yaml",
+            "name: one\npopulation: {micro_nodes: 1}\nstate: {shards: 1}\ncycle: {count: 20}\nthresholds:\n"
+            "  - {metric: drift.reduction_per_cycle, min: 2.2}\n  - {metric: drift.cycles_to_1ppm, max: 18}\n"
+            "  - {metric: drift.relative_spread, max: 1e-6}\n  - {metric: micro_nodes_alive, min: 1}\n");
+  const Outcome run = Lvs({"run", file, "--out", Path("run")});
+  EXPECT_EQ(run.exit_code, kExitBreached);
+  EXPECT_THAT(run.out, HasSubstr("max 1e-06  none   UNTESTED"));
+  EXPECT_THAT(run.out,
+              HasSubstr("UNTESTED drift.cycles_to_1ppm: no shard had two honest replicas that could disagree"));
+  EXPECT_THAT(run.out, HasSubstr("FAILED: 3 of 4 thresholds breached, because there was nothing to judge; 20 cycles"));
+}
+
+// Clients that contribute, and nobody who may take it: amounts are beyond what a session may earn.
+TEST_F(Cli, RunCountsOnlyContributionsThatWereAccepted) {
+  const std::string file =
+      Write("vacuous.yaml",
+            "name: vacuous\npopulation: {micro_nodes: 20}\nstate: {shards: 2}\ncycle: {count: 60}\n"
+            "workload: {contributions_per_second: 10, amount: {min: 8000000000VU, max: 9000000000VU}}\nthresholds:\n"
+            "  - {metric: ledger.missing_uvu, max: 0}\n  - {metric: ledger.contributions, min: 1}\n");
+  const Outcome run = Lvs({"run", file, "--out", Path("run"), "--format", "json"});
+  EXPECT_EQ(run.exit_code, kExitBreached);
+  const auto json = nlohmann::json::parse(run.out);
+  EXPECT_EQ(json["ledger"]["contributions"], 0) << "offered is not accepted";
+  EXPECT_EQ(json["ledger"]["contributions_offered"], 30);
+  EXPECT_EQ(json["ledger"]["contributions_pending"], 30);
+  EXPECT_EQ(json["thresholds"][0]["untested"], "nothing was accepted that could be missing");
+  EXPECT_EQ(json["thresholds"][1]["untested"], "");
+  EXPECT_EQ(json["thresholds"][1]["passed"], false);
+}
+
 TEST_F(Cli, RunWithJsonWritesNothingElseToStandardOutput) {
   const Outcome run = Lvs({"run", Tiny(kBreaks), "--out", Path("run"), "--format", "json"});
   EXPECT_EQ(run.exit_code, kExitBreached);

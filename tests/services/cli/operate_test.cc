@@ -450,6 +450,19 @@ TEST(Operate, Drain) {
   EXPECT_TRUE(node.Drained());
 }
 
+TEST(TestnetLoad, OneThatWouldSendNothingIsRefused) {
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"--for", "0s"}, {"--rate", "0.1", "--for", "1s"}}) {
+    std::vector<std::string> command = {"testnet", "load", "--dir", "/none"};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    const Outcome load = Lvs(command);
+    EXPECT_EQ(load.exit_code, kExitUsage);
+    EXPECT_THAT(load.err, HasSubstr("sends nothing, so it would test nothing; raise --rate or --for"));
+  }
+  EXPECT_EQ(Lvs({"testnet", "load", "--dir", "/none", "--rate", "1", "--for", "1s"}).exit_code, kExitCouldNotRun)
+      << "that one would send something";
+}
+
 TEST(Operate, EveryHelpShowsAnExample) {
   for (const char* command : {"status", "peers", "shards", "contribute", "watch", "drain"}) {
     const Outcome help = Lvs({command, "--help"});

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <vector>
@@ -40,6 +41,8 @@ struct Node {
   double worst_vu = 0;
   std::uint64_t hash = 1;
   bool up = true;
+  std::uint64_t replicas = 0;  // honest and hostile, where the hostile ones are not among the values
+  std::uint64_t waiting_to_enter = 0;
   shard::CycleCounts counts{};
   std::vector<Anomaly> anomalies{};
   std::vector<LinkReport> links{};
@@ -70,13 +73,14 @@ class MeasurementTest : public ::testing::Test {
       report->alive = node.value.size();
       report->replicas = node.value.size();
       report->links = node.links;
+      report->waiting_to_enter = node.waiting_to_enter;
       if (node.up) {
         auto shard = std::make_shared<ShardReport>();
         shard->measured = true;
         shard->counts = node.counts;
         shard->state_hash = node.hash;
         shard->total_uvu[0] = node.total_uvu;
-        shard->measure.replicas = node.value.size();
+        shard->measure.replicas = std::max<std::uint64_t>(node.replicas, node.value.size());
         shard->measure.behind_uvu[0] = node.behind_uvu;
         shard->measure.worst_value_vu = node.worst_vu;
         shard->measure.moments[0] = MomentsOf(node.value);
@@ -158,6 +162,41 @@ TEST_F(MeasurementTest, Paper4_4_MissingIsWhatTheWorstReplicaLacks) {
   EXPECT_EQ(d.held_uvu(), 0u);
 }
 
+// Where there is nothing to measure there is no figure. A 0 would pass for agreement.
+TEST_F(MeasurementTest, WithoutAnybodyToMeasureThereIsNoFigure) {
+  Add(0, {{{0, 2}, {0, 20}}, {{3, 4}, {30, 40}}}, 10);
+  Node liars{{}, {}, 10};
+  liars.replicas = 3;
+  for (const v1::Sample& sample : {Add(1, {liars, liars}, 10), Add(2, {{{}, {}}, {{}, {}}}, 10)}) {
+    EXPECT_TRUE(std::isnan(sample.value_spread_relative()));
+    EXPECT_TRUE(std::isnan(sample.free_spread_relative()));
+    EXPECT_TRUE(std::isnan(sample.drift_vector_variance()));
+    EXPECT_TRUE(std::isnan(sample.honest_bias_relative()));
+    EXPECT_TRUE(std::isnan(sample.effective_error_relative()));
+    EXPECT_TRUE(std::isnan(sample.loss_ratio()));
+  }
+  const v1::Summary& summary = Finish();
+  EXPECT_TRUE(std::isnan(summary.drift().relative_spread()));
+  EXPECT_TRUE(std::isnan(summary.ledger().effective_error_relative()));
+  EXPECT_EQ(summary.drift().cycles_to_1ppm(), -1);
+  EXPECT_EQ(summary.ledger().cycles_to_1ppm(), -1);
+}
+
+TEST_F(MeasurementTest, OneReplicaAloneAgreesWithNobody) {
+  const Node one{{5}, {50}, 10};
+  EXPECT_TRUE(std::isnan(Add(0, {one, {{}, {}}}, 10).value_spread_relative()));
+  Add(1, {one, {{}, {}}}, 10, {{"degrade", 1}});
+  const v1::Summary& summary = Finish();
+  EXPECT_TRUE(std::isnan(summary.drift().relative_spread()));
+  EXPECT_EQ(summary.drift().value_spread_at_start_vu(), 0);
+  EXPECT_EQ(summary.drift().cycles_to_1ppm(), -1);
+  EXPECT_TRUE(std::isnan(summary.recoveries(0).seconds())) << "nobody could have disagreed";
+  report_.mutable_summary()->Clear();
+  // Those that enter later are compared with what a run starts with: free coordinates drawn from 0 to 200.
+  const v1::Sample more = Add(2, {one, {{5}, {60}}}, 10);
+  EXPECT_NEAR(more.free_spread_relative(), 5 / (200 / std::sqrt(12.0)), 1e-9);
+}
+
 TEST_F(MeasurementTest, EffectiveErrorAgainstTheTruth) {
   const std::int64_t accepted = 200'000'000;  // 200 VU
   Node exact{{0, 0}, {0, 0}, accepted};
@@ -197,7 +236,12 @@ TEST_F(MeasurementTest, Test10_RecoveryIsUntilAllIsHeldAndStatesAgree) {
   report_.mutable_summary()->Clear();
   Node out = node(0, 0);
   out.up = false;
-  Add(8, {node(0.05, 12), out}, 14);             // a server node is out: nobody has recovered
+  Add(8, {node(0.05, 12), out}, 14);  // a server node is out: nobody has recovered
+  Node empty = node(0, 12);
+  empty.value.clear();
+  empty.free.clear();
+  empty.waiting_to_enter = 2;
+  Add(8, {node(0.05, 12), empty}, 14);           // it is up again, and its micro-nodes are not
   Add(9, {node(0.05, 12), node(0.05, 12)}, 14);  // what came later does not count
   const v1::Summary& summary = Finish();
   ASSERT_EQ(summary.recoveries_size(), 1);

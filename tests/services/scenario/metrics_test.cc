@@ -75,10 +75,86 @@ TEST(Thresholds, NanNeverPasses) {
   EXPECT_FALSE(Judge(Min("drift.relative_spread", -1e9), WithSpread(kNan)).passed());
 }
 
+// A threshold over nothing is a breach with a word of its own, whatever its limits are.
+void ExpectUntested(const std::string& metric, const v1::RunReport& report, const std::string& at = "end") {
+  for (v1::Threshold threshold : {Max(metric, 1e18), Min(metric, -1e18)}) {
+    threshold.set_at(at);
+    const v1::ThresholdResult result = Judge(threshold, report);
+    EXPECT_FALSE(result.passed()) << metric;
+    EXPECT_NE(result.untested(), "") << metric;
+    EXPECT_EQ(VerdictWord(result), "UNTESTED") << metric;
+    EXPECT_TRUE(std::isnan(result.value())) << metric;
+  }
+}
+
+TEST(Thresholds, OverNothingAreUntested) {
+  v1::RunReport report;
+  v1::Summary* s = report.mutable_summary();
+  // Nobody is there, nothing was accepted, no message was sent.
+  s->mutable_bandwidth()->set_loss_ratio(kNan);
+  s->mutable_ledger()->set_effective_error_at_start(kNan);
+  for (const char* metric :
+       {"ledger.missing_uvu", "ledger.excess_uvu", "ledger.cycles_to_1ppm", "ledger.contributions_pending",
+        "drift.reduction_per_cycle", "drift.cycles_to_1ppm", "bandwidth.loss_ratio", "vaultguard.refused_total",
+        "vaultguard.clamped_total", "vaultguard.anomalies_total", "resident_bytes_per_micro_node"}) {
+    ExpectUntested(metric, report);
+  }
+  s->mutable_drift()->set_relative_spread(kNan);
+  s->mutable_drift()->set_honest_bias_relative(kNan);
+  s->mutable_drift()->set_vector_variance(kNan);
+  s->mutable_ledger()->set_effective_error_relative(kNan);
+  s->mutable_bandwidth()->set_bytes_per_node_minute(kNan);
+  s->mutable_bandwidth()->set_average_bytes_per_node_minute(kNan);
+  for (const char* metric : {"drift.relative_spread", "drift.honest_bias_relative", "drift.vector_variance",
+                             "ledger.effective_error_relative", "bandwidth.bytes_per_node_minute",
+                             "bandwidth.average_bytes_per_node_minute"}) {
+    ExpectUntested(metric, report);
+    ExpectUntested(metric, report, "5s");
+  }
+  EXPECT_EQ(VerdictWord(Judge(Min("micro_nodes_alive", 1), report)), "BREACHED") << "none is a number here";
+}
+
+TEST(Thresholds, MissingIsTestedByWhatWasAcknowledged) {
+  v1::RunReport report;
+  v1::LedgerFigures* ledger = report.mutable_summary()->mutable_ledger();
+  ledger->set_accepted_uvu(1000);
+  EXPECT_TRUE(Judge(Max("ledger.missing_uvu", 0), report).passed()) << "the opening balance alone";
+  ledger->set_contributions_offered(550);
+  ledger->set_contributions_pending(550);
+  ExpectUntested("ledger.missing_uvu", report);
+  EXPECT_FALSE(Judge(Min("ledger.contributions", 1), report).passed()) << "offered is not accepted";
+  ledger->set_missing_uvu(1);
+  EXPECT_EQ(VerdictWord(Judge(Max("ledger.missing_uvu", 0), report)), "BREACHED") << "a loss is a loss";
+  ledger->set_missing_uvu(0);
+  ledger->set_contributions(1);
+  EXPECT_TRUE(Judge(Max("ledger.missing_uvu", 0), report).passed());
+}
+
+TEST(Thresholds, FromATimeOnCountsWhatCameLater) {
+  v1::RunReport report;
+  for (int i = 0; i <= 10; ++i) {
+    auto& sample = *report.add_samples();
+    sample.set_seconds(0.1 * i);
+    sample.set_anomalies(i < 5 ? 10 : 1);
+    sample.set_offline_events(2);
+  }
+  v1::Threshold threshold = Min("vaultguard.anomalies_total", 6);
+  threshold.set_from("500ms");
+  EXPECT_EQ(Judge(threshold, report).value(), 6);
+  EXPECT_EQ(Judge(threshold, report).when(), "from 500ms");
+  EXPECT_TRUE(Judge(threshold, report).passed());
+  threshold.set_metric("swarm.left");
+  EXPECT_EQ(Judge(threshold, report).value(), 12);
+  threshold.set_from("2s");
+  EXPECT_EQ(VerdictWord(Judge(threshold, report)), "UNTESTED") << "no row is that late";
+}
+
 TEST(Thresholds, NeverBreachesEveryMax) {
   v1::RunReport report;
   report.mutable_summary()->mutable_drift()->set_cycles_to_1ppm(-1);
   report.mutable_summary()->mutable_ledger()->set_cycles_to_1ppm(-1);
+  report.mutable_summary()->mutable_drift()->set_value_spread_at_start_vu(58);
+  report.mutable_summary()->mutable_ledger()->set_effective_error_at_start(0.1);
   EXPECT_FALSE(Judge(Max("drift.cycles_to_1ppm", 1e9), report).passed());
   EXPECT_FALSE(Judge(Max("ledger.cycles_to_1ppm", 1e9), report).passed());
   EXPECT_TRUE(Judge(Min("drift.cycles_to_1ppm", 10), report).passed()) << "never takes at least ten cycles";
@@ -97,7 +173,7 @@ TEST(Thresholds, RecoveryIsTheWorstOfItsKind) {
   threshold.set_metric("recovery.seconds");
   threshold.set_after("partition");
   threshold.set_max(5);
-  EXPECT_FALSE(Judge(threshold, report).passed()) << "nothing was measured";
+  EXPECT_EQ(VerdictWord(Judge(threshold, report)), "UNTESTED") << "nothing was measured";
   add("partition", 2);
   add("outage", 60);
   EXPECT_TRUE(Judge(threshold, report).passed());
@@ -106,7 +182,7 @@ TEST(Thresholds, RecoveryIsTheWorstOfItsKind) {
   EXPECT_EQ(Judge(threshold, report).when(), "after partition");
   EXPECT_EQ(Judge(threshold, report).limit(), "max 5s");
   add("partition", -1);
-  EXPECT_FALSE(Judge(threshold, report).passed()) << "one did not recover";
+  EXPECT_EQ(VerdictWord(Judge(threshold, report)), "BREACHED") << "one did not recover";
   threshold.clear_max();
   threshold.set_min(0);
   EXPECT_FALSE(Judge(threshold, report).passed()) << "never is not a time";
@@ -169,7 +245,7 @@ TEST(Metrics, ValuesAsAPersonWritesThem) {
   EXPECT_EQ(text("ledger.accepted_uvu", 2.5e6), "2.5VU");
   EXPECT_EQ(text("drift.relative_spread", 1e-6), "1e-06");
   EXPECT_EQ(text("drift.cycles_to_1ppm", 18), "18");
-  EXPECT_EQ(text("drift.relative_spread", kNan), "NaN");
+  EXPECT_EQ(text("drift.relative_spread", kNan), "none");
 }
 
 TEST(Metrics, UnitsThatFit) {

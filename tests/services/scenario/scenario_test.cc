@@ -264,12 +264,67 @@ TEST(ScenarioLoader, RefusesEvents) {
             "events[0].outage.region: there is no region mars; the regions are asia, eu, us (population.regions)"},
            {"{at: 1s, leave: {keep: 0}}", "events[0].leave.keep: 0 leaves nobody to rebuild from; write at least 1"},
            {"{at: 1s, leave: {keep: 100}}", "events[0].leave.keep: is not fewer than the 100 micro-nodes there are"},
+           {"{at: 1s, join: {micro_nodes: 9999901}}",
+            "events[0].join.micro_nodes: would make 10000001 micro-nodes; there may be at most 10000000"},
            {"{at: 1s, join: {micro_nodes: 0}}",
             "events[0].join.micro_nodes: 0 is out of range; it must be between 1 and 10000000"},
            {"{at: 1s, low_power: {share: 0%}}",
             "events[0].low_power.share: 0% changes nothing; write a share above 0% or remove the event"}}) {
     EXPECT_EQ(ErrorOf(std::string(kHead) + "events:\n  - " + c.text + "\n"), std::string("f.yaml:8: ") + c.message);
   }
+}
+
+TEST(ScenarioLoader, RefusesEventsThatDoNotGoTogether) {
+  const auto with = [](const std::string& events) {
+    return ErrorOf(std::string(kHead) + "events: [" + events + "]\n");
+  };
+  EXPECT_EQ(with("{at: 3s, leave: {keep: 60}}, {at: 1s, for: 1s, leave: {keep: 50}}"),
+            "f.yaml:7: events[0].leave.keep: is not fewer than the 50 micro-nodes there are by then");
+  EXPECT_EQ(with("{at: 1s, for: 1s, leave: {keep: 50}}, {at: 2s, for: 1s, join: {micro_nodes: 11}}, "
+                 "{at: 3s, leave: {keep: 60}}"),
+            "");
+  EXPECT_EQ(with("{at: 1s, for: 2s, adversaries: {share: 60%, attack: drain}}, "
+                 "{at: 2s, adversaries: {count: 40, attack: noise}}"),
+            "f.yaml:7: events[1].adversaries: with the other events of that time 100% lie, which leaves no honest "
+            "micro-node to judge; write less, or let them follow each other");
+  EXPECT_EQ(with("{at: 1s, for: 1s, adversaries: {share: 60%, attack: drain}}, "
+                 "{at: 2s, adversaries: {count: 40, attack: noise}}"),
+            "");
+  EXPECT_EQ(
+      with("{at: 1s, for: 3s, outage: {region: eu}}, {at: 2s, for: 3s, outage: {region: us}}, "
+           "{at: 3s, for: 3s, outage: {region: asia}}"),
+      "f.yaml:7: events[2].outage: every region would be out at 3s, and everything would be lost; let the outages "
+      "follow each other");
+  EXPECT_EQ(with("{at: 1s, for: 2s, outage: {region: eu}}, {at: 2s, for: 3s, outage: {region: us}}, "
+                 "{at: 3s, for: 3s, outage: {region: asia}}"),
+            "");
+  EXPECT_EQ(ErrorOf("name: x\npopulation: {micro_nodes: 10}\ncycle: {count: 10}\n"
+                    "events: [{at: 100ms, corrupt: {share: 10%}}]\n"),
+            "f.yaml:4: events[0].corrupt: one region sends no frames that could be corrupt; give population.regions a "
+            "second one");
+}
+
+TEST(ScenarioLoader, RefusesWhatLedgersCannotHoldOrSpread) {
+  const auto with = [](const std::string& state, const std::string& workload, const std::string& regions) {
+    return ErrorOf("name: x\npopulation: {micro_nodes: 20, regions: " + regions +
+                   "}\ncycle: {count: 300}\nstate: " + state + "\nworkload: " + workload + "\n");
+  };
+  const std::string two = "{a: 50%, b: 50%}";
+  const std::string amount = "amount: {min: 1VU, max: 2VU}, acknowledge_nodes: 1";
+  EXPECT_THAT(with("{shards: 1, value_slots: 2, opening_balance: 600000000VU}", "{}", "{a: 100%}"),
+              HasSubstr("f.yaml:4: state.opening_balance: is too large for a ledger of 1048576 sessions, each of which "
+                        "may hold 1000VU at once; write at most 524288000VU"));
+  EXPECT_EQ(with("{shards: 1, value_slots: 2, opening_balance: 524288000VU}", "{}", "{a: 100%}"), "");
+  EXPECT_THAT(with("{shards: 1, value_slots: 2, opening_balance: 524288000VU}", "{}", two),
+              HasSubstr("write at most 393216000VU"))
+      << "peers may not fill a table to its end";
+  EXPECT_THAT(with("{shards: 1}", "{contributions_per_second: 50000, " + amount + "}", two),
+              HasSubstr("f.yaml:5: workload.contributions_per_second: is more than the ledgers can spread"));
+  EXPECT_EQ(with("{shards: 1}", "{contributions_per_second: 50000, sessions: 400, " + amount + "}", two), "")
+      << "few sessions make few entries, however often they change";
+  EXPECT_EQ(with("{shards: 1}", "{contributions_per_second: 1500, " + amount + "}", two), "");
+  EXPECT_EQ(with("{shards: 1}", "{contributions_per_second: 30000, " + amount + "}", "{a: 100%}"), "")
+      << "one region has nobody to tell";
 }
 
 TEST(ScenarioLoader, RefusesThresholds) {
@@ -302,6 +357,11 @@ TEST(ScenarioLoader, RefusesThresholds) {
             "thresholds[0].after: is only for recovery.seconds; remove it, or write at: with a time"},
            {"{metric: drift.relative_spread, at: 11s, max: 1}",
             "thresholds[0].at: 11s is after the end of the run (10s); write end or an earlier time"},
+           {"{metric: drift.relative_spread, from: 1s, max: 1}",
+            "thresholds[0].from: drift.relative_spread counts no events, so no time of them can be left out; remove "
+            "`from`, or use vaultguard.refused_total, vaultguard.anomalies_total, swarm.joined, swarm.left"},
+           {"{metric: swarm.left, from: 10s, min: 1}",
+            "thresholds[0].from: 10s is not before the end of the run (10s); write an earlier time"},
            {"{metric: drift.relative_spread, at: 11, max: 1}",
             "thresholds[0].at: 11 has no unit; write 100ms, 2s, 5m or 1h, or end"}}) {
     EXPECT_EQ(ErrorOf(std::string(kHead) +

@@ -130,10 +130,26 @@ TEST_F(TimelineTest, AnOutageStopsOneServerNodeAndItsLinks) {
   EXPECT_FALSE(Ask(30)[0].links[2].severed);
 }
 
-TEST_F(TimelineTest, LeaversAndJoinersAreSplitExactly) {
+// How many leave is decided where they live: only there it is known who entered and left before.
+TEST_F(TimelineTest, LeaversAreToldHowManyStayAndUntilWhen) {
   AddEvent(1, 3)->mutable_leave()->set_keep(7);
-  EXPECT_EQ(Sum([](const NodeTick& t) { return t.leave; }), 93u);
-  scenario_.clear_events();
+  AddEvent(2, 1)->mutable_leave()->set_keep(3);
+  for (const NodeTick& tick : Ask(9)) EXPECT_TRUE(tick.leave.empty());
+  for (const NodeTick& tick : Ask(40)) EXPECT_TRUE(tick.leave.empty());
+  const std::vector<NodeTick> ticks = Ask(25);
+  std::uint32_t kept[2] = {};
+  for (const NodeTick& tick : ticks) {
+    ASSERT_EQ(tick.leave.size(), 2u);
+    EXPECT_EQ(tick.leave[0].cycles, 15u);
+    EXPECT_EQ(tick.leave[1].cycles, 5u);
+    for (std::size_t n = 0; n < 2; ++n) kept[n] += tick.leave[n].keep;
+  }
+  EXPECT_EQ(kept[0], 7u);
+  EXPECT_EQ(kept[1], 3u);
+  EXPECT_EQ(Ask(39)[0].leave[0].cycles, 1u) << "in the last cycle all go that are too many";
+}
+
+TEST_F(TimelineTest, JoinersAreSplitExactly) {
   AddEvent(1, 3)->mutable_join()->set_micro_nodes(1001);
   EXPECT_EQ(Sum([](const NodeTick& t) { return t.enter; }), 1001u);
   // In proportion, and evenly over the event.
@@ -152,11 +168,6 @@ TEST_F(TimelineTest, LeaversAndJoinersAreSplitExactly) {
   EXPECT_NEAR(static_cast<double>(joined[2]), 350, 1);
 }
 
-TEST_F(TimelineTest, KeepingMoreThanThereAreTakesNobody) {
-  AddEvent(1, 3)->mutable_leave()->set_keep(1000);
-  EXPECT_EQ(Sum([](const NodeTick& t) { return t.leave; }), 0u);
-}
-
 TEST_F(TimelineTest, Spec9_3_LowPowerReturnsToThePopulationsShare) {
   scenario_.mutable_population()->set_low_power(0.2);
   AddEvent(2, 1)->mutable_low_power()->set_share(0.5);
@@ -165,6 +176,20 @@ TEST_F(TimelineTest, Spec9_3_LowPowerReturnsToThePopulationsShare) {
   EXPECT_EQ(Ask(20)[1].low_power, 0.5);
   EXPECT_EQ(Ask(21)[1].low_power, -1);
   EXPECT_EQ(Ask(30)[2].low_power, 0.2);
+}
+
+TEST_F(TimelineTest, Spec9_3_OfNestedLowPowerEventsTheOneThatBeganLastCounts) {
+  AddEvent(0, 0)->mutable_low_power()->set_share(1);
+  AddEvent(1, 1)->mutable_low_power()->set_share(0.3);
+  AddEvent(1.5, 5)->mutable_low_power()->set_share(0.6);
+  EXPECT_EQ(Ask(1)[0].low_power, 1);
+  EXPECT_EQ(Ask(10)[0].low_power, 0.3);
+  EXPECT_EQ(Ask(15)[0].low_power, 0.6);
+  EXPECT_EQ(Ask(20)[0].low_power, 0.6) << "one that ends ends nothing but itself";
+  EXPECT_EQ(Ask(20)[0].low_power_level, 0.6);
+  EXPECT_EQ(Ask(65)[0].low_power, 1);
+  EXPECT_EQ(Ask(66)[0].low_power, -1);
+  EXPECT_EQ(Ask(66)[0].low_power_level, 1) << "for a server node that starts again";
 }
 
 TEST_F(TimelineTest, AdversariesBeginAndEnd) {

@@ -71,7 +71,8 @@ TEST(Workload, KeepsItsRateAndItsRange) {
   EXPECT_EQ(sent, 50u);
   EXPECT_EQ(ids.size(), 50u);
   EXPECT_EQ(shards.size(), 4u);
-  EXPECT_EQ(workload.contributions(), 50u);
+  EXPECT_EQ(workload.offered(), 50u);
+  EXPECT_EQ(workload.acknowledged(), 50u);
   EXPECT_EQ(workload.pending(), 0u);
   const std::int64_t gained = Total(workload) - 4 * 2 * 1000 * kVu;
   EXPECT_GT(gained, 50 * kVu / 10);
@@ -114,7 +115,8 @@ TEST(Workload, Spec6_3_WithoutAnAnswerItTriesElsewhere) {
   EXPECT_EQ(again[1][0].id, first[0].id);
   EXPECT_EQ(again[1][0].entry.amount_uvu, first[0].entry.amount_uvu) << "the same amount again, not more";
   EXPECT_EQ(again[1][0].entry.session, first[0].entry.session);
-  EXPECT_EQ(workload.contributions(), 1u);
+  EXPECT_EQ(workload.offered(), 1u);
+  EXPECT_EQ(workload.acknowledged(), 0u);
 
   // Both answers arrive: it counts once.
   const std::int64_t before = Total(workload);
@@ -140,7 +142,7 @@ TEST(Workload, WhenItSettlesNothingNewIsContributed) {
   for (std::uint64_t cycle = 1; cycle < 20; ++cycle) {
     EXPECT_TRUE(Flat(workload.Cycle(cycle, false, {true, true}, 5)).empty());
   }
-  EXPECT_EQ(workload.contributions(), 0u);
+  EXPECT_EQ(workload.offered(), 0u);
 }
 
 TEST(Workload, Spec5_1_ForgersClaimWithinThePolicyAndBeyond) {
@@ -190,7 +192,8 @@ TEST(Workload, Paper4_4_AcceptedTotalsAreExact) {
       }
     }
   }
-  EXPECT_EQ(workload.contributions(), 4000u);
+  EXPECT_EQ(workload.offered(), 4000u);
+  EXPECT_EQ(workload.acknowledged(), 4000u);
   EXPECT_EQ(workload.pending(), 0u);
   for (std::uint32_t s = 0; s < 4; ++s) {
     shard::Ledger all(2, {});

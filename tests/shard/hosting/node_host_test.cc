@@ -112,7 +112,7 @@ TEST_F(NodeHostTest, EachShardGetsItsPartOfTheTick) {
 TEST_F(NodeHostTest, CycleZeroIsTheStateBeforeAnythingHappens) {
   Make(100);
   NodeTick tick = ChurnAt(0, 0.5);
-  tick.leave = 10;
+  tick.leave = {{.keep = 90}};
   const NodeReport report = Cycle(tick);
   EXPECT_EQ(report.alive, 100u);
   EXPECT_EQ(Count(Kind::kLeave), 0u);
@@ -178,6 +178,68 @@ TEST_F(NodeHostTest, ASecondOutageForgetsNobodyWhoStillWaitsToEnter) {
   Cycle(OutAt(3));
   Cycle(At(4));
   EXPECT_EQ(Cycle(At(5)).alive, 100u);
+}
+
+NodeTick LeaveAt(std::uint64_t cycle, std::uint32_t keep, std::uint64_t cycles) {
+  NodeTick tick = At(cycle);
+  tick.leave = {{.keep = keep, .cycles = cycles}};
+  return tick;
+}
+
+TEST_F(NodeHostTest, TheyLeaveEvenlyUntilSoManyAreLeft) {
+  Make(100);
+  for (std::uint64_t cycle = 1; cycle <= 10; ++cycle) {
+    EXPECT_EQ(Cycle(LeaveAt(cycle, 50, 11 - cycle)).alive, 100 - 5 * cycle);
+  }
+  // A second time it is counted from those that are left, and newcomers count like the others.
+  NodeTick tick = LeaveAt(11, 10, 2);
+  tick.enter = 40;
+  EXPECT_EQ(Cycle(tick).alive, 50u - 20 + 40);
+  EXPECT_EQ(Cycle(LeaveAt(12, 10, 1)).alive, 10u);
+  EXPECT_EQ(Cycle(LeaveAt(13, 20, 1)).alive, 10u) << "nobody enters because more may stay";
+}
+
+TEST_F(NodeHostTest, TwoLeavesAtOnceLeaveTheFewer) {
+  Make(100);
+  NodeTick tick = LeaveAt(1, 30, 1);
+  tick.leave.push_back({.keep = 10, .cycles = 1});
+  EXPECT_EQ(Cycle(tick).alive, 10u);
+}
+
+TEST_F(NodeHostTest, Arch4_LeaversAndJoinersOfAnOutageCountOnceItIsOver) {
+  Make(100);
+  Cycle(OutAt(1));
+  NodeTick tick = OutAt(2);
+  tick.leave = {{.keep = 20, .cycles = 1}};
+  Cycle(tick);
+  tick = OutAt(3);
+  tick.enter = 15;
+  Cycle(tick);
+  // The ledger is not there yet: who enters now waits like the others, and who leaves does not come.
+  tick = At(4);
+  tick.enter = 5;
+  NodeReport report = Cycle(tick, /*synced=*/false);
+  EXPECT_EQ(report.alive, 0u);
+  EXPECT_EQ(report.waiting_to_enter, 40u);
+  report = Cycle(LeaveAt(5, 30, 1));
+  EXPECT_EQ(report.waiting_to_enter, 30u);
+  report = Cycle(At(6));
+  EXPECT_EQ(report.alive, 30u);
+  EXPECT_EQ(report.waiting_to_enter, 0u);
+}
+
+TEST_F(NodeHostTest, ACountOfAdversariesOutlivesChurnAndOutages) {
+  Make(100);
+  const auto counted = [](std::uint64_t cycle) {
+    NodeTick tick = ChurnAt(cycle, 0.2);
+    tick.attacks_active = {{Attack::kDrain, 0, 45}};
+    if (cycle == 1) tick.attacks_begin = tick.attacks_active;
+    return tick;
+  };
+  for (std::uint64_t cycle = 1; cycle <= 50; ++cycle) EXPECT_EQ(Cycle(counted(cycle)).adversaries, 45u) << cycle;
+  Cycle(OutAt(51));
+  Cycle(counted(52));
+  EXPECT_EQ(Cycle(counted(53)).adversaries, 45u);
 }
 
 TEST_F(NodeHostTest, AServerThatStartsFetchesTheLedgerFirst) {

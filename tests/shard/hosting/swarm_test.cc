@@ -252,6 +252,24 @@ TEST(Swarm, AttackOfACountTurnsNoJoinerAndAtMostEverybody) {
   EXPECT_EQ(w.swarm.adversaries(), 110u);
 }
 
+TEST(Swarm, NewcomersTakeThePlacesOfACountThatLeave) {
+  Watched w(1000);
+  w.Do([&](ShardCommands* c) { w.swarm.BeginAttack(Attack::kDrain, 450, 0, w.cycle, c); });
+  w.Do([&](ShardCommands* c) { w.swarm.BeginAttack(Attack::kNoise, 10, 0, w.cycle, c); });
+  w.Leave(500);
+  const std::uint64_t left = w.swarm.adversaries();
+  EXPECT_NEAR(static_cast<double>(left), 230, 60) << "nobody turns because others leave";
+  w.Enter(100);
+  EXPECT_EQ(w.swarm.adversaries(), left + 100);
+  w.Enter(400);
+  EXPECT_EQ(w.swarm.adversaries(), 460u);
+  EXPECT_EQ(w.rows.hostile(), 460u * Watched::kHeld);
+  w.Do([&](ShardCommands* c) { w.swarm.EndAttacks(c); });
+  w.Leave(100);
+  w.Enter(100);
+  EXPECT_EQ(w.swarm.adversaries(), 0u);
+}
+
 TEST(Swarm, AHelpersRowsAreHostileToo) {
   Watched w(1);
   w.Do([&](ShardCommands* c) { w.swarm.BeginAttack(Attack::kStubborn, 1, 0, w.cycle, c); });
