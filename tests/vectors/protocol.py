@@ -1,7 +1,8 @@
 """The rules of docs/protocol.md in Python, written from that page and proto/lvs/v1/*.proto alone.
 
 The C++ sources share nothing with this file, so a mistake in one of them shows as a difference: vectors_test.py computes every
-vector of this folder with it. Only the standard library is used. It is written to be read beside the page, in the page's order; it is slow.
+vector of this folder with it, and tests/cluster/foreign_node_test.py takes part in a network with it. Only the standard library is
+used. It is written to be read beside the page, in the page's order; it is slow.
 """
 
 import math
