@@ -18,6 +18,7 @@
 #include "services/node/control_service.h"
 #include "services/node/node_config.h"
 #include "services/peering/hello.h"
+#include "services/peering/intake.h"
 #include "services/peering/membership.h"
 #include "services/peering/peer_stream.h"
 #include "services/peering/peer_table.h"
@@ -119,10 +120,10 @@ void AppendScenario(std::vector<Limit>* limits) {
   constexpr DriftDefaults kDrift;
   Append({"drift", "drift step, default", "services/scenario/scenario.h"},
          {{"peers", kDrift.peers, "", "neighbours of a replica"},
-          {"alpha", kDrift.alpha, "", "step towards the neighbours"},
-          {"beta", kDrift.beta, "", "share of the velocity that is kept"},
+          {"alpha", kDrift.alpha, "", "weight of the entropy packets in a correction"},
+          {"beta", kDrift.beta, "", "weight of the neighbours and the ledger in a correction"},
           {"ledger_weight", kDrift.ledger_weight, "", "weight of the ledger beside the neighbours"},
-          {"bound_factor", kDrift.bound_factor, "", "bound on a step, in deviations of the neighbourhood"},
+          {"bound_factor", kDrift.bound_factor, "", "bound on a step, in median distances of the neighbours"},
           {"shuffle", kDrift.shuffle, "", "share of neighbours exchanged each cycle"}},
          limits);
   constexpr ScenarioLimits kLimits;
@@ -150,6 +151,13 @@ void AppendLinks(std::vector<Limit>* limits) {
          {{"message_bytes_max", kMessageBytesMax, "B", "longest message on a stream"}}, limits);
   Append({"link", "link between server nodes, limit", "services/peering/peer_table.h"},
          {{"strangers_max", kStrangersMax, "", "streams that have not said hello, above the links"}}, limits);
+  Append({"link", "link between server nodes, limit", "services/peering/intake.h"},
+         {{"frames_per_shard_cycle", kFramesPerShardCycle, "", "frames taken from a link, for each shard and cycle"},
+          {"messages_beside_frames", kReadsBesideFrames, "", "messages read from a link each cycle, above its frames"},
+          {"message_part_bytes", kReadPartBytes, "B", "a message costs one read more for each part of this size"},
+          {"burst_cycles", kBurstCycles, "cycles", "frames and messages of so many cycles may come at once"},
+          {"refused_frames_max", kRefusalsMax, "", "refused frames that a stream survives, where few were taken"}},
+         limits);
   const MembershipOptions membership;
   Append({"membership", "server node", "services/peering/membership.h"},
          {{"links_max", membership.links_max, "", "links, guests included"},

@@ -23,7 +23,7 @@
 
 namespace lvs::services {
 
-// Protocol versions of this build: 1, one frame a message; 2, many frames a message, and pings.
+// Protocol versions of this build: 1, one frame a message; 2, many frames a message.
 inline constexpr std::uint32_t kProtocolMin = 1;
 inline constexpr std::uint32_t kProtocolMax = 2;
 

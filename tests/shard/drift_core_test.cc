@@ -18,6 +18,7 @@
 #include "shard/simd_target.h"
 #include "tests/shard/drift_reference.h"
 #include "tests/shard/generator.h"
+#include "tests/vectors/vectors.h"
 
 namespace lvs::shard {
 namespace {
@@ -33,21 +34,6 @@ class DriftCore : public testing::Test {
  protected:
   ~DriftCore() override { (void)SelectSimdTarget("auto"); }
 };
-
-// Five bits of an entropy packet, as the kernel takes them.
-std::uint32_t EntropyHash(std::uint32_t word) { return (word * 0x9e3779b1u) >> 27; }
-
-ReferenceChoices Choices() {
-  ReferenceChoices choices;
-  choices.entropy_hash = [](std::uint32_t word) { return static_cast<std::uint8_t>(EntropyHash(word)); };
-  choices.low_power_turn = [](std::uint32_t row, std::uint64_t cycle) {
-    return (row / 16 + cycle) % kLowPowerPeriod == 0;
-  };
-  choices.packet_turn = [](std::uint32_t row, std::uint64_t cycle) {
-    return EntropyTurn(row, static_cast<std::uint32_t>(cycle));
-  };
-  return choices;
-}
 
 // Memory of a shard, laid out by a test.
 class Memory {
@@ -315,7 +301,6 @@ void RunCase(const Case& c, std::uint64_t seed, int cycles, StepCounts* reached,
   Generator g(seed);
   Memory m(c.shape, c.halo, c.locals);
   Fill(c, &g, &m);
-  const ReferenceChoices choices = Choices();
   std::vector<ReferenceReplica> replicas = ReplicasOf(&m);
   for (int n = 0; n < cycles; ++n) {
     const std::uint64_t cycle = c.first_cycle + static_cast<std::uint64_t>(n);
@@ -330,7 +315,7 @@ void RunCase(const Case& c, std::uint64_t seed, int cycles, StepCounts* reached,
     std::vector<ReferenceSaid> said = heard;
     for (auto row = static_cast<std::uint32_t>(m.col().first_local); row < m.col().end; ++row) {
       replicas[row].flags = m.col().flags[row];
-      said[row] = ReferenceCycle(c.shape, c.parameters, input, choices, heard, row, &replicas[row], &by_reference);
+      said[row] = ReferenceCycle(c.shape, c.parameters, input, heard, row, &replicas[row], &by_reference);
     }
     ExpectSame(by_kernel, by_reference);
     ExpectSame(&m, replicas, said);
@@ -628,7 +613,7 @@ TEST_F(DriftCore, Spec8_3RepeatedPacketIsRefusedFromTheSeventhOn) {
   std::vector<std::uint32_t> word_of(32, 0);
   for (std::uint32_t n = 0; n < 2000; ++n) {
     const std::uint32_t word = EntropyWord(3, n, 0);
-    word_of[EntropyHash(word)] = word;
+    word_of[ReferenceHash(word)] = word;
   }
   for (const std::uint32_t word : word_of) {
     ASSERT_NE(word, 0u);
@@ -637,7 +622,7 @@ TEST_F(DriftCore, Spec8_3RepeatedPacketIsRefusedFromTheSeventhOn) {
       link.Say(0, 0, Meta(n, 255) | kMetaPacket, word);
       const StepCounts counts = link.Step(n + 1);
       EXPECT_EQ(counts.refused.Of(Refusal::kEntropyRepeated), n >= 7 ? 1u : 0u)
-          << "packet " << n << " hash " << EntropyHash(word);
+          << "packet " << n << " hash " << +ReferenceHash(word);
     }
     // A different packet ends the run; a message without a packet, or one heard before, does not touch it.
     link.Say(0, 0, Meta(13, 255), word);
@@ -645,7 +630,7 @@ TEST_F(DriftCore, Spec8_3RepeatedPacketIsRefusedFromTheSeventhOn) {
     EXPECT_EQ(link.Step(15).refused.Total(), 0u);
     link.Say(0, 0, Meta(15, 255) | kMetaPacket, word);
     EXPECT_EQ(link.Step(16).refused.Total(), 1u);
-    link.Say(0, 0, Meta(16, 255) | kMetaPacket, word_of[EntropyHash(word) ^ 1]);
+    link.Say(0, 0, Meta(16, 255) | kMetaPacket, word_of[ReferenceHash(word) ^ 1]);
     EXPECT_EQ(link.Step(17).refused.Total(), 0u);
   }
 }
@@ -707,6 +692,154 @@ TEST_F(DriftCore, CycleNumbersMayGrowFarBeyond16Bits) {
     link.Say(0.5f, 0.5f, Meta(cycle - 1, 255));
     EXPECT_EQ(link.Step(cycle).heard, 1u);
     EXPECT_GT(link.m().State(link.Row(), 0), 0);
+  }
+}
+
+// ---- The test vectors of docs/protocol.md --------------------------------------------------------------------------------
+
+using nlohmann::json;
+using vectors::Number;
+using vectors::Word;
+
+// One cycle of step.json: the memory before it, and what it must have become.
+class StepVector {
+ public:
+  explicit StepVector(const json& c)
+      : c_(c),
+        shape_{c.at("value_slots").get<int>(), c.at("free_coordinates").get<int>(), static_cast<int>(Slots())},
+        row_(Word(c.at("row"))),
+        m_(shape_, Slots(), row_ + 1 - AlignRows(Slots())) {
+    const json& before = c.at("before");
+    m_.col().flags[row_] = static_cast<std::uint8_t>(kAlive | (before.at("low_power").get<bool>() ? kLowPower : 0) |
+                                                     (before.at("fresh").get<bool>() ? kFresh : 0));
+    m_.col().bound_value[row_] = vectors::Float(before.at("tau_value"));
+    m_.col().bound_free[row_] = vectors::Float(before.at("tau_free"));
+    m_.col().band[row_] = vectors::Float(before.at("band"));
+    for (int i = 0; i < shape_.dimensions(); ++i) m_.State(row_, i) = vectors::Float(At(before.at("state"), i));
+    Say(row_, c.at("said"), 255);
+    for (int s = 0; s < shape_.peers; ++s) {
+      const json& slot = At(before.at("slots"), s);
+      m_.SetNeighbour(row_, s, static_cast<std::uint32_t>(s));
+      m_.SetTrust(row_, s, slot.at("trust").get<std::uint8_t>());
+      m_.LinkEntropy(row_, s) = SlotByte(slot);
+      const json& heard = At(c.at("heard"), s);
+      if (!heard.is_null()) Say(static_cast<std::size_t>(s), heard, heard.at("weight").get<std::uint8_t>());
+    }
+    input_.cycle = Number(c.at("cycle"));
+    input_.seed = Number(c.at("seed"));
+    for (int s = 0; s < shape_.value_slots; ++s) {
+      input_.floor[static_cast<std::size_t>(s)] = vectors::Float(At(c.at("floor"), s));
+    }
+  }
+
+  void RunKernel() {
+    StepCounts counts;
+    DriftStep(shape_, DriftParameters{}, input_, m_.col(), &counts);
+    ExpectRefused(counts);
+    ExpectReplica(ReplicasOf(&m_)[row_]);
+    ExpectSaid(SaidOf(&m_)[row_]);
+    for (int s = 0; s < shape_.peers; ++s) {
+      EXPECT_EQ(m_.LinkEntropy(row_, s), SlotByte(At(c_.at("after").at("slots"), s))) << "slot " << s;
+    }
+  }
+
+  void RunReference() {
+    StepCounts counts;
+    ReferenceReplica replica = ReplicasOf(&m_)[row_];
+    replica.flags = m_.col().flags[row_];
+    for (int s = 0; s < shape_.peers; ++s) {
+      const json& slot = At(c_.at("before").at("slots"), s);
+      replica.links[static_cast<std::size_t>(s)].last_hash = slot.at("hash").get<std::uint8_t>();
+      replica.links[static_cast<std::size_t>(s)].run = slot.at("run").get<std::uint8_t>();
+    }
+    const ReferenceSaid said =
+        ReferenceCycle(shape_, DriftParameters{}, input_, SaidOf(&m_), Word(c_.at("row")), &replica, &counts);
+    ExpectRefused(counts);
+    ExpectReplica(replica);
+    ExpectSaid(said);
+  }
+
+ private:
+  static const json& At(const json& array, int n) { return array.at(static_cast<std::size_t>(n)); }
+  static std::uint8_t SlotByte(const json& slot) {
+    return static_cast<std::uint8_t>(slot.at("hash").get<unsigned>() << 3 | slot.at("run").get<unsigned>());
+  }
+  std::size_t Slots() const { return c_.at("heard").size(); }
+
+  void Say(std::size_t row, const json& said, std::uint8_t weight) {
+    for (int i = 0; i < shape_.dimensions(); ++i) m_.HeardState(row, i) = vectors::Float(At(said.at("state"), i));
+    const bool packet = said.contains("packet") && !said.at("packet").is_null();
+    m_.SetMeta(row, Meta(Number(said.at("published")), weight) | (packet ? kMetaPacket : 0));
+    if (packet) m_.SetEntropy(row, Word(said.at("packet")));
+  }
+
+  void ExpectRefused(const StepCounts& counts) const {
+    std::vector<std::string> refused;
+    for (std::size_t n = 0; n < vaultguard::kRefusals; ++n) {
+      const auto why = static_cast<Refusal>(n);
+      refused.insert(refused.end(), counts.refused.Of(why), std::string(Name(why)));
+    }
+    std::sort(refused.begin(), refused.end());
+    EXPECT_EQ(refused, c_.at("after").at("refused").get<std::vector<std::string>>());
+  }
+  void ExpectReplica(const ReferenceReplica& replica) const {
+    const json& after = c_.at("after");
+    for (int i = 0; i < shape_.dimensions(); ++i) {
+      EXPECT_TRUE(Same(replica.v[static_cast<std::size_t>(i)], vectors::Float(At(after.at("state"), i)))) << i;
+    }
+    EXPECT_TRUE(Same(replica.tau_value, vectors::Float(after.at("tau_value"))));
+    EXPECT_TRUE(Same(replica.tau_free, vectors::Float(after.at("tau_free"))));
+    EXPECT_TRUE(Same(replica.b, vectors::Float(after.at("band"))));
+    for (int s = 0; s < shape_.peers; ++s) {
+      EXPECT_EQ(replica.links[static_cast<std::size_t>(s)].trust,
+                At(after.at("slots"), s).at("trust").get<std::uint8_t>())
+          << "slot " << s;
+    }
+  }
+  void ExpectSaid(const ReferenceSaid& said) const {
+    const json& after = c_.at("after");
+    const bool publishes = Age(said.meta, input_.cycle) == 0;
+    ASSERT_EQ(publishes, after.at("publishes").get<bool>());
+    if (!publishes) return;
+    EXPECT_EQ(said.meta >> 24, kTrustWhole);
+    for (int i = 0; i < shape_.dimensions(); ++i) {
+      EXPECT_TRUE(Same(said.v[static_cast<std::size_t>(i)], vectors::Float(At(after.at("state"), i)))) << i;
+    }
+    const bool packet = (said.meta & kMetaPacket) != 0;
+    ASSERT_EQ(packet, !after.at("packet").is_null());
+    if (packet) {
+      EXPECT_EQ(said.entropy, Word(after.at("packet")));
+    }
+  }
+
+  const json& c_;
+  Shape shape_;
+  std::size_t row_;
+  Memory m_;
+  StepInput input_;
+};
+
+TEST_F(DriftCore, Spec14_VectorsOfACycleAreComputedOnEveryTargetAndByTheReference) {
+  const json file = vectors::Read("step");
+  for (const json& c : vectors::Cases(file, "steps")) {
+    const vectors::Named named(c);
+    StepVector(c).RunReference();
+    for (const std::string& target : SimdTargets()) {
+      SCOPED_TRACE(target);
+      ASSERT_TRUE(SelectSimdTarget(target));
+      StepVector(c).RunKernel();
+    }
+  }
+}
+
+TEST_F(DriftCore, Spec14_VectorsOfEntropyWordsAreWhatASlotTests) {
+  const json file = vectors::Read("entropy");
+  for (const json& c : vectors::Cases(file, "components")) {
+    OneLink link;
+    link.Say(0, 0, Meta(9, 255) | kMetaPacket, Word(c.at("word")));
+    const StepCounts counts = link.Step(10);
+    EXPECT_EQ(counts.refused.Of(Refusal::kEntropySaturated), c.at("saturated").get<bool>() ? 1u : 0u) << c;
+    EXPECT_EQ(link.m().LinkEntropy(link.Row(), 0) >> 3, c.at("hash").get<int>()) << c;
   }
 }
 

@@ -35,6 +35,13 @@ float LargestOf(std::span<const float> group) {
 
 float Clip(float x, float tau) { return std::min(std::max(x, -tau), tau); }
 
+// The cycles in which a replica in low power drifts, and those in which a change carries an entropy packet.
+bool DriftsInLowPower(std::uint32_t row, std::uint64_t cycle) { return ((row >> 4) + cycle) % 4 == 0; }
+bool CarriesPacket(std::uint32_t row, std::uint64_t cycle) {
+  const std::uint64_t p = row + cycle;
+  return (p + (p >> 2)) % 4 == 0;
+}
+
 // Input of one slot, after steps 1 and 2.
 struct Heard {
   bool received = false;
@@ -71,11 +78,11 @@ float NewBound(float tau, float wanted, const DriftParameters& p, float least) {
 }  // namespace
 
 ReferenceSaid ReferenceCycle(const Shape& shape, const DriftParameters& p, const StepInput& input,
-                             const ReferenceChoices& choices, const std::vector<ReferenceSaid>& heard,
-                             std::uint32_t row, ReferenceReplica* replica, StepCounts* counts) {
+                             const std::vector<ReferenceSaid>& heard, std::uint32_t row, ReferenceReplica* replica,
+                             StepCounts* counts) {
   ReferenceSaid said = heard[row];
   if ((replica->flags & kAlive) == 0) return said;
-  if ((replica->flags & kLowPower) != 0 && !choices.low_power_turn(row, input.cycle)) return said;
+  if ((replica->flags & kLowPower) != 0 && !DriftsInLowPower(row, input.cycle)) return said;
   ++counts->updated;
 
   const auto k = static_cast<std::size_t>(shape.value_slots);
@@ -121,7 +128,7 @@ ReferenceSaid ReferenceCycle(const Shape& shape, const DriftParameters& p, const
 
     // The entropy packet, if one came with a publication of the cycle before.
     if (age != 1 || (from.meta & kMetaPacket) == 0) continue;
-    const std::uint8_t hash = choices.entropy_hash(from.entropy);
+    const std::uint8_t hash = ReferenceHash(from.entropy);
     link.run = hash == link.last_hash
                    ? static_cast<std::uint8_t>(std::min<std::uint32_t>(link.run + 1u, kRepetitionCutoff))
                    : 1;
@@ -238,7 +245,7 @@ ReferenceSaid ReferenceCycle(const Shape& shape, const DriftParameters& p, const
   if (!change && !fresh && Age(said.meta, input.cycle) < kHeartbeatCycles) return said;
   said.v = v;
   said.meta = Meta(input.cycle, kTrustWhole);
-  const bool packet = (change && choices.packet_turn(row, input.cycle)) || fresh;
+  const bool packet = (change && CarriesPacket(row, input.cycle)) || fresh;
   if (packet) {
     said.meta |= kMetaPacket;
     said.entropy = EntropyWord(input.seed, row, input.cycle);

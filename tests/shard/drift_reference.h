@@ -1,12 +1,9 @@
 // A second implementation of one drift cycle, plain and scalar, written from docs/protocol.md alone: what the kernel's
 // SIMD code is compared with, bit for bit. One replica at a time, one link at a time, in the words and the order of the
-// page.
-//
-// What the page leaves to the implementation is passed in (ReferenceChoices), so that it is named in one place.
+// page. tests/vectors/protocol.py is a third one, in Python; tests/vectors/step.json holds all three to the same bits.
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 #include "shard/drift_core.h"
@@ -43,18 +40,14 @@ struct ReferenceSaid {
   std::uint32_t entropy = 0;
 };
 
-// What docs/protocol.md does not settle. Nor does it settle the order of the factors in step 5, which the reference
-// takes from the kernel: beta (sum / weights) + ((alpha / 64 / root of their number) sigma) (sum of the packets in
-// steps).
-struct ReferenceChoices {
-  std::function<std::uint8_t(std::uint32_t word)> entropy_hash;  // 5 bits
-  std::function<bool(std::uint32_t row, std::uint64_t cycle)> low_power_turn;
-  std::function<bool(std::uint32_t row, std::uint64_t cycle)> packet_turn;
-};
+// Five bits of an entropy word, for the repetition count test of a slot.
+constexpr std::uint8_t ReferenceHash(std::uint32_t word) {
+  return static_cast<std::uint8_t>((word * 0x9e3779b1u) >> 27);
+}
 
 // One cycle of replica `row`. `heard` is what every row said last; the result is what this row has said now.
 ReferenceSaid ReferenceCycle(const Shape& shape, const DriftParameters& parameters, const StepInput& input,
-                             const ReferenceChoices& choices, const std::vector<ReferenceSaid>& heard,
-                             std::uint32_t row, ReferenceReplica* replica, StepCounts* counts);
+                             const std::vector<ReferenceSaid>& heard, std::uint32_t row, ReferenceReplica* replica,
+                             StepCounts* counts);
 
 }  // namespace lvs::shard
