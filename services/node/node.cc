@@ -2,7 +2,6 @@
 
 #include <sys/resource.h>
 
-#include <optional>
 #include <random>
 #include <thread>
 #include <utility>
@@ -97,8 +96,11 @@ std::vector<Journal::Record> ChangesOf(const NodeReport& report) {
 
 class LiveNode final : public Node {
  public:
-  explicit LiveNode(const v1::NodeConfig& config)
-      : config_(config), period_us_(static_cast<std::uint64_t>(config.period_us())), core_(config) {}
+  LiveNode(const v1::NodeConfig& config, WallClock wall)
+      : config_(config),
+        wall_(std::move(wall)),
+        period_us_(static_cast<std::uint64_t>(config.period_us())),
+        core_(config) {}
 
   ~LiveNode() override { End(); }
 
@@ -145,7 +147,7 @@ class LiveNode final : public Node {
     facts.peers_connected = transport_->connected();
     facts.peers_ahead = transport_->ahead();
     RefusalCounts refused = transport_->refused();
-    core_.Fill(&status, &refused, &facts);
+    core_.Fill(&status, &refused, &facts, Steady::now());
     for (std::size_t n = 0; n < vaultguard::kRefusals; ++n) {
       if (refused.count[n] == 0) continue;
       (*status.mutable_refused())[std::string(Name(static_cast<Refusal>(n)))] = refused.count[n];
@@ -161,7 +163,7 @@ class LiveNode final : public Node {
 
   void Contribute(const v1::ContributeRequest& request, std::string_view link, Steady::time_point deadline,
                   OnReply done) override {
-    core_.Contribute(request, link, Steady::now(), deadline, CycleNow(period_us_), std::move(done));
+    core_.Contribute(request, link, Steady::now(), deadline, std::move(done));
   }
 
   absl::Status SetFaults(const v1::Faults& faults) override { return transport_->SetFaults(faults); }
@@ -178,7 +180,7 @@ class LiveNode final : public Node {
   void Drain(std::string_view reason) override {
     if (!core_.Drain(reason, Steady::now())) return;
     Log(v1::INFO, "node.draining", {{"why", reason}});
-    servers_.SetServing(false);
+    TellHealth();
   }
 
   bool WaitFor(milliseconds timeout) override { return core_.WaitForEnd(Steady::now() + timeout); }
@@ -207,7 +209,7 @@ class LiveNode final : public Node {
     const absl::StatusOr<int> control_port = servers_.StartControl(config_.control_listen(), *server_credentials,
                                                                    control_service_.get(), config_.reflection());
     if (!control_port.ok()) return control_port.status();
-    servers_.SetServing(false);
+    TellHealth();
     absl::StatusOr<HostPort> control_at = ParseHostPort(config_.control_listen());
     if (!control_at.ok()) return control_at.status();
     control_at->port = static_cast<std::uint16_t>(*control_port);
@@ -241,22 +243,29 @@ class LiveNode final : public Node {
   // ---- Cycles ----
 
   void RunClock() {
-    std::uint64_t cycle = CycleNow(period_us_);
-    bool restored = false;
-    core_.Start(cycle);
-    while (core_.Sleep(CycleStart(cycle + 1, period_us_), std::chrono::system_clock::now(), Steady::now())) {
-      core_.Expire(Steady::now());
-      const std::optional<NodeCore::CycleTurn> turn = core_.Turn(CycleNow(period_us_));
-      if (!turn) continue;
-      cycle = turn->cycle;
-      transport_->Tick(cycle);
-      if (turn->run) {
-        hosting::NodeTick tick = core_.NextTick(cycle, Steady::now());
-        if (!std::exchange(restored, true)) Restore(&tick);
-        node_->Tick(std::move(tick));
-      }
+    ClockReading clock = ReadClocks(wall_);
+    core_.Start(clock);
+    while (core_.Sleep(clock)) {
+      clock = ReadClocks(wall_);
+      core_.Expire(clock.steady);
+      const CyclePace::Turned turned = core_.Turn(clock);
+      LogClock(turned);
+      if (turned.step != CyclePace::Step::kNothing) transport_->Tick(turned.cycle);
+      if (turned.step == CyclePace::Step::kRun) RunCycle(turned.cycle, clock.steady);
       if (DrainEnds()) return;
     }
+  }
+
+  void RunCycle(std::uint64_t cycle, Steady::time_point now) {
+    hosting::NodeTick tick = core_.NextTick(cycle, now);
+    if (!std::exchange(restored_, true)) Restore(&tick);
+    node_->Tick(std::move(tick));
+  }
+
+  void LogClock(const CyclePace::Turned& turned) const {
+    const auto seconds = [](microseconds time) { return std::chrono::duration<double>(time).count(); };
+    if (turned.set_by != microseconds(0)) Log(v1::WARNING, "clock.set", {{"by_s", seconds(turned.set_by)}});
+    if (turned.paused != microseconds(0)) Log(v1::WARNING, "node.paused", {{"for_s", seconds(turned.paused)}});
   }
 
   void Restore(hosting::NodeTick* first) {
@@ -268,7 +277,7 @@ class LiveNode final : public Node {
   void Take(const NodeReport& report) {
     NodeCore::Outcome outcome = core_.Take(report);
     if (outcome.began_to_serve) {
-      servers_.SetServing(true);
+      TellHealth();
       const std::uint32_t peers = transport_->connected();
       // A node with boot addresses should not be alone: a wrong address makes a network of its own.
       Log(peers == 0 && !config_.boot().empty() ? v1::WARNING : v1::INFO, "node.serving",
@@ -279,6 +288,12 @@ class LiveNode final : public Node {
   }
 
   // ---- Status ----
+
+  // Tells the health service whether the node serves. Threads come here in any order; the last one tells what is so then.
+  void TellHealth() {
+    const MutexLock lock(&health_mu_);
+    servers_.SetServing(core_.serving());
+  }
 
   void FillProcess(v1::NodeStatus* status) const {
     status->set_build(BuildString());
@@ -322,7 +337,7 @@ class LiveNode final : public Node {
   void End() {
     core_.Stop();
     if (clock_.joinable()) clock_.join();
-    servers_.SetServing(false);
+    TellHealth();
     if (transport_ != nullptr) transport_->Stop();
     operations_.reset();
     if (node_ != nullptr) node_->Stop();
@@ -333,6 +348,7 @@ class LiveNode final : public Node {
   }
 
   const v1::NodeConfig config_;
+  const WallClock wall_;
   const std::uint64_t period_us_;
   const shard::SessionId session_{Random64(), Random64()};
   const Steady::time_point started_ = Steady::now();
@@ -351,13 +367,15 @@ class LiveNode final : public Node {
   std::unique_ptr<v1::Control::CallbackService> control_service_;
   std::unique_ptr<OperationsEndpoint> operations_;
   NodeServers servers_;
+  Mutex health_mu_;  // held while the health service is told
   std::thread clock_;
+  bool restored_ = false;  // by the clock's thread: the first cycle has begun
 };
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Node>> Node::Start(const v1::NodeConfig& config) {
-  auto node = std::make_unique<LiveNode>(config);
+absl::StatusOr<std::unique_ptr<Node>> Node::Start(const v1::NodeConfig& config, WallClock wall) {
+  auto node = std::make_unique<LiveNode>(config, std::move(wall));
   if (const absl::Status status = node->Begin(); !status.ok()) return status;
   return node;
 }

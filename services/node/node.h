@@ -16,6 +16,9 @@
 //
 // Threads: one clock here, which starts a cycle each period and skips those that it is late for; the actors' workers;
 // gRPC's; the cache's. All functions are safe from any of them.
+//
+// The wall clock numbers the cycles and stamps the log. It decides nothing else: cycles, deadlines, drain and probes go
+// on by the steady clock, wherever the wall clock is set to.
 #pragma once
 
 #include <chrono>
@@ -24,6 +27,7 @@
 
 #include "absl/status/statusor.h"
 #include "lvs/v1/config.pb.h"
+#include "services/base/cycle_clock.h"
 #include "services/node/control_backend.h"
 
 namespace lvs::services {
@@ -31,8 +35,9 @@ namespace lvs::services {
 class Node : public ControlBackend {
  public:
   // Errors name what an operator must mend: an address in use, a cache of another shape, certificates that cannot be
-  // read.
-  static absl::StatusOr<std::unique_ptr<Node>> Start(const v1::NodeConfig& config);
+  // read. `wall` may be called on any thread.
+  static absl::StatusOr<std::unique_ptr<Node>> Start(const v1::NodeConfig& config,
+                                                     WallClock wall = std::chrono::system_clock::now);
 
   // Ends at once where the node has not drained.
   ~Node() override = default;

@@ -266,6 +266,90 @@ TEST(NodeTest, Spec9_4_DrainRefusesWorkAndEnds) {
   EXPECT_EQ(node->Status().state(), v1::DRAINING);
 }
 
+// ---- Its clock ----
+
+// A clock that tests set. By the real one, but for an offset.
+class SetClock {
+ public:
+  explicit SetClock(seconds offset = seconds(0))
+      : offset_(std::make_shared<std::atomic<std::int64_t>>(offset.count())) {}
+  void Set(seconds by) { *offset_ += by.count(); }
+  std::chrono::system_clock::time_point operator()() const {
+    return std::chrono::system_clock::now() + seconds(offset_->load());
+  }
+
+ private:
+  std::shared_ptr<std::atomic<std::int64_t>> offset_;
+};
+
+std::unique_ptr<Node> ServingBy(const SetClock& clock, const v1::NodeConfig& config = Config()) {
+  auto node = Node::Start(config, clock);
+  EXPECT_TRUE(node.ok()) << node.status();
+  if (!node.ok()) return nullptr;
+  EXPECT_TRUE(Eventually([&] { return (*node)->Status().state() == v1::SERVING; }));
+  return *std::move(node);
+}
+
+// That many cycles go by.
+bool CyclesGoBy(const Node& node, std::uint64_t cycles) {
+  const std::uint64_t before = node.Status().cycle();
+  return Eventually([&] { return node.Status().cycle() >= before + cycles; });
+}
+
+// The step is longer than any wait of this test: it passes only where nothing waits for the clock to catch up.
+TEST(NodeTest, AClockThatIsSetBackStopsNeitherCyclesNorAnswersNorTheDrain) {
+  std::atomic<int> logged{0};
+  SetLogSink([&](std::string_view line) { logged += line.find("\"clock.set\",\"by_s\":-") != line.npos; });
+  SetClock clock;
+  const auto node = ServingBy(clock);
+  ASSERT_NE(node, nullptr);
+  EXPECT_EQ(Contributed(node.get(), Request(1, 1'000)).code(), 0);
+  clock.Set(-seconds(3600));
+  EXPECT_TRUE(Eventually([&] { return node->Status().clock().set_back() == 1; }));
+  EXPECT_TRUE(CyclesGoBy(*node, 5));
+  EXPECT_EQ(Contributed(node.get(), Request(1, 2'000)).code(), 0);
+  EXPECT_EQ(Contributed(node.get(), Request(2, 3'000)).code(), 0);
+  const v1::NodeStatus status = node->Status();
+  EXPECT_GT(status.clock().ahead_s(), 3500);
+  EXPECT_LT(status.clock().ahead_s(), 3600);
+  ASSERT_FALSE(status.problems().empty());
+  EXPECT_THAT(status.problems(0), HasSubstr("the clock was set back"));
+  EXPECT_LT(status.cycles_skipped(), 100u);
+  node->Drain("test");
+  EXPECT_TRUE(node->WaitFor(seconds(60)));
+  SetLogSink(nullptr);
+  EXPECT_EQ(logged, 1);
+}
+
+TEST(NodeTest, AClockThatIsSetForwardIsFollowedAndNoCycleCountsAsSkipped) {
+  SetClock clock;
+  const auto node = ServingBy(clock);
+  ASSERT_NE(node, nullptr);
+  const std::uint64_t before = node->Status().cycle();
+  clock.Set(seconds(3600));
+  EXPECT_TRUE(Eventually([&] { return node->Status().cycle() >= before + 3600 * 20; }));
+  EXPECT_EQ(Contributed(node.get(), Request(1, 1'000)).code(), 0);
+  const v1::NodeStatus status = node->Status();
+  EXPECT_EQ(status.clock().set_forward(), 1u);
+  EXPECT_EQ(status.clock().ahead_s(), 0);
+  EXPECT_LT(status.cycles_skipped(), 1'000u);
+  ASSERT_FALSE(status.problems().empty());
+  EXPECT_THAT(status.problems(0), HasSubstr("set forward by 3600.0 s"));
+}
+
+TEST(NodeTest, AClockBeforeTheCyclesBeginStopsNothing) {
+  const SetClock clock(-seconds(10'000 * 86'400L));  // 27 years
+  const auto node = ServingBy(clock);
+  ASSERT_NE(node, nullptr);
+  EXPECT_TRUE(CyclesGoBy(*node, 3));
+  EXPECT_LT(node->Status().cycle(), 100'000u) << "counted from the start of the process";
+  EXPECT_EQ(Contributed(node.get(), Request(1, 1'000)).code(), 0);
+  ASSERT_FALSE(node->Status().problems().empty());
+  EXPECT_THAT(node->Status().problems(0), HasSubstr("before 2026"));
+  node->Drain("test");
+  EXPECT_TRUE(node->WaitFor(seconds(60)));
+}
+
 TEST(NodeTest, Spec5_1_AStreamOfContributionsIsAnsweredOneByOne) {
   const auto node = Serving(Config());
   const auto client = ControlClient::Open({.address = node->control_address()});
