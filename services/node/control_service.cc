@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_replace.h"
 #include "grpcpp/alarm.h"
+#include "services/base/grpc_deadline.h"
 #include "services/base/host_port.h"
 #include "services/base/mutex.h"
 #include "services/net/grpc_status.h"
@@ -33,11 +34,7 @@ grpc::Status StatusOf(const v1::ContributeReply& reply) {
 Steady::time_point DeadlineOf(const grpc::CallbackServerContext& context, const v1::ContributeRequest& request) {
   constexpr milliseconds kLongest{60'000};
   constexpr milliseconds kWayBack{20};
-  milliseconds left = kLongest;
-  const auto now = std::chrono::system_clock::now();
-  if (context.deadline() < now + kLongest) {
-    left = std::chrono::duration_cast<milliseconds>(context.deadline() - now) - kWayBack;
-  }
+  milliseconds left = TimeUntil(context.raw_deadline(), kLongest + kWayBack) - kWayBack;
   if (request.timeout_ms() > 0) left = std::min(left, milliseconds(request.timeout_ms()));
   return Steady::now() + left;
 }
@@ -156,7 +153,7 @@ class Watcher final : public grpc::ServerWriteReactor<v1::NodeStatus> {
   void OnWriteDone(bool ok) override {
     const MutexLock lock(&mu_);
     if (!ok || cancelled_) return End();
-    alarm_.Set(std::chrono::system_clock::now() + interval_, [this](bool due) {
+    alarm_.Set(DeadlineIn(interval_), [this](bool due) {
       const MutexLock inner(&mu_);
       if (!due || cancelled_) return End();
       Tell();

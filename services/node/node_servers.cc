@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "grpcpp/ext/health_check_service_server_builder_option.h"
 #include "grpcpp/grpcpp.h"
+#include "services/base/grpc_deadline.h"
 #include "services/base/log.h"
 #include "services/net/transport_layer.h"
 
@@ -76,7 +77,7 @@ void NodeServers::SetServing(bool serving) {
 }
 
 void NodeServers::Stop() {
-  const auto deadline = std::chrono::system_clock::now() + std::chrono::seconds(2);
+  const gpr_timespec deadline = DeadlineIn(std::chrono::seconds(2));
   if (control_ != nullptr) control_->Shutdown(deadline);
   if (peers_ != nullptr) peers_->Shutdown(deadline);
   if (control_ != nullptr) control_->Wait();
