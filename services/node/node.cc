@@ -24,6 +24,7 @@
 #include "services/node/node_servers.h"
 #include "services/node/operations.h"
 #include "services/node/problems.h"
+#include "vaultguard/limits.h"
 
 namespace lvs::services {
 
@@ -36,6 +37,9 @@ using std::chrono::milliseconds;
 using vaultguard::Refusal;
 using vaultguard::RefusalCounts;
 using Steady = std::chrono::steady_clock;
+
+// Cycles by which a node may be ahead of its peers before they refuse its frames.
+constexpr auto kPeersTakeFrames = static_cast<std::int64_t>(vaultguard::kMaxCyclesAhead);
 
 std::uint64_t Random64() {
   std::random_device device;
@@ -144,10 +148,13 @@ class LiveNode final : public Node {
     if (cache_ != nullptr) cache_->FillStatus(status.mutable_cache());
     ProblemFacts facts;
     facts.has_boot = config_.boot_size() > 0;
-    facts.peers_connected = transport_->connected();
-    facts.peers_ahead = transport_->ahead();
+    const PeerTable::Standing standing = transport_->standing();
+    facts.peers_connected = standing.connected;
+    facts.peers_ahead = standing.ahead;
+    facts.peers_behind = standing.behind;
     RefusalCounts refused = transport_->refused();
     core_.Fill(&status, &refused, &facts, Steady::now());
+    status.mutable_clock()->set_cut_off(CutOff(standing));
     for (std::size_t n = 0; n < vaultguard::kRefusals; ++n) {
       if (refused.count[n] == 0) continue;
       (*status.mutable_refused())[std::string(Name(static_cast<Refusal>(n)))] = refused.count[n];
@@ -250,7 +257,10 @@ class LiveNode final : public Node {
       core_.Expire(clock.steady);
       const CyclePace::Turned turned = core_.Turn(clock);
       LogClock(turned);
-      if (turned.step != CyclePace::Step::kNothing) transport_->Tick(turned.cycle);
+      if (turned.step != CyclePace::Step::kNothing) {
+        transport_->Tick(turned.cycle);
+        TellHealth();
+      }
       if (turned.step == CyclePace::Step::kRun) RunCycle(turned.cycle, clock.steady);
       if (DrainEnds()) return;
     }
@@ -289,10 +299,18 @@ class LiveNode final : public Node {
 
   // ---- Status ----
 
-  // Tells the health service whether the node serves. Threads come here in any order; the last one tells what is so then.
+  // Tells the health service whether the node is ready, where that has changed. Threads come here in any order; the last
+  // one tells what is so then.
   void TellHealth() {
     const MutexLock lock(&health_mu_);
-    servers_.SetServing(core_.serving());
+    const bool ready = core_.serving() && !CutOff(transport_->standing());
+    if (ready != std::exchange(told_ready_, ready)) servers_.SetServing(ready);
+  }
+
+  // The clock was set back so far that peers refuse this node's frames, unless they were set back as well.
+  bool CutOff(const PeerTable::Standing& standing) const {
+    if (core_.ahead() <= kPeersTakeFrames * microseconds(config_.period_us())) return false;
+    return standing.in_step == 0 && (standing.connected > 0 || standing.known > 0);
   }
 
   void FillProcess(v1::NodeStatus* status) const {
@@ -367,7 +385,8 @@ class LiveNode final : public Node {
   std::unique_ptr<v1::Control::CallbackService> control_service_;
   std::unique_ptr<OperationsEndpoint> operations_;
   NodeServers servers_;
-  Mutex health_mu_;  // held while the health service is told
+  Mutex health_mu_;                                     // held while the health service is told
+  bool told_ready_ ABSL_GUARDED_BY(health_mu_) = true;  // gRPC's default
   std::thread clock_;
   bool restored_ = false;  // by the clock's thread: the first cycle has begun
 };

@@ -113,6 +113,11 @@ bool NodeCore::Sleep(const ClockReading& clock) {
   return !stop_;
 }
 
+microseconds NodeCore::ahead() const {
+  const MutexLock lock(&mu_);
+  return pace_.ahead();
+}
+
 CyclePace::Turned NodeCore::Turn(const ClockReading& clock) {
   const MutexLock lock(&mu_);
   return pace_.Turn(clock);

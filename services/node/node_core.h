@@ -64,6 +64,8 @@ class NodeCore {
   // Waits for the next cycle, the next deadline of a contribution, the next look at the drain, or Stop. Contributions and
   // drains that begin meanwhile shorten the wait. False after Stop.
   bool Sleep(const ClockReading& clock) ABSL_LOCKS_EXCLUDED(mu_);
+  // How far the newest cycle is ahead of the wall clock.
+  std::chrono::microseconds ahead() const ABSL_LOCKS_EXCLUDED(mu_);
   // A look at the clocks: which cycle has begun, if any.
   CyclePace::Turned Turn(const ClockReading& clock) ABSL_LOCKS_EXCLUDED(mu_);
   // What the actors do in `cycle`, but for what the first cycle restores. The first tick begins SYNCING.

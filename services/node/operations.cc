@@ -220,7 +220,7 @@ double CycleWatch::StallLimit(const v1::NodeStatus& status) {
 }
 
 bool IsReady(const v1::NodeStatus& status, double stalled_s) {
-  return status.state() == v1::SERVING && stalled_s <= CycleWatch::StallLimit(status);
+  return status.state() == v1::SERVING && !status.clock().cut_off() && stalled_s <= CycleWatch::StallLimit(status);
 }
 
 class OperationsEndpoint::Server {

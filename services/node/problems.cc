@@ -23,15 +23,15 @@ std::string Tenths(double seconds) { return absl::StrFormat("%.1f s", seconds); 
 std::string ClockProblem(const v1::ClockStatus& clock) {
   if (clock.before_epoch()) {
     return "the clock shows a time before 2026, from where cycles are counted: set it (NTP); until then cycles go on "
-           "at "
-           "half their pace, and their numbers are those of no other node";
+           "at half their pace, with numbers that no other node shares";
   }
   if (clock.ahead_s() >= kAheadSeconds) {
     return absl::StrCat("the clock was set back, and cycles are ", Tenths(clock.ahead_s()),
                         " ahead of it: they go on at half their pace until it has caught up, in ",
                         Tenths(2 * clock.ahead_s()),
-                        ", and peers whose clocks are right may refuse this node's frames until then; check the clock "
-                        "(NTP). A restarted node takes the clock as it is");
+                        clock.cut_off() ? ", and until peers are at its cycles this node is not ready"
+                                        : ", and peers whose clocks are right may refuse this node's frames until then",
+                        "; check the clock (NTP). A restarted node takes the clock as it is");
   }
   if (clock.set_back() + clock.set_forward() > 0 && clock.set_ago_s() < kSetSeconds) {
     return absl::StrCat("the clock was set ", clock.set_by_s() < 0 ? "back" : "forward", " by ",
@@ -69,6 +69,10 @@ std::vector<std::string> Problems(const v1::NodeStatus& status, const ProblemFac
   // A single peer may be wrong, or lie. Where most of them are ahead, this node is behind.
   if (2 * facts.peers_ahead > facts.peers_connected) {
     problems.emplace_back("peers send frames of cycles that have not been; compare the clocks of the nodes (NTP)");
+  }
+  if (2 * facts.peers_behind > facts.peers_connected && status.clock().ahead_s() < kAheadSeconds) {
+    problems.emplace_back(
+        "peers send frames of cycles long past, and refuse this node's; compare the clocks of the nodes (NTP)");
   }
   return problems;
 }

@@ -221,9 +221,17 @@ v1::TrafficStatus PeerTable::Traffic() const {
   return traffic;
 }
 
-std::uint32_t PeerTable::ahead() const {
-  return static_cast<std::uint32_t>(std::count_if(
-      links_.begin(), links_.end(), [](const auto& at) { return at.second.slot && at.second.intake.ahead(); }));
+PeerTable::Standing PeerTable::standing() const {
+  Standing standing;
+  for (const auto& [id, link] : links_) {
+    if (!link.slot) continue;
+    ++standing.connected;
+    standing.in_step += link.intake.in_step() ? 1 : 0;
+    standing.ahead += link.intake.ahead() ? 1 : 0;
+    standing.behind += link.intake.behind() ? 1 : 0;
+  }
+  if (membership_ != nullptr) standing.known = membership_->known_count();
+  return standing;
 }
 
 }  // namespace lvs::services

@@ -21,6 +21,7 @@
 #include "services/net/transport_layer.h"
 #include "services/node/control_service.h"
 #include "services/node/node_config.h"
+#include "services/node/operations.h"
 
 namespace lvs::services {
 namespace {
@@ -348,6 +349,58 @@ TEST(NodeTest, AClockBeforeTheCyclesBeginStopsNothing) {
   EXPECT_THAT(node->Status().problems(0), HasSubstr("before 2026"));
   node->Drain("test");
   EXPECT_TRUE(node->WaitFor(seconds(60)));
+}
+
+// Connected, as far as the first node knows.
+void Meet(const Node& first, const Node& second) {
+  EXPECT_TRUE(
+      Eventually([&] { return first.Status().peers_connected() == 1 && second.Status().peers_connected() == 1; }));
+}
+
+v1::NodeConfig PeerOf(const Node& node) {
+  v1::NodeConfig config = Config();
+  config.add_boot(node.address());
+  return config;
+}
+
+// A clock that was ahead is put right: the node is as far ahead of its peers, which take none of its frames.
+TEST(NodeTest, ANodeThatItsClockKeepsFromItsPeersIsNotReady) {
+  SetClock clock(seconds(3600));
+  const auto ahead = ServingBy(clock);
+  ASSERT_NE(ahead, nullptr);
+  EXPECT_TRUE(IsReady(ahead->Status(), 0));
+  const auto right = Started(PeerOf(*ahead));
+  ASSERT_NE(right, nullptr);
+  Meet(*ahead, *right);
+  clock.Set(-seconds(3600));
+  EXPECT_TRUE(Eventually([&] { return ahead->Status().clock().cut_off(); }));
+  const v1::NodeStatus status = ahead->Status();
+  EXPECT_FALSE(IsReady(status, 0));
+  ASSERT_FALSE(status.problems().empty());
+  EXPECT_THAT(status.problems(0), HasSubstr("not ready"));
+  EXPECT_FALSE(right->Status().clock().cut_off());
+}
+
+// Nodes of one machine share its clock. Among themselves nothing changes.
+TEST(NodeTest, NodesWhoseClocksAreSetBackTogetherGoOnTogether) {
+  SetClock clock;
+  const auto first = ServingBy(clock);
+  ASSERT_NE(first, nullptr);
+  const auto second = ServingBy(clock, PeerOf(*first));
+  ASSERT_NE(second, nullptr);
+  Meet(*first, *second);
+  clock.Set(-seconds(3600));
+  for (const auto* node : {first.get(), second.get()}) {
+    EXPECT_TRUE(Eventually([&] { return node->Status().clock().set_back() == 1; }));
+  }
+  v1::ContributeRequest request = Request(1, 1'000);
+  request.set_durability(v1::NODES);
+  request.set_nodes(2);
+  EXPECT_EQ(Contributed(first.get(), request).code(), 0);
+  for (const auto* node : {first.get(), second.get()}) {
+    EXPECT_TRUE(IsReady(node->Status(), 0));
+    EXPECT_FALSE(node->Status().clock().cut_off());
+  }
 }
 
 TEST(NodeTest, Spec5_1_AStreamOfContributionsIsAnsweredOneByOne) {

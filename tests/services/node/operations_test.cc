@@ -266,6 +266,12 @@ TEST(OperationsReadiness, NeedsCycles) {
   EXPECT_FALSE(IsReady(status, 0));
 }
 
+TEST(OperationsReadiness, NeedsPeersAtItsCyclesWhereItsClockWasSetBack) {
+  v1::NodeStatus status = Healthy();
+  status.mutable_clock()->set_cut_off(true);
+  EXPECT_FALSE(IsReady(status, 0));
+}
+
 // ---- What is exported ----
 
 TEST(Test6_Metrics, ValuesComeThrough) {

@@ -61,6 +61,18 @@ TEST(Problems, SkippedCycles) {
   EXPECT_THAT(Problems(Serving(), facts), ElementsAre(HasSubstr("skips 25 % of its cycles")));
 }
 
+TEST(Problems, OnlyMostPeersTogetherMakeAClockThatIsAhead) {
+  ProblemFacts facts = Sound();
+  facts.peers_behind = 1;
+  EXPECT_THAT(Problems(Serving(), facts), IsEmpty());
+  facts.peers_behind = 2;
+  EXPECT_THAT(Problems(Serving(), facts), ElementsAre(HasSubstr("cycles long past")));
+  v1::NodeStatus status = Serving();
+  status.mutable_clock()->set_ahead_s(60);
+  EXPECT_THAT(Problems(status, facts), ElementsAre(HasSubstr("set back")))
+      << "the same problem, and its cause is known";
+}
+
 TEST(Problems, AClockThatWasSet) {
   v1::NodeStatus status = Serving();
   v1::ClockStatus& clock = *status.mutable_clock();
@@ -70,6 +82,9 @@ TEST(Problems, AClockThatWasSet) {
   clock.set_ahead_s(49.95);
   EXPECT_THAT(Problems(status, Sound()),
               ElementsAre(AllOf(HasSubstr("cycles are 50.0 s ahead of it"), HasSubstr("caught up, in 99.9 s"))));
+  clock.set_cut_off(true);
+  EXPECT_THAT(Problems(status, Sound()), ElementsAre(HasSubstr("not ready")));
+  clock.set_cut_off(false);
   clock.set_ahead_s(0.9);
   EXPECT_THAT(Problems(status, Sound()), ElementsAre(HasSubstr("set back by 60.0 s, 20.0 s ago; check it")));
   clock.set_set_ago_s(60);

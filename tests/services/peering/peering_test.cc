@@ -211,8 +211,21 @@ TEST_F(PeeringTest, FarClockOfAPeerIsNoticed) {
   for (int n = 0; n < 10; ++n) {
     Tell(peer, Frames(std::vector<v1::Frame>(10, GoodFrame(TestTerms(2), 0, kCycle + 1'000'000))));
   }
-  EXPECT_EQ(peering_->ahead(), 1u);
+  EXPECT_EQ(peering_->standing().ahead, 1u);
+  EXPECT_EQ(peering_->standing().in_step, 0u);
   EXPECT_EQ(peering_->refused().Of(Refusal::kFutureCycle), 100u);
+  constexpr std::uint64_t kOldest = kCycle - vaultguard::kMaxCyclesAhead;
+  for (int n = 0; n < 10; ++n) {
+    now_s_ += 1;
+    Tell(peer, Frames(std::vector<v1::Frame>(10, GoodFrame(TestTerms(2), 0, kOldest - 1))));
+  }
+  EXPECT_EQ(peering_->standing().ahead, 0u);
+  EXPECT_EQ(peering_->standing().behind, 1u);
+  EXPECT_EQ(peering_->standing().in_step, 0u);
+  Tell(peer, Frames({GoodFrame(TestTerms(2), 0, kOldest)}));
+  EXPECT_EQ(peering_->standing().behind, 0u);
+  EXPECT_EQ(peering_->standing().in_step, 1u);
+  EXPECT_EQ(peering_->standing().connected, 1u);
 }
 
 TEST_F(PeeringTest, WhatIsOfferedGoesToWhoHoldsTheLinkNow) {
