@@ -66,6 +66,7 @@ class TransportLayer {
   v1::TrafficStatus Traffic() const;
   vaultguard::RefusalCounts refused() const;
   std::uint32_t connected() const;
+  // How the peers stand to this node.
   PeerTable::Standing standing() const;
   bool draining() const;
 

@@ -191,6 +191,7 @@ class LiveNode final : public Node {
   }
 
   bool WaitFor(milliseconds timeout) override { return core_.WaitForEnd(Steady::now() + timeout); }
+  bool HandedOver() const override { return core_.drained_whole(); }
 
  private:
   // ---- The start ----
@@ -340,8 +341,9 @@ class LiveNode final : public Node {
   // One look at how far draining is; true once the node may end.
   bool DrainEnds() {
     if (!core_.draining()) return false;
-    // What lies in the cache outlives the process. Without peers and boot addresses there is nobody to wait for.
-    const bool alone = config_.boot().empty() && transport_->connected() == 0;
+    // What lies in the cache outlives the process. Where all peers leave too, or are gone, there is nobody to wait for.
+    const PeerTable::Standing standing = transport_->standing();
+    const bool alone = standing.staying == 0 && !standing.expects;
     const NodeCore::DrainLook look = core_.LookAtDrain(/*safe=*/cache_ != nullptr, alone, Steady::now());
     if (look.action == NodeDrain::Action::kSayGoodbye) {
       Log(look.handed_over ? v1::INFO : v1::WARNING, "node.handed_over",

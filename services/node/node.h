@@ -5,10 +5,11 @@
 //   (*node)->Drain("upgrade");                                          // as SIGTERM does
 //   while (!(*node)->WaitFor(std::chrono::seconds(1))) {
 //   }                                                                   // until it has drained
+//   if (!(*node)->HandedOver()) ...                                     // the deadline came first, or nobody stays
 //
 // Lifecycle (SPEC-9): STARTING -> SYNCING (reads its cache, fetches the ledger from its peers) -> SERVING (its
-// micro-nodes have started) -> DRAINING (NOT_SERVING at once, refuses work after the grace, waits until a peer holds all
-// that it holds, says goodbye) -> ended.
+// micro-nodes have started) -> DRAINING (NOT_SERVING at once, refuses work after the grace, waits until peers that stay
+// hold all that it holds, says goodbye) -> ended.
 //
 // The parts: node_core.h, the state and its lock, made of contributions.h (from a client's request to its answer),
 // node_figures.h (what reports say), cycle_pace.h (which cycle runs when) and node_drain.h (the way to the end);
@@ -49,6 +50,8 @@ class Node : public ControlBackend {
 
   // True once the node has drained; false where it has not within `timeout`.
   virtual bool WaitFor(std::chrono::milliseconds timeout) = 0;
+  // Once it has drained: whether all that it held outlives it. Otherwise what only this node held is lost.
+  virtual bool HandedOver() const = 0;
 };
 
 }  // namespace lvs::services

@@ -131,6 +131,8 @@ hosting::NodeTick NodeCore::NextTick(std::uint64_t cycle, Time now) {
   tick.scatter = std::exchange(scatter_, false);
   if (tick.scatter) figures_.Scattered();
   tick.contributions = contributions_.TakeArrived();
+  tick.leaving = drain_.draining();
+  tick.hand_over = tick.leaving && !drain_.TakesWork(now);
   if (state_ == v1::STARTING) state_ = v1::SYNCING;
   return tick;
 }
@@ -193,6 +195,11 @@ bool NodeCore::WaitForEnd(Time end) const {
     if (!ended_.WaitUntil(&mu_, end)) return drain_.ended();
   }
   return true;
+}
+
+bool NodeCore::drained_whole() const {
+  const MutexLock lock(&mu_);
+  return drain_.complete();
 }
 
 void NodeCore::Stop() {

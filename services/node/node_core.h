@@ -99,6 +99,8 @@ class NodeCore {
   DrainLook LookAtDrain(bool safe, bool alone, Time now) ABSL_LOCKS_EXCLUDED(mu_);
   // True once the drain has ended; false where it has not by `end`.
   bool WaitForEnd(Time end) const ABSL_LOCKS_EXCLUDED(mu_);
+  // Whether the drain that has ended handed everything over.
+  bool drained_whole() const ABSL_LOCKS_EXCLUDED(mu_);
 
   // Ends the sleep, now and for good.
   void Stop() ABSL_LOCKS_EXCLUDED(mu_);

@@ -19,6 +19,7 @@ NodeDrain::Action NodeDrain::Look(const Facts& facts, Time now) {
       if (!safe && now - began_ < deadline_) return Action::kNone;
       state_ = State::kSaidGoodbye;
       said_goodbye_ = now;
+      complete_ = facts.handed_over;
       return Action::kSayGoodbye;
     }
     case State::kSaidGoodbye:

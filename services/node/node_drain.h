@@ -38,7 +38,7 @@ class NodeDrain {
   // What a look is about.
   struct Facts {
     bool handed_over = false;  // whatever this node holds outlives the process
-    bool alone = false;        // no peer is there to take anything over, and none is expected
+    bool alone = false;        // no peer that stays is there to take anything over, and none is expected
     bool idle = false;         // no contribution waits for its answer
   };
 
@@ -59,6 +59,8 @@ class NodeDrain {
   State state() const { return state_; }
   bool draining() const { return state_ != State::kNotDraining; }
   bool ended() const { return state_ == State::kEnded; }
+  // Whether everything was handed over at the goodbye.
+  bool complete() const { return complete_; }
   const std::string& reason() const { return reason_; }
 
  private:
@@ -66,6 +68,7 @@ class NodeDrain {
   const std::chrono::microseconds deadline_;
   State state_ = State::kNotDraining;
   bool served_ = false;
+  bool complete_ = false;
   Time began_;
   Time said_goodbye_;
   std::string reason_;

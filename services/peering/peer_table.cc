@@ -185,6 +185,7 @@ v1::Peer PeerTable::Describe(const Link& link, double now_s) const {
   peer.set_bytes_received(counts.bytes_received);
   peer.set_outbox_bytes(stream.outbox().bytes());
   peer.set_refused(link.intake.refused());
+  peer.set_leaving(link.leaving);
   return peer;
 }
 
@@ -221,16 +222,19 @@ v1::TrafficStatus PeerTable::Traffic() const {
   return traffic;
 }
 
-PeerTable::Standing PeerTable::standing() const {
+PeerTable::Standing PeerTable::StandingAt(double now_s) const {
   Standing standing;
   for (const auto& [id, link] : links_) {
     if (!link.slot) continue;
     ++standing.connected;
+    standing.staying += link.leaving || link.goodbye ? 0 : 1;
     standing.in_step += link.intake.in_step() ? 1 : 0;
     standing.ahead += link.intake.ahead() ? 1 : 0;
     standing.behind += link.intake.behind() ? 1 : 0;
   }
-  if (membership_ != nullptr) standing.known = membership_->known_count();
+  if (membership_ == nullptr) return standing;
+  standing.known = membership_->known_count();
+  standing.expects = membership_->ExpectsSomebody(now_s);
   return standing;
 }
 

@@ -162,6 +162,7 @@ void Peering::TakeFrames(const std::shared_ptr<PeerStream>& stream, const v1::Fr
       PeerTable::Link* const link = table_.Find(stream->id);
       if (link == nullptr) return;
       link->intake.Count(taken.refused, taken.behind);
+      if (taken.leaving) link->leaving = *taken.leaving;
       if (!taken.refused) continue;
       refused_.Add(*taken.refused);
       if (!link->intake.MostlyRefused()) continue;
@@ -193,7 +194,8 @@ Peering::FrameTaken Peering::TakeFrame(const std::shared_ptr<PeerStream>& stream
   const std::shared_ptr<shard::Frame> frame = options_.new_frame();
   const std::uint64_t cycle = cycle_.load(std::memory_order_relaxed);
   if (const auto why = ReadFrame(said, options_, cycle, frame.get())) return {.refused = why};
-  const FrameTaken taken = {.behind = frame->cycle + vaultguard::kMaxCyclesAhead < cycle};
+  const FrameTaken taken = {.behind = frame->cycle + vaultguard::kMaxCyclesAhead < cycle,
+                            .leaving = frame->beacon.leaving};
   if (passage.delay_s > 0) {
     const MutexLock lock(&mu_);
     if (!faults_.Hold(now_s + passage.delay_s, {stream, *passage.slot, frame})) return {.refused = Refusal::kTooLarge};
@@ -346,9 +348,9 @@ std::uint32_t Peering::connected() const {
   const MutexLock lock(&mu_);
   return table_.connected();
 }
-PeerTable::Standing Peering::standing() const {
+PeerTable::Standing Peering::StandingAt(double now_s) const {
   const MutexLock lock(&mu_);
-  return table_.standing();
+  return table_.StandingAt(now_s);
 }
 bool Peering::draining() const {
   const MutexLock lock(&mu_);

@@ -85,7 +85,7 @@ class Peering final : public StreamOwner, public std::enable_shared_from_this<Pe
   v1::TrafficStatus Traffic() const;
   vaultguard::RefusalCounts refused() const;
   std::uint32_t connected() const;
-  PeerTable::Standing standing() const;
+  PeerTable::Standing StandingAt(double now_s) const;
   bool draining() const;
   std::size_t stream_count() const;  // strangers included
 
@@ -106,7 +106,8 @@ class Peering final : public StreamOwner, public std::enable_shared_from_this<Pe
   // What became of a frame.
   struct FrameTaken {
     std::optional<vaultguard::Refusal> refused;
-    bool behind = false;  // its sender is at cycles long past here
+    bool behind = false;                         // its sender is at cycles long past here
+    std::optional<bool> leaving = std::nullopt;  // what it says of its sender, where it was read
   };
   // The checks that a link's frames meet before they are decoded.
   struct Passage {

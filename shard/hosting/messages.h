@@ -68,6 +68,8 @@ struct ShardTick {
   Payload<std::vector<shard::LedgerEntry>> restored;  // except for what its cache held; may be null
   bool measure = false;
   bool scatter = false;             // scatters the free coordinates of all replicas at random, for test networks
+  bool leaving = false;             // the server node drains: its frames say so
+  bool hand_over = false;           // it takes no more contributions than these: what it holds is handed over
   std::uint32_t snapshot_dots = 0;  // replicas in this cycle's picture
 
   static constexpr auto kColumns = std::tuple(&ShardTick::rows, &ShardTick::contributions);
@@ -88,7 +90,7 @@ struct ShardReport {
   std::vector<shard::LedgerEntry> changes;  // entries that changed this cycle, where tell_changes asks for them
   std::uint64_t ledger_digest = 0;
   std::uint64_t sessions = 0;
-  bool handed_over = false;  // most of the peers that are there have merged all of the ledger
+  bool handed_over = false;  // with hand_over: most of the peers that are there and stay have merged all of the ledger
   std::vector<Dot> dots;
   std::uint64_t drains_on_links = 0;  // anomalies raised on peer links
   std::uint64_t entropy_on_links = 0;
@@ -174,7 +176,9 @@ struct NodeTick {
   std::vector<LinkFlush> links;  // by server node; the own entry is unused; empty: nothing is wrong with any
   std::vector<Payload<std::vector<shard::LedgerEntry>>> restored;  // by shard, with the first tick; or empty
   bool measure = false;
-  bool scatter = false;  // scatters the free coordinates of all replicas at random, for test networks
+  bool scatter = false;    // scatters the free coordinates of all replicas at random, for test networks
+  bool leaving = false;    // the server node drains
+  bool hand_over = false;  // it takes no more contributions than these
   std::uint32_t snapshot_dots = 0;
 };
 

@@ -53,6 +53,8 @@ void NodeHost::FillTick(std::size_t shard, ShardTick* tick) {
   if (!tick_->restored.empty()) tick->restored = tick_->restored[shard];
   tick->measure = tick_->measure;
   tick->scatter = tick_->scatter;
+  tick->leaving = tick_->leaving;
+  tick->hand_over = tick_->hand_over;
   tick->snapshot_dots = shard == 0 ? tick_->snapshot_dots : 0;
 }
 

@@ -175,6 +175,19 @@ TEST_F(NodeCoreTest, Spec9_4_DrainTakesWorkForTheGraceAndEnds) {
   EXPECT_FALSE(core_.WaitForEnd(std::chrono::steady_clock::now()));
   EXPECT_EQ(core_.LookAtDrain(false, false, after + NodeDrain::kGoodbye).action, NodeDrain::Action::kEnd);
   EXPECT_TRUE(core_.WaitForEnd(std::chrono::steady_clock::now()));
+  EXPECT_TRUE(core_.drained_whole());
+}
+
+TEST_F(NodeCoreTest, Spec9_4_ShardsHandOverOnceNoMoreWorkIsTaken) {
+  Serve();
+  EXPECT_FALSE(core_.NextTick(101, kNow).leaving);
+  ASSERT_TRUE(core_.Drain("test", kNow));
+  hosting::NodeTick tick = core_.NextTick(102, kNow + 999ms);
+  EXPECT_TRUE(tick.leaving) << "peers are told at once";
+  EXPECT_FALSE(tick.hand_over) << "contributions may come yet";
+  tick = core_.NextTick(103, kNow + 1s);
+  EXPECT_TRUE(tick.leaving);
+  EXPECT_TRUE(tick.hand_over) << "whether the drain was looked at or not";
 }
 
 TEST_F(NodeCoreTest, ALateCycleIsNotRunTwiceAtATime) {

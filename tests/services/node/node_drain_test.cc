@@ -48,11 +48,14 @@ class NodeDrainTable : public ::testing::TestWithParam<Course> {};
 TEST_P(NodeDrainTable, Spec9_4_Transitions) {
   NodeDrain drain = Begun();
   int n = 0;
+  bool whole = false;
   for (const Row& row : GetParam().rows) {
     SCOPED_TRACE("row " + std::to_string(n++));
     EXPECT_EQ(drain.Look(row.facts, kStart + row.at), row.action);
     EXPECT_EQ(drain.state(), row.state);
     EXPECT_EQ(drain.ended(), row.state == State::kEnded);
+    if (row.action == Action::kSayGoodbye) whole = row.facts.handed_over;
+    EXPECT_EQ(drain.complete(), whole);
     EXPECT_TRUE(drain.draining());
   }
 }

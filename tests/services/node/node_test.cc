@@ -263,6 +263,7 @@ TEST(NodeTest, Spec9_4_DrainRefusesWorkAndEnds) {
   EXPECT_FALSE(node->WaitFor(milliseconds(0)));
   node->Drain("test");
   EXPECT_TRUE(Eventually([&] { return node->WaitFor(milliseconds(10)); }));
+  EXPECT_FALSE(node->HandedOver()) << "it was alone";
   EXPECT_EQ(Contributed(node.get(), Request(1, 2)).code(), Code(absl::StatusCode::kUnavailable));
   EXPECT_EQ(node->Status().state(), v1::DRAINING);
 }
@@ -401,6 +402,72 @@ TEST(NodeTest, NodesWhoseClocksAreSetBackTogetherGoOnTogether) {
     EXPECT_TRUE(IsReady(node->Status(), 0));
     EXPECT_FALSE(node->Status().clock().cut_off());
   }
+}
+
+// ---- Its drain ----
+
+// The tests of a drain end long before this one, or it is what fails them.
+v1::NodeConfig WithLongDeadline(v1::NodeConfig config) {
+  config.mutable_drain()->set_deadline_us(60'000'000);
+  return config;
+}
+
+// The other node goes on taking contributions. What the one that leaves holds is handed over all the same.
+TEST(NodeTest, Spec9_4_ADrainUnderLoadHandsEverythingOver) {
+  const auto leaver = Serving(WithLongDeadline(Config()));
+  const auto stayer = Serving(PeerOf(*leaver));
+  Meet(*leaver, *stayer);
+  EXPECT_EQ(Contributed(leaver.get(), Request(1, 5'000)).code(), 0);
+  std::atomic<std::uint64_t> taken{0};
+  std::atomic<std::uint64_t> answered{0};
+  std::uint64_t sent = 0;
+  {
+    std::jthread load([&](const std::stop_token& stop) {
+      for (; !stop.stop_requested(); ++sent) {
+        stayer->Contribute(Request(1'000 + sent, 1'000), "client", std::chrono::steady_clock::now() + seconds(30),
+                           [&](const v1::ContributeReply& reply) {
+                             taken += reply.code() == 0;
+                             ++answered;
+                           });
+        std::this_thread::sleep_for(milliseconds(2));
+      }
+    });
+    EXPECT_TRUE(Eventually([&] { return taken > 50; }));
+    leaver->Drain("test");
+    EXPECT_TRUE(leaver->WaitFor(seconds(30)));
+    EXPECT_TRUE(leaver->HandedOver());
+  }
+  EXPECT_TRUE(Eventually([&] { return answered == sent; }));
+  EXPECT_EQ(Total(*stayer), 5'000 + 1'000 * taken);
+}
+
+TEST(NodeTest, Spec9_4_NodesThatAllDrainHandNothingOverAndWaitForNobody) {
+  const auto first = Serving(WithLongDeadline(Config()));
+  const auto second = Serving(WithLongDeadline(PeerOf(*first)));
+  const auto third = Serving(WithLongDeadline(PeerOf(*first)));
+  const std::vector<Node*> nodes = {first.get(), second.get(), third.get()};
+  for (Node* node : nodes) EXPECT_TRUE(Eventually([&] { return node->Status().peers_connected() == 2; }));
+  EXPECT_EQ(Contributed(first.get(), Request(1, 5'000)).code(), 0);
+  for (Node* node : nodes) EXPECT_TRUE(Eventually([&] { return Total(*node) == 5'000; }));
+  for (Node* node : nodes) node->Drain("test");
+  for (Node* node : nodes) {
+    EXPECT_TRUE(node->WaitFor(seconds(30)));
+    EXPECT_FALSE(node->HandedOver()) << "no node is left that holds it";
+  }
+}
+
+TEST(NodeTest, Spec9_4_ANodeWhosePeersHaveLeftWaitsForNobody) {
+  auto first = Serving(Config());
+  const auto second = Serving(WithLongDeadline(PeerOf(*first)));
+  Meet(*first, *second);
+  EXPECT_EQ(Contributed(second.get(), Request(1, 5'000)).code(), 0);
+  first->Drain("test");
+  EXPECT_TRUE(first->WaitFor(seconds(30)));
+  EXPECT_TRUE(first->HandedOver()) << "the second one stays";
+  first.reset();
+  second->Drain("test");
+  EXPECT_TRUE(second->WaitFor(seconds(30)));
+  EXPECT_FALSE(second->HandedOver());
 }
 
 TEST(NodeTest, Spec5_1_AStreamOfContributionsIsAnsweredOneByOne) {
