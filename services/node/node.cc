@@ -38,9 +38,6 @@ using vaultguard::Refusal;
 using vaultguard::RefusalCounts;
 using Steady = std::chrono::steady_clock;
 
-// Cycles by which a node may be ahead of its peers before they refuse its frames.
-constexpr auto kPeersTakeFrames = static_cast<std::int64_t>(vaultguard::kMaxCyclesAhead);
-
 std::uint64_t Random64() {
   std::random_device device;
   return (std::uint64_t{device()} << 32) | device();
@@ -96,6 +93,19 @@ std::vector<Journal::Record> ChangesOf(const NodeReport& report) {
     for (const shard::LedgerEntry& entry : shard->changes) changes.push_back({shard->shard, entry});
   }
   return changes;
+}
+
+void LogClock(const CyclePace::Turned& turned) {
+  const auto seconds = [](microseconds time) { return std::chrono::duration<double>(time).count(); };
+  if (turned.set_by != microseconds(0)) Log(v1::WARNING, "clock.set", {{"by_s", seconds(turned.set_by)}});
+  if (turned.paused != microseconds(0)) Log(v1::WARNING, "node.paused", {{"for_s", seconds(turned.paused)}});
+}
+
+// Whether cycles are so far ahead of the clock, which was set back, that peers refuse this node's frames; peers that were
+// set back as well do not.
+bool IsCutOff(microseconds ahead, microseconds period, const PeerTable::Standing& standing) {
+  constexpr auto kTaken = static_cast<std::int64_t>(vaultguard::kMaxCyclesAhead);
+  return ahead > kTaken * period && standing.in_step == 0 && (standing.connected > 0 || standing.known > 0);
 }
 
 class LiveNode final : public Node {
@@ -273,12 +283,6 @@ class LiveNode final : public Node {
     node_->Tick(std::move(tick));
   }
 
-  void LogClock(const CyclePace::Turned& turned) const {
-    const auto seconds = [](microseconds time) { return std::chrono::duration<double>(time).count(); };
-    if (turned.set_by != microseconds(0)) Log(v1::WARNING, "clock.set", {{"by_s", seconds(turned.set_by)}});
-    if (turned.paused != microseconds(0)) Log(v1::WARNING, "node.paused", {{"for_s", seconds(turned.paused)}});
-  }
-
   void Restore(hosting::NodeTick* first) {
     if (config_.population().low_power() > 0) first->low_power = config_.population().low_power();
     if (cache_ != nullptr) first->restored = cache_->TakeRestored();
@@ -300,18 +304,12 @@ class LiveNode final : public Node {
 
   // ---- Status ----
 
-  // Tells the health service whether the node is ready, where that has changed. Threads come here in any order; the last
-  // one tells what is so then.
   void TellHealth() {
-    const MutexLock lock(&health_mu_);
-    const bool ready = core_.serving() && !CutOff(transport_->standing());
-    if (ready != std::exchange(told_ready_, ready)) servers_.SetServing(ready);
+    servers_.TellHealth([this] { return core_.serving() && !CutOff(transport_->standing()); });
   }
 
-  // The clock was set back so far that peers refuse this node's frames, unless they were set back as well.
   bool CutOff(const PeerTable::Standing& standing) const {
-    if (core_.ahead() <= kPeersTakeFrames * microseconds(config_.period_us())) return false;
-    return standing.in_step == 0 && (standing.connected > 0 || standing.known > 0);
+    return IsCutOff(core_.ahead(), microseconds(config_.period_us()), standing);
   }
 
   void FillProcess(v1::NodeStatus* status) const {
@@ -387,8 +385,6 @@ class LiveNode final : public Node {
   std::unique_ptr<v1::Control::CallbackService> control_service_;
   std::unique_ptr<OperationsEndpoint> operations_;
   NodeServers servers_;
-  Mutex health_mu_;                                     // held while the health service is told
-  bool told_ready_ ABSL_GUARDED_BY(health_mu_) = true;  // gRPC's default
   std::thread clock_;
   bool restored_ = false;  // by the clock's thread: the first cycle has begun
 };

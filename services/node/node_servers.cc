@@ -68,12 +68,16 @@ absl::StatusOr<int> NodeServers::StartControl(const std::string& listen, const C
   return Listen("control_listen", listen, credentials, kControlIdleMs, service, &control_);
 }
 
-void NodeServers::SetServing(bool serving) {
+void NodeServers::TellHealth(const std::function<bool()>& ready) {
   if (control_ == nullptr) return;
   grpc::HealthCheckServiceInterface* health = control_->GetHealthCheckService();
   if (health == nullptr) return;
-  health->SetServingStatus(serving);
-  health->SetServingStatus("lvs.v1.Control", serving);
+  const MutexLock lock(&health_mu_);
+  const bool is_ready = ready();
+  if (told_ready_ == is_ready) return;  // whoever watches is told of changes
+  told_ready_ = is_ready;
+  health->SetServingStatus(is_ready);
+  health->SetServingStatus("lvs.v1.Control", is_ready);
 }
 
 void NodeServers::Stop() {
