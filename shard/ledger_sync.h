@@ -179,7 +179,7 @@ class LedgerSync {
   static constexpr std::uint64_t kTellAllCycles = 10;
   static constexpr std::uint64_t kRepairCycles = 50;
   // From a peer's decision to leave until this side has heard of it: a round trip and some.
-  static constexpr std::uint64_t kNoticeCycles = 5;
+  static constexpr std::uint64_t kNoticeCycles = 3;
 
   // The state of one link: what is known about the same shard at its far end.
   struct Peer {
