@@ -45,6 +45,13 @@ inline std::uint64_t CycleAt(std::chrono::system_clock::time_point wall, std::ui
 
 inline std::uint64_t CycleNow(std::uint64_t period_us) { return CycleAt(std::chrono::system_clock::now(), period_us); }
 
+// Time since the beginning of the cycle that the clock shows; 0 before the first one.
+inline std::chrono::microseconds IntoCycle(std::chrono::system_clock::time_point wall, std::uint64_t period_us) {
+  const auto since = std::chrono::duration_cast<std::chrono::microseconds>(wall - kCycleEpoch);
+  return since.count() <= 0 ? std::chrono::microseconds(0)
+                            : since % std::chrono::microseconds(static_cast<std::int64_t>(period_us));
+}
+
 inline std::chrono::system_clock::time_point CycleStart(std::uint64_t cycle, std::uint64_t period_us) {
   return kCycleEpoch + std::chrono::duration_cast<std::chrono::system_clock::duration>(
                            std::chrono::microseconds(static_cast<std::int64_t>(cycle * period_us)));
