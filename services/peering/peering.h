@@ -105,7 +105,7 @@ class Peering final : public StreamOwner, public std::enable_shared_from_this<Pe
   };
   // What became of a frame.
   struct FrameTaken {
-    std::optional<vaultguard::Refusal> refused;
+    std::optional<vaultguard::Refusal> refused = std::nullopt;
     bool behind = false;                         // its sender is at cycles long past here
     std::optional<bool> leaving = std::nullopt;  // what it says of its sender, where it was read
   };
