@@ -19,6 +19,7 @@ struct Beacon {
   std::uint32_t replicas = 0;
   float load = 0;  // how full the inbox is, 0..1
   float low_power_share = 0;
+  bool leaving = false;  // the server node drains: nothing is handed over to it
 };
 
 enum class Correction : std::uint8_t { kNone, kSyncAll, kSyncBuckets };

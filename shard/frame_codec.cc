@@ -37,7 +37,7 @@ enum FrameField : std::uint32_t {
   kBuckets = 19,
 };
 enum EntryField : std::uint32_t { kEntryHigh = 1, kEntryLow = 2, kEntryOpened = 3, kEntryAmount = 4 };
-enum BeaconField : std::uint32_t { kBeaconReplicas = 1, kBeaconLoad = 2, kBeaconLowPower = 3 };
+enum BeaconField : std::uint32_t { kBeaconReplicas = 1, kBeaconLoad = 2, kBeaconLowPower = 3, kBeaconLeaving = 4 };
 enum CorrectionField : std::uint32_t { kCorrectionKind = 1, kCorrectionBuckets = 2 };
 // Numbers of CorrectionSignal.Kind.
 static_assert(static_cast<int>(Correction::kNone) == 0 && static_cast<int>(Correction::kSyncAll) == 1 &&
@@ -75,6 +75,7 @@ void Put(const Frame& frame, Out* out) {
     PutVarint(kBeaconReplicas, frame.beacon.replicas, to);
     PutFixed(kBeaconLoad, frame.beacon.load, to);
     PutFixed(kBeaconLowPower, frame.beacon.low_power_share, to);
+    PutVarint(kBeaconLeaving, frame.beacon.leaving ? 1 : 0, to);
   };
   PutDelimited(kBeacon, beacon, out);
   if (frame.correction != Correction::kNone) {
@@ -235,6 +236,8 @@ bool DecodeBeacon(Reader bytes, Beacon* beacon) {
           beacon->load = in->Fixed<float>();
         } else if (field == kBeaconLowPower && wire == Wire::kFixed32) {
           beacon->low_power_share = in->Fixed<float>();
+        } else if (field == kBeaconLeaving && wire == Wire::kVarint) {
+          beacon->leaving = in->Varint() != 0;
         } else {
           return false;
         }

@@ -50,6 +50,8 @@ void LedgerSync::Restart(std::uint64_t cycle) {
   // Frames of this very cycle may or may not have arrived already, so none of them counts.
   std::erase_if(inbox_, [cycle](const Arrival& arrival) { return arrival.due_cycle <= cycle; });
   new_sessions_ = vaultguard::kNewSessionsAtOnce;
+  hands_over_ = false;
+  leaves_since_.reset();
   holds_ = true;  // a server node that starts fetches what its peers hold before its micro-nodes join
   populated_ = false;
   started_cycle_ = cycle;
@@ -90,6 +92,10 @@ void LedgerSync::AskAll() {
     peer.synced = false;
     peer.merged = 0;
   }
+}
+
+void LedgerSync::Leave(std::uint64_t cycle) {
+  if (!leaves_since_) leaves_since_ = cycle;
 }
 
 void LedgerSync::SetUp(std::uint32_t link, bool up) {
@@ -168,13 +174,15 @@ LedgerSync::Taken LedgerSync::Take(std::uint32_t link, const Frame& frame, std::
   Peer& peer = peers_[link];
   if (!Recognise(frame, &peer, &taken, refused)) return taken;
   // Entries join whatever the frame's age: joins commute.
-  if (holds_) JoinEntries(link, frame, cycle, refused);
+  if (holds_ && !hands_over_) JoinEntries(link, frame, cycle, refused);
   if (frame.cycle <= peer.newest_cycle) {  // late: it neither acknowledges nor asks
     refused->Add(Refusal::kReplayed);
     return taken;
   }
   peer.newest_cycle = frame.cycle;
   taken.newest = true;
+  peer.heard_cycle = cycle;
+  peer.leaving = frame.beacon.leaving;
   TakeAcknowledgement(frame, cycle, &peer);
   taken.tell_all = TakeCorrection(frame, cycle, &peer);
   CompareLedgers(frame, cycle, &peer);
@@ -343,7 +351,7 @@ bool LedgerSync::IsThere(const Peer& peer, std::uint64_t cycle) const {
 std::uint32_t LedgerSync::Holders(std::uint64_t version) const {
   std::uint32_t holders = 1;
   for (auto peer = peers_.begin(); peer != peers_.end(); ++peer) {
-    if (peer->session == SessionId{} || peer->acknowledged < version) continue;
+    if (peer->session == SessionId{} || peer->leaving || peer->acknowledged < version) continue;
     holders += std::none_of(peers_.begin(), peer, [&](const Peer& other) {
       return other.session == peer->session && other.acknowledged >= version;
     });
@@ -355,8 +363,9 @@ bool LedgerSync::HandedOver(std::uint64_t cycle) const {
   std::size_t there = 0;
   std::size_t hold = 0;
   for (const Peer& peer : peers_) {
-    if (!IsThere(peer, cycle)) continue;
+    if (!IsThere(peer, cycle) || peer.leaving) continue;
     ++there;
+    if (leaves_since_ && peer.heard_cycle < *leaves_since_ + kNoticeCycles) continue;
     if (peer.acknowledged >= owner_->ledger().version()) ++hold;
   }
   return 2 * hold > there;

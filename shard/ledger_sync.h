@@ -37,6 +37,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "shard/frame.h"
@@ -109,6 +110,12 @@ class LedgerSync {
   void BeginToHold(std::uint64_t cycle);
   // Asks every link for everything, once more.
   void AskAll();
+  // The server node drains. From now on peers are told so, and one of them counts in HandedOver only once it has been heard
+  // kNoticeCycles later: had it begun to drain as well by then, it would have said so.
+  void Leave(std::uint64_t cycle);
+  // The server node hands over what it holds. Entries of frames join no more, so that there is an end to what is to be
+  // handed over however much the peers go on taking in; they keep what they said, for nothing of it is acknowledged.
+  void HandOver() { hands_over_ = true; }
   // A peer came to, or left, the far end of a link.
   void SetUp(std::uint32_t link, bool up);
 
@@ -144,10 +151,13 @@ class LedgerSync {
   bool IsUp(std::uint32_t link) const { return peers_[link].up; }
   // Cycle of the last frame that was sent on the link; 0: none yet.
   std::uint64_t spoke_cycle(std::uint32_t link) const { return peers_[link].spoke_cycle; }
-  // Counts the server nodes that claim to hold this change of the ledger, this one included, each once however many
-  // links lead to it. Claims are not verified: a liar counts too.
+  // Counts the server nodes that claim to hold this change of the ledger and stay, this one included, each once however
+  // many links lead to it. Claims are not verified: a liar counts too.
   std::uint32_t Holders(std::uint64_t version) const;
-  // True where more than half of the present peers have merged the whole ledger, so that a single claim is not enough.
+  // True where the peer there said that it leaves. It should be answered at once, for it waits.
+  bool IsLeaving(std::uint32_t link) const { return peers_[link].up && peers_[link].leaving; }
+  // True where more than half of the present peers that stay have merged the whole ledger, so that a single claim is not
+  // enough. False without any.
   bool HandedOver(std::uint64_t cycle) const;
   // True where this side has all that its peers had when they were asked, or where no peer answers.
   bool Synced(std::uint64_t cycle) const;
@@ -171,6 +181,8 @@ class LedgerSync {
   // were sent, before they are sent again.
   static constexpr std::uint64_t kTellAllCycles = 10;
   static constexpr std::uint64_t kRepairCycles = 50;
+  // From a peer's decision to leave until this side has heard of it: a round trip and some.
+  static constexpr std::uint64_t kNoticeCycles = 3;
 
   // The state of one link: what is known about the same shard at its far end.
   struct Peer {
@@ -178,6 +190,7 @@ class LedgerSync {
     std::size_t in_inbox = 0;  // frames that wait for their cycle
     SessionId session;
     std::uint64_t newest_cycle = 0;  // of a frame; older ones only bring entries
+    std::uint64_t heard_cycle = 0;   // when that frame was taken
     std::uint64_t merged = 0;        // newest change of its ledger that is merged here
     std::uint64_t acknowledged = 0;  // newest change of this ledger that it has merged
     std::uint64_t sent = 0;          // newest change that was sent to it
@@ -194,7 +207,8 @@ class LedgerSync {
     std::uint32_t new_sessions = 0;    // that the link may still open
     std::uint64_t spoke_cycle = 0;     // of the last frame to it, and what that acknowledged
     std::uint64_t spoke_acknowledged = 0;
-    bool synced = false;  // everything that it had to tell has been merged once
+    bool synced = false;   // everything that it had to tell has been merged once
+    bool leaving = false;  // by its newest frame
   };
 
   void NewPeers();
@@ -213,6 +227,8 @@ class LedgerSync {
   std::uint64_t started_cycle_ = 0;
   bool holds_;
   bool populated_ = true;  // replicas live, or lived, here since holding began
+  bool hands_over_ = false;
+  std::optional<std::uint64_t> leaves_since_;
   std::vector<Peer> peers_;
   std::vector<Arrival> inbox_;
   std::vector<Arrival> due_;

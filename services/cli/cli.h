@@ -15,10 +15,11 @@ namespace lvs::services {
 
 // Exit codes, the same for every command.
 inline constexpr int kExitPassed = 0;
-inline constexpr int kExitCouldNotRun = 1;  // unreadable file, run directory not writable, no memory, interrupted
-inline constexpr int kExitUsage = 2;        // wrong arguments, or a scenario that must be mended
-inline constexpr int kExitUnhealthy = 10;   // a node is unhealthy or cannot be reached, or ledgers differ
-inline constexpr int kExitBreached = 99;    // the run was complete and a threshold did not hold
+inline constexpr int kExitCouldNotRun = 1;     // unreadable file, run directory not writable, no memory, interrupted
+inline constexpr int kExitUsage = 2;           // wrong arguments, or a scenario that must be mended
+inline constexpr int kExitUnhealthy = 10;      // a node is unhealthy or cannot be reached, or ledgers differ
+inline constexpr int kExitNotHandedOver = 11;  // a node drained, but what only it held is lost
+inline constexpr int kExitBreached = 99;       // the run was complete and a threshold did not hold
 
 // Main installs handlers for SIGINT and SIGTERM only while a scenario runs. The first signal ends the run after the
 // current cycle, with a partial report; the second one kills the process.

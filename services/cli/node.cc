@@ -43,7 +43,7 @@ int Serve(Node* node, const sigset_t& signals) {
     draining = true;
     node->Drain(signal == SIGTERM ? "SIGTERM" : "SIGINT");
   }
-  return kExitPassed;
+  return node->HandedOver() ? kExitPassed : kExitNotHandedOver;
 }
 
 int RunNode(const NodeCommand& command, std::ostream& out, std::ostream& err) {
@@ -111,12 +111,14 @@ void AddNode(CLI::App& app, Commands& commands) {
       "--reflection", [&over](std::int64_t n) { over.reflection = n > 0; },
       "Serve gRPC reflection on the control address");
   node->footer(
-      "SIGTERM drains: it hands over what its peers lack, says goodbye and ends; a second one ends it at once.\n\n"
+      "SIGTERM drains: it hands over what peers that stay lack, says goodbye and ends.\n"
+      "A second one ends it at once.\n\n"
       "Example:\n"
       "  lvs node --config deploy/node.yaml --validate\n"
       "  lvs node --listen 127.0.0.1:7410 --control-listen 127.0.0.1:7411 --health-listen 127.0.0.1:7412 \\\n"
       "           --boot 127.0.0.1:7400\n\n"
-      "Exit codes: 0 drained, 1 could not run, 2 the configuration must be mended.");
+      "Exit codes: 0 drained, 1 could not run, 2 the configuration must be mended,\n"
+      "11 drained, but what only this node held is lost: drain.deadline came first, or no peer stays.");
   commands.push_back({node, [command](std::ostream& out, std::ostream& err) { return RunNode(*command, out, err); }});
 }
 

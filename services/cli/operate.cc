@@ -49,10 +49,10 @@ Rows PeerRows(const std::string& node, const v1::PeerList& list) {
   Rows rows;
   for (const v1::Peer& peer : list.peers()) {
     rows.push_back({node, peer.address().empty() ? "(not dialable)" : peer.address(), peer.region(),
-                    peer.dialled() ? "out" : "in", Ago(peer.connected_s()), Ago(peer.heard_s()),
-                    FormatNumber(peer.rtt_ms()) + "ms", FormatGrouped(peer.frames_sent()),
-                    FormatGrouped(peer.frames_received()), FormatMegabytes(peer.bytes_sent()),
-                    FormatMegabytes(peer.bytes_received()), peer.build()});
+                    std::string(peer.dialled() ? "out" : "in") + (peer.leaving() ? ", leaving" : ""),
+                    Ago(peer.connected_s()), Ago(peer.heard_s()), FormatNumber(peer.rtt_ms()) + "ms",
+                    FormatGrouped(peer.frames_sent()), FormatGrouped(peer.frames_received()),
+                    FormatMegabytes(peer.bytes_sent()), FormatMegabytes(peer.bytes_received()), peer.build()});
   }
   return rows;
 }

@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "services/base/grpc_deadline.h"
 #include "services/base/host_port.h"
 #include "services/base/yaml_proto.h"
 
@@ -137,7 +138,7 @@ absl::StatusOr<Reply> ControlClient::Call(grpc::Status (v1::Control::Stub::*meth
                                                                                     const Request&, Reply*),
                                           const Request& request) const {
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + target_.timeout);
+  context.set_deadline(DeadlineIn(target_.timeout));
   Reply reply;
   const grpc::Status status = (stub_.get()->*method)(&context, request, &reply);
   if (!status.ok()) return Explain(status);
@@ -167,8 +168,7 @@ absl::Status ControlClient::Scatter() const { return Call(&v1::Control::Stub::Sc
 ContributeResult ControlClient::Contribute(v1::ContributeRequest request) const {
   if (request.timeout_ms() == 0) request.set_timeout_ms(static_cast<std::uint32_t>(target_.timeout.count()));
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(request.timeout_ms()) +
-                       kReplySlack);
+  context.set_deadline(DeadlineIn(std::chrono::milliseconds(request.timeout_ms()) + kReplySlack));
   ContributeResult result;
   const grpc::Status status = stub_->Contribute(&context, request, &result.reached);
   result.status = Explain(status);

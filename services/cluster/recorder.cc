@@ -55,10 +55,9 @@ TestnetRecorder::TestnetRecorder(std::vector<TestnetNode> nodes, const TestnetRe
   const milliseconds least = std::max(wanted, recording.expected / static_cast<std::int64_t>(kSamplesMax));
   interval_ = (least + period - milliseconds(1)) / period * period;  // whole cycles
   // Looks are in phase with the cycles of the nodes, which all share one clock.
-  const auto period_us = static_cast<std::uint64_t>(period.count()) * 1'000;
-  const auto into_cycle = std::chrono::system_clock::now() - CycleStart(CycleNow(period_us), period_us);
-  start_ = Steady::now() - std::chrono::duration_cast<Steady::duration>(into_cycle) + period +
-           std::chrono::duration_cast<Steady::duration>(kPhase * period);
+  const ClockReading clock = ReadClocks();
+  const auto into_cycle = IntoCycle(clock.wall, static_cast<std::uint64_t>(period.count()) * 1'000);
+  start_ = clock.steady - into_cycle + period + std::chrono::duration_cast<Steady::duration>(kPhase * period);
   for (std::size_t i = 0; i < nodes_.size(); ++i) threads_.emplace_back([this, i] { Ask(i); });
   threads_.emplace_back([this] { Sample(); });
 }

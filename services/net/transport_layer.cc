@@ -149,7 +149,7 @@ v1::PeerList TransportLayer::Peers() const { return impl_->peering().Peers(Stead
 v1::TrafficStatus TransportLayer::Traffic() const { return impl_->peering().Traffic(); }
 vaultguard::RefusalCounts TransportLayer::refused() const { return impl_->peering().refused(); }
 std::uint32_t TransportLayer::connected() const { return impl_->peering().connected(); }
-std::uint32_t TransportLayer::ahead() const { return impl_->peering().ahead(); }
+PeerTable::Standing TransportLayer::standing() const { return impl_->peering().StandingAt(SteadySeconds()); }
 bool TransportLayer::draining() const { return impl_->peering().draining(); }
 
 }  // namespace lvs::services

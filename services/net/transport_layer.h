@@ -66,8 +66,8 @@ class TransportLayer {
   v1::TrafficStatus Traffic() const;
   vaultguard::RefusalCounts refused() const;
   std::uint32_t connected() const;
-  // Connected peers whose newest frames (a hundred or more) were all from the future.
-  std::uint32_t ahead() const;
+  // How the peers stand to this node.
+  PeerTable::Standing standing() const;
   bool draining() const;
 
  private:

@@ -78,9 +78,9 @@ class Contributions {
         limit_link_({limits.per_second_link, limits.per_second_link}),
         limit_session_({limits.per_second_session, limits.per_second_session}) {}
 
-  // Takes in a request that CheckContribution accepts, to be answered by `deadline`; `cycle` is the one that the clock
-  // shows. Where there are too many, returns the seconds after which the client should come again (possibly 0), and
-  // leaves `done` as it was.
+  // Takes in a request that CheckContribution accepts, to be answered by `deadline`; `cycle` is the newest one. Where
+  // there are too many, returns the seconds after which the client should come again (possibly 0), and leaves `done` as
+  // it was.
   std::optional<double> Take(const v1::ContributeRequest& request, std::string_view link, Time now, Time deadline,
                              std::uint64_t cycle, ControlBackend::OnReply&& done);
 

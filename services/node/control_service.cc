@@ -3,13 +3,16 @@
 #include <algorithm>
 #include <atomic>
 #include <deque>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_replace.h"
-#include "grpcpp/alarm.h"
+#include "services/base/grpc_deadline.h"
 #include "services/base/host_port.h"
 #include "services/base/mutex.h"
+#include "services/base/timer_thread.h"
 #include "services/net/grpc_status.h"
 
 namespace lvs::services {
@@ -33,11 +36,7 @@ grpc::Status StatusOf(const v1::ContributeReply& reply) {
 Steady::time_point DeadlineOf(const grpc::CallbackServerContext& context, const v1::ContributeRequest& request) {
   constexpr milliseconds kLongest{60'000};
   constexpr milliseconds kWayBack{20};
-  milliseconds left = kLongest;
-  const auto now = std::chrono::system_clock::now();
-  if (context.deadline() < now + kLongest) {
-    left = std::chrono::duration_cast<milliseconds>(context.deadline() - now) - kWayBack;
-  }
+  milliseconds left = TimeUntil(context.raw_deadline(), kLongest + kWayBack) - kWayBack;
   if (request.timeout_ms() > 0) left = std::min(left, milliseconds(request.timeout_ms()));
   return Steady::now() + left;
 }
@@ -145,39 +144,48 @@ class ContributionStream final : public grpc::ServerBidiReactor<v1::ContributeRe
 // A watcher: sends the status at once, and again every interval.
 class Watcher final : public grpc::ServerWriteReactor<v1::NodeStatus> {
  public:
-  Watcher(const ControlBackend* backend, std::chrono::milliseconds interval, std::atomic<int>* watchers)
-      : backend_(backend), interval_(interval), watchers_(watchers) {}
+  Watcher(const ControlBackend* backend, std::chrono::milliseconds interval, TimerThread* timers,
+          std::atomic<int>* watchers)
+      : backend_(backend), interval_(interval), timers_(timers), watchers_(watchers) {}
 
-  void Begin() {
+  void Begin(std::shared_ptr<Watcher> self) {
     const MutexLock lock(&mu_);
+    self_ = std::move(self);
     Tell();
+  }
+  void Refuse(std::shared_ptr<Watcher> self, const grpc::Status& why) {
+    const MutexLock lock(&mu_);
+    self_ = std::move(self);
+    Finish(why);
   }
 
   void OnWriteDone(bool ok) override {
     const MutexLock lock(&mu_);
     if (!ok || cancelled_) return End();
-    alarm_.Set(std::chrono::system_clock::now() + interval_, [this](bool due) {
-      const MutexLock inner(&mu_);
-      if (!due || cancelled_) return End();
-      Tell();
-    });
-    waiting_ = true;
+    timer_ = timers_->At(Steady::now() + interval_, [self = self_] { self->Due(); });
   }
 
   void OnCancel() override {
     const MutexLock lock(&mu_);
     cancelled_ = true;
-    if (waiting_) alarm_.Cancel();
+    if (timer_ && timers_->Cancel(*timer_)) End();
   }
 
   void OnDone() override {
     --*watchers_;
-    delete this;
+    std::shared_ptr<Watcher> last;  // destroyed without the lock
+    const MutexLock lock(&mu_);
+    last = std::move(self_);
   }
 
  private:
+  void Due() {
+    const MutexLock lock(&mu_);
+    timer_.reset();
+    if (cancelled_) return End();
+    Tell();
+  }
   void Tell() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    waiting_ = false;
     status_ = backend_->Status();
     StartWrite(&status_);
   }
@@ -185,11 +193,12 @@ class Watcher final : public grpc::ServerWriteReactor<v1::NodeStatus> {
 
   const ControlBackend* backend_;
   const std::chrono::milliseconds interval_;
-  std::atomic<int>* watchers_;
+  TimerThread* const timers_;
+  std::atomic<int>* const watchers_;
   Mutex mu_;
-  grpc::Alarm alarm_ ABSL_GUARDED_BY(mu_);
+  std::shared_ptr<Watcher> self_ ABSL_GUARDED_BY(mu_);
+  std::optional<TimerThread::Id> timer_ ABSL_GUARDED_BY(mu_);
   v1::NodeStatus status_ ABSL_GUARDED_BY(mu_);
-  bool waiting_ ABSL_GUARDED_BY(mu_) = false;  // the alarm is set
   bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
 };
 
@@ -235,15 +244,16 @@ class ControlService final : public v1::Control::CallbackService {
                                                   const v1::WatchRequest* request) override {
     const std::uint32_t interval_ms = request->interval_ms() == 0 ? 1000 : request->interval_ms();
     ++watchers_;
-    auto* watcher = new Watcher(backend_, milliseconds(interval_ms), &watchers_);
+    const auto watcher = std::make_shared<Watcher>(backend_, milliseconds(interval_ms), &timers_, &watchers_);
     if (interval_ms < 100 || interval_ms > 60'000) {
-      watcher->Finish({grpc::StatusCode::INVALID_ARGUMENT, "interval_ms lies between 100 and 60000"});
+      watcher->Refuse(watcher, {grpc::StatusCode::INVALID_ARGUMENT, "interval_ms lies between 100 and 60000"});
     } else if (watchers_ > kWatchersMax) {
-      watcher->Finish({grpc::StatusCode::RESOURCE_EXHAUSTED, "too many are watching this node; end another one"});
+      watcher->Refuse(watcher,
+                      {grpc::StatusCode::RESOURCE_EXHAUSTED, "too many are watching this node; end another one"});
     } else {
-      watcher->Begin();
+      watcher->Begin(watcher);
     }
-    return watcher;
+    return watcher.get();
   }
 
   grpc::ServerUnaryReactor* Drain(grpc::CallbackServerContext* context, const v1::DrainRequest*,
@@ -281,6 +291,7 @@ class ControlService final : public v1::Control::CallbackService {
 
   ControlBackend* backend_;
   std::atomic<int> watchers_{0};
+  TimerThread timers_;  // of the watchers
 };
 
 }  // namespace

@@ -2,7 +2,6 @@
 
 #include <sys/resource.h>
 
-#include <optional>
 #include <random>
 #include <thread>
 #include <utility>
@@ -25,6 +24,7 @@
 #include "services/node/node_servers.h"
 #include "services/node/operations.h"
 #include "services/node/problems.h"
+#include "vaultguard/limits.h"
 
 namespace lvs::services {
 
@@ -102,10 +102,26 @@ hosting::RestoreCounts RestoredBy(const NodeReport& report) {
   return restored;
 }
 
+void LogClock(const CyclePace::Turned& turned) {
+  const auto seconds = [](microseconds time) { return std::chrono::duration<double>(time).count(); };
+  if (turned.set_by != microseconds(0)) Log(v1::WARNING, "clock.set", {{"by_s", seconds(turned.set_by)}});
+  if (turned.paused != microseconds(0)) Log(v1::WARNING, "node.paused", {{"for_s", seconds(turned.paused)}});
+}
+
+// Whether cycles are so far ahead of the clock, which was set back, that peers refuse this node's frames; peers that were
+// set back as well do not.
+bool IsCutOff(microseconds ahead, microseconds period, const PeerTable::Standing& standing) {
+  constexpr auto kTaken = static_cast<std::int64_t>(vaultguard::kMaxCyclesAhead);
+  return ahead > kTaken * period && standing.in_step == 0 && (standing.connected > 0 || standing.known > 0);
+}
+
 class LiveNode final : public Node {
  public:
-  explicit LiveNode(const v1::NodeConfig& config)
-      : config_(config), period_us_(static_cast<std::uint64_t>(config.period_us())), core_(config) {}
+  LiveNode(const v1::NodeConfig& config, WallClock wall)
+      : config_(config),
+        wall_(std::move(wall)),
+        period_us_(static_cast<std::uint64_t>(config.period_us())),
+        core_(config) {}
 
   ~LiveNode() override { End(); }
 
@@ -149,10 +165,13 @@ class LiveNode final : public Node {
     if (cache_ != nullptr) cache_->FillStatus(status.mutable_cache());
     ProblemFacts facts;
     facts.has_boot = config_.boot_size() > 0;
-    facts.peers_connected = transport_->connected();
-    facts.peers_ahead = transport_->ahead();
+    const PeerTable::Standing standing = transport_->standing();
+    facts.peers_connected = standing.connected;
+    facts.peers_ahead = standing.ahead;
+    facts.peers_behind = standing.behind;
     RefusalCounts refused = transport_->refused();
-    core_.Fill(&status, &refused, &facts);
+    core_.Fill(&status, &refused, &facts, Steady::now());
+    status.mutable_clock()->set_cut_off(CutOff(standing));
     for (std::size_t n = 0; n < vaultguard::kRefusals; ++n) {
       if (refused.count[n] == 0) continue;
       (*status.mutable_refused())[std::string(Name(static_cast<Refusal>(n)))] = refused.count[n];
@@ -168,7 +187,7 @@ class LiveNode final : public Node {
 
   void Contribute(const v1::ContributeRequest& request, std::string_view link, Steady::time_point deadline,
                   OnReply done) override {
-    core_.Contribute(request, link, Steady::now(), deadline, CycleNow(period_us_), std::move(done));
+    core_.Contribute(request, link, Steady::now(), deadline, std::move(done));
   }
 
   absl::Status SetFaults(const v1::Faults& faults) override { return transport_->SetFaults(faults); }
@@ -185,10 +204,11 @@ class LiveNode final : public Node {
   void Drain(std::string_view reason) override {
     if (!core_.Drain(reason, Steady::now())) return;
     Log(v1::INFO, "node.draining", {{"why", reason}});
-    servers_.SetServing(false);
+    TellHealth();
   }
 
   bool WaitFor(milliseconds timeout) override { return core_.WaitForEnd(Steady::now() + timeout); }
+  bool HandedOver() const override { return core_.drained_whole(); }
 
  private:
   // ---- The start ----
@@ -214,7 +234,7 @@ class LiveNode final : public Node {
     const absl::StatusOr<int> control_port = servers_.StartControl(config_.control_listen(), *server_credentials,
                                                                    control_service_.get(), config_.reflection());
     if (!control_port.ok()) return control_port.status();
-    servers_.SetServing(false);
+    TellHealth();
     absl::StatusOr<HostPort> control_at = ParseHostPort(config_.control_listen());
     if (!control_at.ok()) return control_at.status();
     control_at->port = static_cast<std::uint16_t>(*control_port);
@@ -248,25 +268,29 @@ class LiveNode final : public Node {
   // ---- Cycles ----
 
   void RunClock() {
-    std::uint64_t cycle = CycleNow(period_us_);
-    bool first = true;
-    core_.Start(cycle);
-    while (core_.Sleep(CycleStart(cycle + 1, period_us_), std::chrono::system_clock::now(), Steady::now())) {
-      core_.Expire(Steady::now());
-      const std::optional<NodeCore::CycleTurn> turn = core_.Turn(CycleNow(period_us_));
-      if (!turn) continue;
-      cycle = turn->cycle;
-      transport_->Tick(cycle);
-      if (turn->run) {
-        hosting::NodeTick tick = core_.NextTick(cycle, Steady::now());
-        if (std::exchange(first, false) && config_.population().low_power() > 0) {
-          tick.low_power = config_.population().low_power();
-        }
-        if (cache_ != nullptr) cache_->FillTick(&tick);
-        node_->Tick(std::move(tick));
+    ClockReading clock = ReadClocks(wall_);
+    core_.Start(clock);
+    while (core_.Sleep(clock)) {
+      clock = ReadClocks(wall_);
+      core_.Expire(clock.steady);
+      const CyclePace::Turned turned = core_.Turn(clock);
+      LogClock(turned);
+      if (turned.step != CyclePace::Step::kNothing) {
+        transport_->Tick(turned.cycle);
+        TellHealth();
       }
+      if (turned.step == CyclePace::Step::kRun) RunCycle(turned.cycle, clock.steady);
       if (DrainEnds()) return;
     }
+  }
+
+  void RunCycle(std::uint64_t cycle, Steady::time_point now) {
+    hosting::NodeTick tick = core_.NextTick(cycle, now);
+    if (!std::exchange(ran_, true) && config_.population().low_power() > 0) {
+      tick.low_power = config_.population().low_power();
+    }
+    if (cache_ != nullptr) cache_->FillTick(&tick);
+    node_->Tick(std::move(tick));
   }
 
   // On a thread of the actors.
@@ -278,7 +302,7 @@ class LiveNode final : public Node {
     }
     NodeCore::Outcome outcome = core_.Take(report);
     if (outcome.began_to_serve) {
-      servers_.SetServing(true);
+      TellHealth();
       const std::uint32_t peers = transport_->connected();
       // A node with boot addresses should not be alone: a wrong address makes a network of its own.
       Log(peers == 0 && !config_.boot().empty() ? v1::WARNING : v1::INFO, "node.serving",
@@ -289,6 +313,14 @@ class LiveNode final : public Node {
   }
 
   // ---- Status ----
+
+  void TellHealth() {
+    servers_.TellHealth([this] { return core_.serving() && !CutOff(transport_->standing()); });
+  }
+
+  bool CutOff(const PeerTable::Standing& standing) const {
+    return IsCutOff(core_.ahead(), microseconds(config_.period_us()), standing);
+  }
 
   void FillProcess(v1::NodeStatus* status) const {
     status->set_build(BuildString());
@@ -321,10 +353,11 @@ class LiveNode final : public Node {
   // One look at how far draining is; true once the node may end.
   bool DrainEnds() {
     if (!core_.draining()) return false;
-    // What is on disk outlives the process. Without peers and boot addresses there is nobody to wait for, but for the
-    // disk.
-    const bool alone = config_.boot().empty() && transport_->connected() == 0;
-    const NodeCore::DrainLook look = core_.LookAtDrain(AllOnDisk(), alone && cache_ == nullptr, Steady::now());
+    // What is on disk outlives the process. Where all peers leave too, or are gone, there is nobody to wait for, but for
+    // the disk.
+    const PeerTable::Standing standing = transport_->standing();
+    const bool alone = standing.staying == 0 && !standing.expects && cache_ == nullptr;
+    const NodeCore::DrainLook look = core_.LookAtDrain(AllOnDisk(), alone, Steady::now());
     if (look.action == NodeDrain::Action::kSayGoodbye) {
       Log(look.handed_over ? v1::INFO : v1::WARNING, "node.handed_over",
           {{"complete", look.handed_over}, {"alone", alone}});
@@ -337,7 +370,7 @@ class LiveNode final : public Node {
   void End() {
     core_.Stop();
     if (clock_.joinable()) clock_.join();
-    servers_.SetServing(false);
+    TellHealth();
     if (transport_ != nullptr) transport_->Stop();
     operations_.reset();
     if (node_ != nullptr) node_->Stop();
@@ -348,6 +381,7 @@ class LiveNode final : public Node {
   }
 
   const v1::NodeConfig config_;
+  const WallClock wall_;
   const std::uint64_t period_us_;
   const shard::SessionId session_{Random64(), Random64()};
   const Steady::time_point started_ = Steady::now();
@@ -367,12 +401,13 @@ class LiveNode final : public Node {
   std::unique_ptr<OperationsEndpoint> operations_;
   NodeServers servers_;
   std::thread clock_;
+  bool ran_ = false;  // by the clock's thread: the first cycle has begun
 };
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Node>> Node::Start(const v1::NodeConfig& config) {
-  auto node = std::make_unique<LiveNode>(config);
+absl::StatusOr<std::unique_ptr<Node>> Node::Start(const v1::NodeConfig& config, WallClock wall) {
+  auto node = std::make_unique<LiveNode>(config, std::move(wall));
   if (const absl::Status status = node->Begin(); !status.ok()) return status;
   return node;
 }

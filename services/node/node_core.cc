@@ -1,6 +1,7 @@
 #include "services/node/node_core.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace lvs::services {
@@ -21,6 +22,18 @@ ContributionLimits LimitsOf(const v1::NodeConfig& config) {
   return limits;
 }
 
+double Seconds(CyclePace::Time::duration time) { return std::chrono::duration<double>(time).count(); }
+
+void FillClock(const CyclePace& pace, CyclePace::Time now, v1::ClockStatus* clock) {
+  clock->set_ahead_s(Seconds(pace.ahead()));
+  clock->set_before_epoch(pace.before_epoch());
+  clock->set_set_back(pace.set_back());
+  clock->set_set_forward(pace.set_forward());
+  if (pace.set_back() + pace.set_forward() == 0) return;
+  clock->set_set_by_s(Seconds(pace.set_by()));
+  clock->set_set_ago_s(Seconds(now - pace.set_at()));
+}
+
 }  // namespace
 
 NodeCore::NodeCore(const v1::NodeConfig& config)
@@ -34,7 +47,7 @@ NodeCore::NodeCore(const v1::NodeConfig& config)
 // ---- Contributions ----
 
 void NodeCore::Contribute(const v1::ContributeRequest& request, std::string_view link, Time now, Time deadline,
-                          std::uint64_t cycle, ControlBackend::OnReply done) {
+                          ControlBackend::OnReply done) {
   v1::ContributeReply reply;
   reply.set_id(request.id());
   if (const absl::Status status = CheckContribution(request, limits_); !status.ok()) {
@@ -48,7 +61,7 @@ void NodeCore::Contribute(const v1::ContributeRequest& request, std::string_view
     takes_work = state_ == v1::SERVING || drain_.TakesWork(now);
     if (takes_work) {
       const Time due = contributions_.next_deadline();
-      wait_s = contributions_.Take(request, link, now, deadline, cycle, std::move(done));
+      wait_s = contributions_.Take(request, link, now, deadline, pace_.cycle(), std::move(done));
       if (contributions_.next_deadline() < due) wake_.NotifyAll();
     }
   }
@@ -84,25 +97,30 @@ void NodeCore::Expire(Time now) {
 
 // ---- Cycles ----
 
-void NodeCore::Start(std::uint64_t cycle) {
+void NodeCore::Start(const ClockReading& clock) {
   const MutexLock lock(&mu_);
-  pace_.Start(cycle);
+  pace_.Start(clock);
 }
 
-bool NodeCore::Sleep(WallTime begins, WallTime wall_now, Time now) {
+NodeCore::Time NodeCore::NextDue() const { return std::min(contributions_.next_deadline(), drain_.next_look()); }
+
+bool NodeCore::Sleep(const ClockReading& clock) {
   const MutexLock lock(&mu_);
-  const Time until = std::min(pace_.WakeAt(begins, wall_now, now), contributions_.next_deadline());
-  while (!stop_ && contributions_.next_deadline() >= until) {
+  const Time until = std::min(pace_.WakeAt(clock), NextDue());
+  while (!stop_ && NextDue() >= until) {
     if (!wake_.WaitUntil(&mu_, until)) break;
   }
   return !stop_;
 }
 
-std::optional<NodeCore::CycleTurn> NodeCore::Turn(std::uint64_t shown) {
+microseconds NodeCore::ahead() const {
   const MutexLock lock(&mu_);
-  const CyclePace::Step step = pace_.Turn(shown);
-  if (step == CyclePace::Step::kNothing) return std::nullopt;
-  return CycleTurn{pace_.cycle(), step == CyclePace::Step::kRun};
+  return pace_.ahead();
+}
+
+CyclePace::Turned NodeCore::Turn(const ClockReading& clock) {
+  const MutexLock lock(&mu_);
+  return pace_.Turn(clock);
 }
 
 hosting::NodeTick NodeCore::NextTick(std::uint64_t cycle, Time now) {
@@ -113,6 +131,8 @@ hosting::NodeTick NodeCore::NextTick(std::uint64_t cycle, Time now) {
   tick.scatter = std::exchange(scatter_, false);
   if (tick.scatter) figures_.Scattered();
   tick.contributions = contributions_.TakeArrived();
+  tick.leaving = drain_.draining();
+  tick.hand_over = tick.leaving && !drain_.TakesWork(now);
   if (state_ == v1::STARTING) state_ = v1::SYNCING;
   return tick;
 }
@@ -145,6 +165,7 @@ bool NodeCore::Drain(std::string_view reason, Time now) {
   const MutexLock lock(&mu_);
   if (!drain_.Begin(reason, state_ == v1::SERVING, now)) return false;
   state_ = v1::DRAINING;
+  wake_.NotifyAll();
   return true;
 }
 
@@ -156,6 +177,11 @@ bool NodeCore::draining() const {
 bool NodeCore::idle() const {
   const MutexLock lock(&mu_);
   return contributions_.idle();
+}
+
+bool NodeCore::serving() const {
+  const MutexLock lock(&mu_);
+  return state_ == v1::SERVING && !stop_;
 }
 
 NodeCore::DrainLook NodeCore::LookAtDrain(bool safe, bool alone, Time now) {
@@ -174,6 +200,11 @@ bool NodeCore::WaitForEnd(Time end) const {
     if (!ended_.WaitUntil(&mu_, end)) return drain_.ended();
   }
   return true;
+}
+
+bool NodeCore::drained_whole() const {
+  const MutexLock lock(&mu_);
+  return drain_.complete();
 }
 
 void NodeCore::Stop() {
@@ -199,10 +230,11 @@ void NodeCore::RefuseRest() {
 
 // ---- Figures ----
 
-void NodeCore::Fill(v1::NodeStatus* status, vaultguard::RefusalCounts* refused, ProblemFacts* facts) const {
+void NodeCore::Fill(v1::NodeStatus* status, vaultguard::RefusalCounts* refused, ProblemFacts* facts, Time now) const {
   const MutexLock lock(&mu_);
   status->set_state(state_);
   status->set_cycles_skipped(pace_.skipped());
+  FillClock(pace_, now, status->mutable_clock());
   figures_.Fill(status);
   status->mutable_ledger()->set_accepted(contributions_.accepted());
   status->mutable_ledger()->set_refused(contributions_.refused());

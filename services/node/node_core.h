@@ -1,13 +1,15 @@
 // The core of a node: its state and the one lock around it, without gRPC, actors, disk or a thread of its own.
 //
 //   NodeCore core(config);
-//   core.Start(CycleNow(period_us));
-//   core.Contribute(request, link, now, deadline, cycle, done);     // from any client
+//   ClockReading clock = ReadClocks();
+//   core.Start(clock);
+//   core.Contribute(request, link, now, deadline, done);            // from any client
 //   // The clock's thread:
-//   while (core.Sleep(CycleStart(cycle + 1, period_us), wall_now, now)) {
-//     core.Expire(now);
-//     const std::optional<NodeCore::CycleTurn> turn = core.Turn(CycleNow(period_us));
-//     if (turn && turn->run) actors.Tick(core.NextTick(turn->cycle, now));
+//   while (core.Sleep(clock)) {
+//     clock = ReadClocks();
+//     core.Expire(clock.steady);
+//     const CyclePace::Turned turned = core.Turn(clock);
+//     if (turned.step == CyclePace::Step::kRun) actors.Tick(core.NextTick(turned.cycle, clock.steady));
 //   }
 //   // The actors' thread:
 //   NodeCore::Outcome outcome = core.Take(report);
@@ -21,7 +23,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,17 +43,15 @@ namespace lvs::services {
 class NodeCore {
  public:
   using Time = std::chrono::steady_clock::time_point;
-  using WallTime = std::chrono::system_clock::time_point;
 
   // `config` is complete and valid (node_config.h).
   explicit NodeCore(const v1::NodeConfig& config);
 
   // ---- Contributions ----
 
-  // `now` and `cycle` are what the clocks show. Calls `done` once: from within where the contribution is refused here,
-  // later where it is taken in.
+  // Calls `done` once: from within where the contribution is refused here, later where it is taken in.
   void Contribute(const v1::ContributeRequest& request, std::string_view link, Time now, Time deadline,
-                  std::uint64_t cycle, ControlBackend::OnReply done) ABSL_LOCKS_EXCLUDED(mu_);
+                  ControlBackend::OnReply done) ABSL_LOCKS_EXCLUDED(mu_);
   // Answers the contributions that waited for the cache.
   void OnDisk(const std::vector<std::uint64_t>& ids) ABSL_LOCKS_EXCLUDED(mu_);
   // Answers those whose deadline is over with what was reached.
@@ -60,18 +59,15 @@ class NodeCore {
 
   // ---- Cycles ----
 
-  struct CycleTurn {
-    std::uint64_t cycle = 0;
-    bool run = false;  // false: the actors are still at an earlier one
-  };
-
-  // The clock shows `cycle`; the first to run is the next.
-  void Start(std::uint64_t cycle) ABSL_LOCKS_EXCLUDED(mu_);
-  // Waits until the next cycle, which begins at `begins`, the next deadline or Stop. A contribution with an earlier
-  // deadline shortens the wait. False after Stop.
-  bool Sleep(WallTime begins, WallTime wall_now, Time now) ABSL_LOCKS_EXCLUDED(mu_);
-  // The clock shows cycle `shown`; nullopt where it is no new one.
-  std::optional<CycleTurn> Turn(std::uint64_t shown) ABSL_LOCKS_EXCLUDED(mu_);
+  // The first cycle to run is the one after the clock's.
+  void Start(const ClockReading& clock) ABSL_LOCKS_EXCLUDED(mu_);
+  // Waits for the next cycle, the next deadline of a contribution, the next look at the drain, or Stop. Contributions and
+  // drains that begin meanwhile shorten the wait. False after Stop.
+  bool Sleep(const ClockReading& clock) ABSL_LOCKS_EXCLUDED(mu_);
+  // How far the newest cycle is ahead of the wall clock.
+  std::chrono::microseconds ahead() const ABSL_LOCKS_EXCLUDED(mu_);
+  // A look at the clocks: which cycle has begun, if any.
+  CyclePace::Turned Turn(const ClockReading& clock) ABSL_LOCKS_EXCLUDED(mu_);
   // What the actors do in `cycle`, but for what the first cycle restores. The first tick begins SYNCING.
   hosting::NodeTick NextTick(std::uint64_t cycle, Time now) ABSL_LOCKS_EXCLUDED(mu_);
   // The next tick scatters the free coordinates.
@@ -92,6 +88,8 @@ class NodeCore {
   bool draining() const ABSL_LOCKS_EXCLUDED(mu_);
   // No contribution waits for its answer.
   bool idle() const ABSL_LOCKS_EXCLUDED(mu_);
+  // True while the node is SERVING; false after Stop.
+  bool serving() const ABSL_LOCKS_EXCLUDED(mu_);
 
   struct DrainLook {
     NodeDrain::Action action = NodeDrain::Action::kNone;
@@ -103,6 +101,8 @@ class NodeCore {
   DrainLook LookAtDrain(bool safe, bool alone, Time now) ABSL_LOCKS_EXCLUDED(mu_);
   // True once the drain has ended; false where it has not by `end`.
   bool WaitForEnd(Time end) const ABSL_LOCKS_EXCLUDED(mu_);
+  // Whether the drain that has ended handed everything over.
+  bool drained_whole() const ABSL_LOCKS_EXCLUDED(mu_);
 
   // Ends the sleep, now and for good.
   void Stop() ABSL_LOCKS_EXCLUDED(mu_);
@@ -112,11 +112,14 @@ class NodeCore {
   // ---- Figures ----
 
   // Sets what the core knows; adds its refusals and facts to the caller's.
-  void Fill(v1::NodeStatus* status, vaultguard::RefusalCounts* refused, ProblemFacts* facts) const
+  void Fill(v1::NodeStatus* status, vaultguard::RefusalCounts* refused, ProblemFacts* facts, Time now) const
       ABSL_LOCKS_EXCLUDED(mu_);
   v1::ShardList Shards(Time now) ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
+  // When something besides cycles is due.
+  Time NextDue() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
   const ContributionLimits limits_;
 
   mutable Mutex mu_;

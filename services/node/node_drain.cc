@@ -18,14 +18,30 @@ NodeDrain::Action NodeDrain::Look(const Facts& facts, Time now) {
       const bool safe = (facts.handed_over || facts.alone) && facts.idle;
       if (!safe && now - began_ < deadline_) return Action::kNone;
       state_ = State::kSaidGoodbye;
+      said_goodbye_ = now;
+      complete_ = facts.handed_over;
       return Action::kSayGoodbye;
     }
-    case State::kSaidGoodbye: state_ = State::kEnded; return Action::kEnd;
+    case State::kSaidGoodbye:
+      if (now - said_goodbye_ < kGoodbye) break;
+      state_ = State::kEnded;
+      return Action::kEnd;
     case State::kNotDraining:
     case State::kGrace:
     case State::kEnded: break;
   }
   return Action::kNone;
+}
+
+NodeDrain::Time NodeDrain::next_look() const {
+  switch (state_) {
+    case State::kGrace: return began_ + grace_;
+    case State::kHandingOver: return began_ + deadline_;
+    case State::kSaidGoodbye: return said_goodbye_ + kGoodbye;
+    case State::kNotDraining:
+    case State::kEnded: break;
+  }
+  return Time::max();
 }
 
 }  // namespace lvs::services

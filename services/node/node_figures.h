@@ -49,7 +49,7 @@ class NodeFigures {
 
   // What micro-nodes refused, by reason.
   const vaultguard::RefusalCounts& refused() const { return refused_; }
-  // Peers hold all that this node holds, shard by shard; true as well where it holds nothing.
+  // Peers that stay hold all that this node holds, shard by shard; true as well where it holds nothing.
   bool HandedOver() const;
   // Sessions in the ledger, by shard.
   std::vector<std::uint64_t> Sessions() const;

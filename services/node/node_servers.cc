@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "grpcpp/ext/health_check_service_server_builder_option.h"
 #include "grpcpp/grpcpp.h"
+#include "services/base/grpc_deadline.h"
 #include "services/base/log.h"
 #include "services/net/transport_layer.h"
 
@@ -67,16 +68,20 @@ absl::StatusOr<int> NodeServers::StartControl(const std::string& listen, const C
   return Listen("control_listen", listen, credentials, kControlIdleMs, service, &control_);
 }
 
-void NodeServers::SetServing(bool serving) {
+void NodeServers::TellHealth(const std::function<bool()>& ready) {
   if (control_ == nullptr) return;
   grpc::HealthCheckServiceInterface* health = control_->GetHealthCheckService();
   if (health == nullptr) return;
-  health->SetServingStatus(serving);
-  health->SetServingStatus("lvs.v1.Control", serving);
+  const MutexLock lock(&health_mu_);
+  const bool is_ready = ready();
+  if (told_ready_ == is_ready) return;  // whoever watches is told of changes
+  told_ready_ = is_ready;
+  health->SetServingStatus(is_ready);
+  health->SetServingStatus("lvs.v1.Control", is_ready);
 }
 
 void NodeServers::Stop() {
-  const auto deadline = std::chrono::system_clock::now() + std::chrono::seconds(2);
+  const gpr_timespec deadline = DeadlineIn(std::chrono::seconds(2));
   if (control_ != nullptr) control_->Shutdown(deadline);
   if (peers_ != nullptr) peers_->Shutdown(deadline);
   if (control_ != nullptr) control_->Wait();

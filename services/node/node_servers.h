@@ -4,20 +4,23 @@
 //   NodeServers servers;
 //   absl::StatusOr<int> port = servers.StartPeers(config.listen(), credentials, transport.service());
 //   port = servers.StartControl(config.control_listen(), credentials, service, config.reflection());
-//   servers.SetServing(true);
+//   servers.TellHealth([&] { return node.IsReady(); });
 //   servers.Stop();
 //
 // Order: peers first. gRPC's reflection, once loaded, is in every server that is built after it, and peers need none.
 //
-// Not thread-safe, but SetServing is, once both are started.
+// Not thread-safe, but TellHealth is, once both are started.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "grpcpp/server.h"
+#include "services/base/mutex.h"
 
 namespace lvs::services {
 
@@ -31,8 +34,9 @@ class NodeServers {
   absl::StatusOr<int> StartControl(const std::string& listen, const Credentials& credentials, grpc::Service* service,
                                    bool reflection);
 
-  // What the health service of the control server answers.
-  void SetServing(bool serving);
+  // Has the health service of the control server answer what `ready` returns now. Threads come here in any order, and
+  // `ready` is called under a lock, so that the last of them tells what is so then.
+  void TellHealth(const std::function<bool()>& ready) ABSL_LOCKS_EXCLUDED(health_mu_);
 
   // Cancels the calls that are left after two seconds. Idempotent.
   void Stop();
@@ -40,6 +44,8 @@ class NodeServers {
  private:
   std::unique_ptr<grpc::Server> peers_;
   std::unique_ptr<grpc::Server> control_;
+  Mutex health_mu_;
+  std::optional<bool> told_ready_ ABSL_GUARDED_BY(health_mu_);  // once there is a health service
 };
 
 // Raises the soft limit of open files to the hard one. gRPC 1.51 stops listening, for good, once a connection cannot be

@@ -80,6 +80,11 @@ void AddHealth(const v1::NodeStatus& status, Families* to) {
       .Sample(status.cycles_skipped());
   to->Gauge("lvs_cycle_period_seconds", "Length of a drift cycle.")
       .Sample(static_cast<double>(status.period_us()) * 1e-6);
+  to->Gauge("lvs_cycles_ahead_seconds", "How far cycles are ahead of this machine's clock, which was set back.")
+      .Sample(status.clock().ahead_s());
+  to->Counter("lvs_clock_set_total", "How often this machine's clock was set since the start, by direction.")
+      .Sample(status.clock().set_back(), {{"direction", "back"}})
+      .Sample(status.clock().set_forward(), {{"direction", "forward"}});
   to->Counter("lvs_refused_total", "What was refused, by reason, since the start.");
   for (const auto& [reason, count] :
        std::map<std::string, std::uint64_t>(status.refused().begin(), status.refused().end())) {
@@ -188,13 +193,6 @@ const char* ReasonOf(int code) {
   }
 }
 
-Answer Readiness(const v1::NodeStatus& status) {
-  const bool serving = status.state() == v1::SERVING;
-  Answer answer{serving ? 200 : 503, StateName(status.state()) + "\n"};
-  for (const std::string& problem : status.problems()) answer.text += problem + "\n";
-  return answer;
-}
-
 // The address as civetweb takes it. Its own parser would also read lists, redirections and TLS from the text, and
 // Debian's build of it has no IPv6.
 std::optional<std::pair<std::string, int>> SplitListen(const std::string& listen) {
@@ -230,6 +228,10 @@ double CycleWatch::StalledFor(const v1::NodeStatus& status, double now) {
 
 double CycleWatch::StallLimit(const v1::NodeStatus& status) {
   return std::max(OperationsEndpoint::kStallSeconds, 50e-6 * static_cast<double>(status.period_us()));
+}
+
+bool IsReady(const v1::NodeStatus& status, double stalled_s) {
+  return status.state() == v1::SERVING && !status.clock().cut_off() && stalled_s <= CycleWatch::StallLimit(status);
 }
 
 class OperationsEndpoint::Server {
@@ -326,11 +328,27 @@ class OperationsEndpoint::Server {
   }
 
   Answer Liveness(const v1::NodeStatus& status) {
+    const double stalled_s = StalledFor(status);
+    if (stalled_s <= CycleWatch::StallLimit(status)) return {200, "ok\n"};
+    return {503, StallText(stalled_s)};
+  }
+
+  Answer Readiness(const v1::NodeStatus& status) {
+    const double stalled_s = StalledFor(status);
+    Answer answer{IsReady(status, stalled_s) ? 200 : 503, StateName(status.state()) + "\n"};
+    if (stalled_s > CycleWatch::StallLimit(status)) answer.text += StallText(stalled_s);
+    for (const std::string& problem : status.problems()) answer.text += problem + "\n";
+    return answer;
+  }
+
+  double StalledFor(const v1::NodeStatus& status) {
     const double now = std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
     const MutexLock lock(&mu_);
-    const double stalled_s = watch_.StalledFor(status, now);
-    if (stalled_s <= CycleWatch::StallLimit(status)) return {200, "ok\n"};
-    return {503, "no cycle for " + std::to_string(static_cast<long>(stalled_s)) + " s\n"};
+    return watch_.StalledFor(status, now);
+  }
+
+  static std::string StallText(double stalled_s) {
+    return "no cycle for " + std::to_string(static_cast<long>(stalled_s)) + " s\n";
   }
 
   const std::function<v1::NodeStatus()> status_;

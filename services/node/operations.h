@@ -1,7 +1,8 @@
 // The plain HTTP endpoint of a server node, for probes and for Prometheus:
 //
 //   GET /livez     200 while the process turns its cycles; 503 where none has gone by for kStallSeconds
-//   GET /readyz    200 while the node is SERVING; otherwise 503, with its state and what is wrong as text
+//   GET /readyz    200 while the node is SERVING, turns its cycles, and its clock does not keep it from its peers;
+//                  otherwise 503. With its state and what is wrong as text
 //   GET /metrics   the figures of v1::NodeStatus and v1::PeerList in Prometheus' text format, read at the scrape
 //
 // Another path is 404; another method than GET or HEAD is 405. The endpoint changes nothing, and no figure names a node,
@@ -73,6 +74,9 @@ class CycleWatch {
   std::uint64_t cycle_ = 0;
   double changed_at_ = 0;
 };
+
+// What /readyz answers 200 for. `stalled_s` is CycleWatch's.
+bool IsReady(const v1::NodeStatus& status, double stalled_s);
 
 // The metrics that /metrics exports. Every family is always there, with or without a sample.
 std::vector<prometheus::MetricFamily> NodeMetrics(const v1::NodeStatus& status, const v1::PeerList& peers);

@@ -1,6 +1,10 @@
 #include "services/node/problems.h"
 
+#include <cmath>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "vaultguard/limits.h"
 
 namespace lvs::services {
@@ -8,6 +12,33 @@ namespace lvs::services {
 namespace {
 
 constexpr double kSkippedShareMax = 0.05;
+// Cycles are ahead of a clock that was set back by less than this for a moment only.
+constexpr double kAheadSeconds = 1;
+// A step of the clock is a problem for so long, for somebody has to look at it.
+constexpr double kSetSeconds = 60;
+
+std::string Tenths(double seconds) { return absl::StrFormat("%.1f s", seconds); }
+
+// What is wrong with the clock of this machine; empty: nothing.
+std::string ClockProblem(const v1::ClockStatus& clock) {
+  if (clock.before_epoch()) {
+    return "the clock shows a time before 2026, from where cycles are counted: set it (NTP); until then cycles go on "
+           "at half their pace, with numbers that no other node shares";
+  }
+  if (clock.ahead_s() >= kAheadSeconds) {
+    return absl::StrCat("the clock was set back, and cycles are ", Tenths(clock.ahead_s()),
+                        " ahead of it: they go on at half their pace until it has caught up, in ",
+                        Tenths(2 * clock.ahead_s()),
+                        clock.cut_off() ? ", and until peers are at its cycles this node is not ready"
+                                        : ", and peers whose clocks are right may refuse this node's frames until then",
+                        "; check the clock (NTP). A restarted node takes the clock as it is");
+  }
+  if (clock.set_back() + clock.set_forward() > 0 && clock.set_ago_s() < kSetSeconds) {
+    return absl::StrCat("the clock was set ", clock.set_by_s() < 0 ? "back" : "forward", " by ",
+                        Tenths(std::abs(clock.set_by_s())), ", ", Tenths(clock.set_ago_s()), " ago; check it (NTP)");
+  }
+  return "";
+}
 
 }  // namespace
 
@@ -23,6 +54,7 @@ std::vector<std::string> Problems(const v1::NodeStatus& status, const ProblemFac
     problems.emplace_back(
         "no peer is connected although there are boot addresses; `lvs peers` says why they cannot be reached");
   }
+  if (std::string problem = ClockProblem(status.clock()); !problem.empty()) problems.push_back(std::move(problem));
   if (facts.skipped_share > kSkippedShareMax) {
     problems.push_back(absl::StrCat("the node skips ", static_cast<int>(facts.skipped_share * 100),
                                     " % of its cycles; give it more cores, fewer micro-nodes or a longer period"));
@@ -41,6 +73,10 @@ std::vector<std::string> Problems(const v1::NodeStatus& status, const ProblemFac
   // A single peer may be wrong, or lie. Where most of them are ahead, this node is behind.
   if (2 * facts.peers_ahead > facts.peers_connected) {
     problems.emplace_back("peers send frames of cycles that have not been; compare the clocks of the nodes (NTP)");
+  }
+  if (2 * facts.peers_behind > facts.peers_connected && status.clock().ahead_s() < kAheadSeconds) {
+    problems.emplace_back(
+        "peers send frames of cycles long past, and refuse this node's; compare the clocks of the nodes (NTP)");
   }
   return problems;
 }

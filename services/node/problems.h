@@ -17,7 +17,8 @@ struct ProblemFacts {
   double skipped_share = 0;                      // of the recent cycles
   std::vector<std::uint64_t> sessions_by_shard;  // in the ledgers here
   std::uint32_t peers_connected = 0;
-  std::uint32_t peers_ahead = 0;  // of these, those whose frames are of cycles that have not been
+  std::uint32_t peers_ahead = 0;   // of these, those whose frames are of cycles that have not been
+  std::uint32_t peers_behind = 0;  // of these, those whose frames are of cycles long past
 };
 
 // `status` is complete but for its problems. The most pressing problem comes first.

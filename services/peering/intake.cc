@@ -25,9 +25,12 @@ Intake::Intake(const NodeTerms& terms, double now_s)
     : frames_(PerCycle(kFramesPerShardCycle * terms.shards, terms), now_s),
       reads_(PerCycle(kFramesPerShardCycle * terms.shards + kReadsBesideFrames, terms), now_s) {}
 
-void Intake::Count(std::optional<Refusal> refusal) {
+void Intake::Count(std::optional<Refusal> refusal, bool behind) {
   ++(refusal.has_value() ? refused_ : taken_);
-  ahead_ = refusal == Refusal::kFutureCycle ? ahead_ + 1 : 0;
+  const bool future = refusal == Refusal::kFutureCycle;
+  ahead_ = future ? ahead_ + 1 : 0;
+  behind_ = behind ? behind_ + 1 : 0;
+  if (!refusal || future) in_step_ = !future && !behind;
 }
 
 bool Intake::MayRead(std::size_t bytes, double now_s) {

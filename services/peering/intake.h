@@ -4,7 +4,7 @@
 //
 //   Intake intake(terms, now_s);                   // of one stream
 //   if (!intake.MaySayFrame(now_s)) ...            // refused: more frames than an honest link says
-//   intake.Count(refusal);                         // one frame, taken or refused
+//   intake.Count(refusal, behind);                 // one frame, taken or refused
 //   if (intake.MostlyRefused()) ...                // drop the link
 //   if (!intake.MayRead(bytes.size(), now_s)) ...  // read no further until
 //   if (intake.MayReadOn(now_s)) ...               // this is true
@@ -33,7 +33,7 @@ inline constexpr std::size_t kReadPartBytes = 64 * 1024;
 inline constexpr double kReadsBesideFrames = 16;
 // Refusals after which a link is dropped, where they outnumber the frames that were taken.
 inline constexpr std::uint64_t kRefusalsMax = 1000;
-// Frames in a row from future cycles after which the peer's clock is taken to differ.
+// Frames in a row of cycles outside the window after which the peer's clock is taken to differ.
 inline constexpr std::uint32_t kAheadFrames = 100;
 
 // Decodes a serialised lvs.v1.Frame into `frame`, replacing its content, and checks it: size, columns, finite numbers,
@@ -49,12 +49,16 @@ class Intake {
   // Takes one frame from the link's allowance, where there is one.
   bool MaySayFrame(double now_s) { return frames_.Take(now_s) == 0; }
 
-  void Count(std::optional<vaultguard::Refusal> refusal);
+  // `behind`: the frame is of a cycle so old that its sender refuses frames of this node as future ones.
+  void Count(std::optional<vaultguard::Refusal> refusal, bool behind = false);
   bool MostlyRefused() const { return refused_ > kRefusalsMax && refused_ > taken_; }
   std::uint64_t taken() const { return taken_; }
   std::uint64_t refused() const { return refused_; }
-  // True while the peer's newest frames were all from the future.
+  // True while the peer's newest frames were all from the future, or all of old cycles.
   bool ahead() const { return ahead_ >= kAheadFrames; }
+  bool behind() const { return behind_ >= kAheadFrames; }
+  // True while the newest frame is of a cycle near this node's, so that each takes the other's frames.
+  bool in_step() const { return in_step_; }
 
   // Counts a message that was read. False: the link has sent more than its share, and must rest.
   bool MayRead(std::size_t bytes, double now_s);
@@ -66,6 +70,8 @@ class Intake {
   std::uint64_t taken_ = 0;
   std::uint64_t refused_ = 0;
   std::uint32_t ahead_ = 0;  // frames in a row
+  std::uint32_t behind_ = 0;
+  bool in_step_ = false;
 };
 
 }  // namespace lvs::services

@@ -352,6 +352,14 @@ std::size_t Membership::Target(double now) const {
 
 // ---- Time ----------------------------------------------------------------------------------------------------------
 
+bool Membership::ExpectsSomebody(double now) const {
+  return std::any_of(known_.begin(), known_.end(), [&](const AddressBook::value_type& entry) {
+    const Address& address = entry.second;
+    return address.proven && address.quiet_until <= now && now - address.seen_at < options_.goodbye_s &&
+           !IsLinked(entry.first);
+  });
+}
+
 Membership::Actions Membership::Tick(double now) {
   Actions actions;
   Forget(now);

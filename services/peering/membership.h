@@ -157,6 +157,9 @@ class Membership {
 
   Actions Tick(double now);
 
+  // Whether a peer that was connected may come back: one that was lost less than goodbye_s ago and did not say goodbye.
+  bool ExpectsSomebody(double now) const;
+
   // ---- What operators see ----
 
   std::vector<v1::KnownAddress> Known() const;  // by address; connected ones included

@@ -185,6 +185,7 @@ v1::Peer PeerTable::Describe(const Link& link, double now_s) const {
   peer.set_bytes_received(counts.bytes_received);
   peer.set_outbox_bytes(stream.outbox().bytes());
   peer.set_refused(link.intake.refused());
+  peer.set_leaving(link.leaving);
   return peer;
 }
 
@@ -221,9 +222,20 @@ v1::TrafficStatus PeerTable::Traffic() const {
   return traffic;
 }
 
-std::uint32_t PeerTable::ahead() const {
-  return static_cast<std::uint32_t>(std::count_if(
-      links_.begin(), links_.end(), [](const auto& at) { return at.second.slot && at.second.intake.ahead(); }));
+PeerTable::Standing PeerTable::StandingAt(double now_s) const {
+  Standing standing;
+  for (const auto& [id, link] : links_) {
+    if (!link.slot) continue;
+    ++standing.connected;
+    standing.staying += link.leaving || link.goodbye ? 0 : 1;
+    standing.in_step += link.intake.in_step() ? 1 : 0;
+    standing.ahead += link.intake.ahead() ? 1 : 0;
+    standing.behind += link.intake.behind() ? 1 : 0;
+  }
+  if (membership_ == nullptr) return standing;
+  standing.known = membership_->known_count();
+  standing.expects = membership_->ExpectsSomebody(now_s);
+  return standing;
 }
 
 }  // namespace lvs::services

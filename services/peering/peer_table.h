@@ -62,6 +62,17 @@ class PeerTable {
     std::vector<std::string> dial;
   };
 
+  // How the peers stand to this node.
+  struct Standing {
+    std::uint32_t connected = 0;
+    std::uint32_t staying = 0;  // neither leaving nor gone
+    std::uint32_t in_step = 0;  // at cycles near this node's, so that each takes the other's frames
+    std::uint32_t ahead = 0;    // the newest frames (a hundred or more) were all from the future
+    std::uint32_t behind = 0;   // ... were all of old cycles
+    std::size_t known = 0;      // addresses, connected or not
+    bool expects = false;       // a peer that is not connected may come back
+  };
+
   // A stream and its record in this table.
   struct Link {
     std::shared_ptr<PeerStream> stream;
@@ -73,6 +84,7 @@ class PeerTable {
     double closed_s = -1;                              // seen to be closed; -1: not yet
     std::optional<std::uint32_t> slot = std::nullopt;  // the link that it holds, once admitted
     bool resting = false;                              // paused until its allowance of reads is paid back
+    bool leaving = false;                              // by its newest frame
     bool goodbye = false;
   };
 
@@ -111,7 +123,7 @@ class PeerTable {
   v1::PeerList Peers(double now_s) const;
   v1::TrafficStatus Traffic() const;
   std::uint32_t connected() const { return slots_.occupied(); }
-  std::uint32_t ahead() const;  // connected peers whose newest frames were all from the future
+  Standing StandingAt(double now_s) const;
 
  private:
   // Counts of streams that are gone, and of all.

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "services/base/log.h"
+#include "vaultguard/limits.h"
 
 namespace lvs::services {
 namespace {
@@ -155,14 +156,15 @@ void Peering::TakeMessage(const std::shared_ptr<PeerStream>& stream, const v1::P
 
 void Peering::TakeFrames(const std::shared_ptr<PeerStream>& stream, const v1::FrameBatch& batch, double now_s) {
   for (const std::string& said : batch.frames()) {
-    const std::optional<Refusal> refused = TakeFrame(stream, said, now_s);
+    const FrameTaken taken = TakeFrame(stream, said, now_s);
     {
       const MutexLock lock(&mu_);
       PeerTable::Link* const link = table_.Find(stream->id);
       if (link == nullptr) return;
-      link->intake.Count(refused);
-      if (!refused) continue;
-      refused_.Add(*refused);
+      link->intake.Count(taken.refused, taken.behind);
+      if (taken.leaving) link->leaving = *taken.leaving;
+      if (!taken.refused) continue;
+      refused_.Add(*taken.refused);
       if (!link->intake.MostlyRefused()) continue;
     }
     return stream->Close(absl::InvalidArgumentError("most of what was said on this stream had to be refused"));
@@ -185,21 +187,22 @@ Peering::Passage Peering::PassFrame(LinkId id, double now_s) {
   return passage;
 }
 
-std::optional<Refusal> Peering::TakeFrame(const std::shared_ptr<PeerStream>& stream, std::string_view said,
-                                          double now_s) {
+Peering::FrameTaken Peering::TakeFrame(const std::shared_ptr<PeerStream>& stream, std::string_view said, double now_s) {
   const Passage passage = PassFrame(stream->id, now_s);
-  if (passage.refused || passage.lost || !passage.slot) return passage.refused;
+  if (passage.refused || passage.lost || !passage.slot) return {.refused = passage.refused};
   // Decoding takes most of a frame's time, so it runs without a lock.
   const std::shared_ptr<shard::Frame> frame = options_.new_frame();
   const std::uint64_t cycle = cycle_.load(std::memory_order_relaxed);
-  if (const auto why = ReadFrame(said, options_, cycle, frame.get())) return why;
+  if (const auto why = ReadFrame(said, options_, cycle, frame.get())) return {.refused = why};
+  const FrameTaken taken = {.behind = frame->cycle + vaultguard::kMaxCyclesAhead < cycle,
+                            .leaving = frame->beacon.leaving};
   if (passage.delay_s > 0) {
     const MutexLock lock(&mu_);
-    if (!faults_.Hold(now_s + passage.delay_s, {stream, *passage.slot, frame})) return Refusal::kTooLarge;
-    return std::nullopt;
+    if (!faults_.Hold(now_s + passage.delay_s, {stream, *passage.slot, frame})) return {.refused = Refusal::kTooLarge};
+    return taken;
   }
   Hand(stream, *passage.slot, frame);
-  return std::nullopt;
+  return taken;
 }
 
 // Delivers a frame to the actors, unless the link is another stream's by now.
@@ -345,9 +348,9 @@ std::uint32_t Peering::connected() const {
   const MutexLock lock(&mu_);
   return table_.connected();
 }
-std::uint32_t Peering::ahead() const {
+PeerTable::Standing Peering::StandingAt(double now_s) const {
   const MutexLock lock(&mu_);
-  return table_.ahead();
+  return table_.StandingAt(now_s);
 }
 bool Peering::draining() const {
   const MutexLock lock(&mu_);

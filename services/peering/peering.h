@@ -85,7 +85,7 @@ class Peering final : public StreamOwner, public std::enable_shared_from_this<Pe
   v1::TrafficStatus Traffic() const;
   vaultguard::RefusalCounts refused() const;
   std::uint32_t connected() const;
-  std::uint32_t ahead() const;  // connected peers whose newest frames (a hundred or more) were all from the future
+  PeerTable::Standing StandingAt(double now_s) const;
   bool draining() const;
   std::size_t stream_count() const;  // strangers included
 
@@ -103,6 +103,12 @@ class Peering final : public StreamOwner, public std::enable_shared_from_this<Pe
     std::uint32_t slot = 0;
     FramePtr frame;
   };
+  // What became of a frame.
+  struct FrameTaken {
+    std::optional<vaultguard::Refusal> refused = std::nullopt;
+    bool behind = false;                         // its sender is at cycles long past here
+    std::optional<bool> leaving = std::nullopt;  // what it says of its sender, where it was read
+  };
   // The checks that a link's frames meet before they are decoded.
   struct Passage {
     std::optional<std::uint32_t> slot;  // empty: the stream is gone
@@ -115,8 +121,7 @@ class Peering final : public StreamOwner, public std::enable_shared_from_this<Pe
   void Greet(const std::shared_ptr<PeerStream>& stream, const v1::Hello& hello, double now_s);
   absl::StatusOr<std::uint32_t> Admit(const std::shared_ptr<PeerStream>& stream, const v1::Hello& hello, double now_s);
   void TakeFrames(const std::shared_ptr<PeerStream>& stream, const v1::FrameBatch& batch, double now_s);
-  std::optional<vaultguard::Refusal> TakeFrame(const std::shared_ptr<PeerStream>& stream, std::string_view said,
-                                               double now_s);
+  FrameTaken TakeFrame(const std::shared_ptr<PeerStream>& stream, std::string_view said, double now_s);
   Passage PassFrame(LinkId id, double now_s) ABSL_LOCKS_EXCLUDED(mu_);
   void Hand(const std::shared_ptr<PeerStream>& stream, std::uint32_t slot, FramePtr frame);
   void ReleaseLate(double now_s);

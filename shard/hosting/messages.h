@@ -69,6 +69,8 @@ struct ShardTick {
   bool tell_all = false;                              // the report's changes are all entries, changed or not
   bool measure = false;
   bool scatter = false;             // scatters the free coordinates of all replicas at random, for test networks
+  bool leaving = false;             // the server node drains: its frames say so
+  bool hand_over = false;           // it takes no more contributions than these: what it holds is handed over
   std::uint32_t snapshot_dots = 0;  // replicas in this cycle's picture
 
   static constexpr auto kColumns = std::tuple(&ShardTick::rows, &ShardTick::contributions);
@@ -104,7 +106,7 @@ struct ShardReport {
   std::vector<shard::LedgerEntry> changes;  // entries that changed this cycle, where tell_changes asks for them
   std::uint64_t ledger_digest = 0;
   std::uint64_t sessions = 0;
-  bool handed_over = false;  // most of the peers that are there have merged all of the ledger
+  bool handed_over = false;  // with hand_over: most of the peers that are there and stay have merged all of the ledger
   std::vector<Dot> dots;
   std::uint64_t drains_on_links = 0;  // anomalies raised on peer links
   std::uint64_t entropy_on_links = 0;
@@ -196,7 +198,9 @@ struct NodeTick {
   std::vector<Payload<std::vector<shard::LedgerEntry>>> restored;  // by shard, when the cache is opened; or empty
   bool tell_all = false;  // the reports' changes are all entries, for a cache that begins anew
   bool measure = false;
-  bool scatter = false;  // scatters the free coordinates of all replicas at random, for test networks
+  bool scatter = false;    // scatters the free coordinates of all replicas at random, for test networks
+  bool leaving = false;    // the server node drains
+  bool hand_over = false;  // it takes no more contributions than these
   std::uint32_t snapshot_dots = 0;
 };
 

@@ -156,6 +156,9 @@ void ShardHost::Apply(const RowCommand& command, std::uint64_t cycle) {
 // ---- What others say ----
 
 void ShardHost::Listen(const ShardTick& tick, ShardReport* report) {
+  leaving_ = tick.leaving;
+  if (tick.leaving) sync_->Leave(tick.cycle);
+  if (tick.hand_over) sync_->HandOver();
   // The ledger left with the last replica: clients that wait for an answer try elsewhere.
   if (sync_->Hold(shard_->replicas(), tick.cycle)) pending_.Clear();
   sync_->Begin(tick.cycle);
@@ -222,7 +225,9 @@ void ShardHost::Speak(std::uint64_t cycle) {
     Draft(node, cycle);
     // While the shard moves, every frame is sent. A few rows or entries wait for more.
     const bool moving = draft_->halo_row.size() * 2 > ambassadors_.size();
-    const bool urgent = moving || draft_->plain_increment_uvu != shard::SlotAmounts{};
+    // A server node that leaves has little time left: it speaks in every cycle, and is answered in every cycle.
+    const bool hurries = leaving_ || sync_->IsLeaving(node);
+    const bool urgent = moving || hurries || draft_->plain_increment_uvu != shard::SlotAmounts{};
     if (sync_->Speaks(node, cycle, *draft_, urgent)) said_.push_back({node, std::move(draft_)});
   }
 }
@@ -241,6 +246,7 @@ void ShardHost::Draft(std::uint32_t node, std::uint64_t cycle) {
   frame->shard = config_.shard.shard;
   frame->beacon.replicas = replicas;
   frame->beacon.load = load_;
+  frame->beacon.leaving = leaving_;
   frame->beacon.low_power_share =
       replicas == 0 ? 0.0f : static_cast<float>(shard_->low_power()) / static_cast<float>(replicas);
   ambassadors_.Tell(*shard_, cycle, sync_->spoke_cycle(node), remotes_.TakeWantsEverybody(node), frame);
@@ -252,7 +258,7 @@ void ShardHost::TellChanges(const ShardTick& tick, ShardReport* report) {
   told_version_ = ledger.Changes(told_version_, ledger.size(), &report->changes);
   report->ledger_digest = ledger.digest();
   report->sessions = ledger.size();
-  report->handed_over = sync_->HandedOver(tick.cycle);
+  report->handed_over = tick.hand_over && sync_->HandedOver(tick.cycle);
 }
 
 void ShardHost::Measure(const ShardTick& tick, ShardReport* report) {

@@ -119,6 +119,7 @@ class ShardHost : private shard::LedgerSync::Owner {
   std::shared_ptr<shard::Frame> draft_;  // overwritten by the next one: most drafts are never sent
   std::vector<Said> said_;
   float load_ = 0;  // how full the inbox was, 0..1
+  bool leaving_ = false;
   vaultguard::RefusalCounts refused_;
   std::uint64_t told_version_ = 0;  // change up to which the reports have covered the ledger
   shard::SlotAmounts plain_increment_{};

@@ -54,7 +54,7 @@ Frame RandomFrame(Generator* g) {
     for (int c = 0; c < 3; ++c) f.diff.push_back(g->Chance(0.2) ? 0.0f : g->Around(100));
   }
   const auto number = [g] { return g->Chance(0.3) ? 0.0f : g->Chance(0.3) ? -0.0f : g->Around(1); };
-  f.beacon = {static_cast<std::uint32_t>(AnyLength(g)), number(), number()};
+  f.beacon = {static_cast<std::uint32_t>(AnyLength(g)), number(), number(), g->Chance(0.3)};
   if (g->Chance(0.5)) {
     f.correction = g->Chance(0.5) ? Correction::kSyncAll : Correction::kSyncBuckets;
     f.correction_buckets = g->Chance(0.3) ? 0 : g->Below(65'536);
@@ -103,6 +103,7 @@ std::string Difference(const Frame& a, const Frame& b) {
   if (a.beacon.replicas != b.beacon.replicas) return "beacon.replicas";
   if (!SameBits(a.beacon.load, b.beacon.load)) return "beacon.load";
   if (!SameBits(a.beacon.low_power_share, b.beacon.low_power_share)) return "beacon.low_power_share";
+  if (a.beacon.leaving != b.beacon.leaving) return "beacon.leaving";
   if (a.correction != b.correction) return "correction";
   if (a.correction_buckets != b.correction_buckets) return "correction_buckets";
   if (!SameBits(a.bucket_digest, b.bucket_digest)) return "bucket_digest";
@@ -148,7 +149,8 @@ std::optional<Refusal> FromProto(const v1::Frame& proto, Frame* frame) {
   out.drift_weight.assign(proto.drift_weight().begin(), proto.drift_weight().end());
   out.diff.assign(proto.diff().begin(), proto.diff().end());
   out.entropy.assign(proto.entropy().begin(), proto.entropy().end());
-  out.beacon = {proto.beacon().replicas(), proto.beacon().load(), proto.beacon().low_power_share()};
+  out.beacon = {proto.beacon().replicas(), proto.beacon().load(), proto.beacon().low_power_share(),
+                proto.beacon().leaving()};
   switch (proto.correction().kind()) {
     case v1::CorrectionSignal::KIND_SYNC_ALL: out.correction = Correction::kSyncAll; break;
     case v1::CorrectionSignal::KIND_SYNC_BUCKETS: out.correction = Correction::kSyncBuckets; break;

@@ -67,6 +67,7 @@ class Node : public LedgerSync::Owner {
   }
 
   std::uint32_t replicas = 10;
+  bool leaving = false;
   std::uint64_t full_for = 0;    // refuses sessions with this upper half, for good; unless it is 0
   Generator* refuses = nullptr;  // now and then, a session that it does not know; unless it is null
 
@@ -143,6 +144,7 @@ class Network {
         if (to == from) continue;
         draft.shard = 0;
         draft.beacon.replicas = at.replicas;
+        draft.beacon.leaving = at.leaving;
         at.sync.Fill(to, cycle, &draft);
         if (!at.sync.Speaks(to, cycle, draft, false)) continue;
         // Every frame is valid and bounded, whatever happened.
@@ -431,6 +433,87 @@ TEST(LedgerSync, Arch2_1WhoStartsAgainIsSyncedOnceItHasAllOfItsPeer) {
   EXPECT_FALSE(network.node[0]->sync.HandedOver(network.cycle)) << "it has not acknowledged yet";
   for (int n = 0; n < 30; ++n) network.Cycle({});
   EXPECT_TRUE(network.node[0]->sync.HandedOver(network.cycle));
+}
+
+// ---- Handing over ----
+
+TEST(LedgerSync, Spec9_4_NothingIsHandedOverToWhoLeaves) {
+  Network network(1, 3);
+  for (int n = 0; n < 100; ++n) network.ContributeSomewhere(1'000'000);
+  ASSERT_LT(network.Heal(), kHealCycles);
+  const auto cycles = [&](int count) {
+    for (int n = 0; n < count; ++n) network.Cycle({});
+  };
+  cycles(50);
+  const LedgerSync& sync = network.node[0]->sync;
+  const std::uint64_t version = network.node[0]->ledger().version();
+  EXPECT_TRUE(sync.HandedOver(network.cycle));
+  EXPECT_EQ(sync.Holders(version), 3u);
+  network.node[1]->leaving = true;
+  cycles(30);
+  EXPECT_TRUE(sync.HandedOver(network.cycle)) << "the third one stays and holds all";
+  EXPECT_EQ(sync.Holders(version), 2u);
+  network.node[2]->leaving = true;
+  cycles(30);
+  EXPECT_FALSE(sync.HandedOver(network.cycle)) << "nobody stays";
+  EXPECT_EQ(sync.Holders(version), 1u);
+  network.node[2]->leaving = false;
+  network.node[2]->Restart(network.cycle);
+  cycles(60);
+  EXPECT_TRUE(sync.HandedOver(network.cycle)) << "a new process is there, and has fetched all";
+}
+
+// Two that begin to leave in the same cycle hear of each other a round trip later. Neither counts the other before.
+TEST(LedgerSync, Spec9_4_WhoLeavesAtTheSameMomentDoesNotCountEither) {
+  Network network(1, 2);
+  for (int n = 0; n < 100; ++n) network.ContributeSomewhere(1'000'000);
+  ASSERT_LT(network.Heal(), kHealCycles);
+  for (int n = 0; n < 50; ++n) network.Cycle({});
+  EXPECT_TRUE(network.node[0]->sync.HandedOver(network.cycle));
+  for (const auto& node : network.node) {
+    node->leaving = true;
+    node->sync.Leave(network.cycle);
+    node->sync.HandOver();
+  }
+  for (int n = 0; n < 100; ++n) {
+    for (const auto& node : network.node) EXPECT_FALSE(node->sync.HandedOver(network.cycle));
+    network.Cycle({});
+  }
+}
+
+// The other server nodes go on taking contributions, and never stop.
+TEST(LedgerSync, Spec9_4_WhatIsHandedOverHasAnEndUnderLoad) {
+  Network network(1, 3);
+  std::uint64_t sessions = 0;
+  const auto contribute = [&](std::uint32_t at, std::int64_t uvu, std::uint64_t session) {
+    LedgerEntry entry;
+    entry.session = {7, session};
+    entry.opened_cycle = network.cycle;
+    entry.amount_uvu[0] = uvu;
+    network.node[at]->Contribute(entry, network.cycle);
+    return entry;
+  };
+  const auto load = [&] {
+    for (const std::uint32_t at : {1u, 2u}) contribute(at, 1000, ++sessions);
+    network.Cycle({});
+  };
+  for (int n = 0; n < 50; ++n) load();
+  std::vector<LedgerEntry> own;
+  for (std::uint64_t n = 0; n < 500; ++n) own.push_back(contribute(0, 2000, 1'000'000 + n));
+  Node& leaver = *network.node[0];
+  leaver.leaving = true;
+  leaver.sync.Leave(network.cycle);
+  leaver.sync.HandOver();
+  const std::size_t held = leaver.ledger().size();
+  int cycles = 0;
+  while (!leaver.sync.HandedOver(network.cycle) && ++cycles < 200) load();
+  EXPECT_LT(cycles, 50);
+  for (const std::uint32_t at : {1u, 2u}) {
+    for (const LedgerEntry& entry : own) EXPECT_TRUE(network.node[at]->ledger().Find(entry.session).has_value());
+  }
+  EXPECT_EQ(leaver.ledger().size(), held) << "it takes nothing in that it could not hand over";
+  for (int n = 0; n < 50; ++n) load();
+  EXPECT_TRUE(leaver.sync.HandedOver(network.cycle));
 }
 
 // SPEC-8.2: VaultGuard found the ledger damaged, and the session lives on.

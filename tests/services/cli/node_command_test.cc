@@ -1,9 +1,14 @@
 // lvs node, as far as it does not serve.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
 
+#include <atomic>
+#include <chrono>
+#include <csignal>
 #include <mutex>
 #include <string>
+#include <thread>
 
 #include "services/base/log.h"
 #include "services/node/node.h"
@@ -38,6 +43,58 @@ TEST(NodeCommand, WhatKeepsItFromStartingIsALineOfTheLog) {
   EXPECT_EQ(outcome.err, "");
   EXPECT_THAT(log, HasSubstr("\"level\":\"error\",\"event\":\"node.failed\",\"why\":\"control_listen: "));
   EXPECT_THAT(log, testing::Not(HasSubstr("\"level\":\"info\""))) << "--log-level";
+}
+
+// A node that serves until SIGTERM, within this process. The signal goes to its thread, which blocks and takes it.
+class RunningNode {
+ public:
+  RunningNode() {
+    SetLogSink([this](std::string_view line) {
+      if (line.find("\"node.serving\"") != line.npos) serves_ = true;
+      const std::size_t at = line.find("\"control\":\"");
+      if (at == line.npos) return;
+      const std::lock_guard lock(mutex_);
+      control_ = std::string(line.substr(at + 11, line.find('"', at + 11) - at - 11));
+    });
+    thread_ = std::thread([this] {
+      outcome_ = Lvs({"node", "--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0", "--control-listen",
+                      "127.0.0.1:0", "--micro-nodes", "20"});
+    });
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (!serves_ && std::chrono::steady_clock::now() < end)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    EXPECT_TRUE(serves_);
+  }
+  ~RunningNode() { SetLogSink(nullptr); }
+
+  std::string control() {
+    const std::lock_guard lock(mutex_);
+    return control_;
+  }
+  int ExitCodeOfDrain() {
+    pthread_kill(thread_.native_handle(), SIGTERM);
+    thread_.join();
+    return outcome_.exit_code;
+  }
+
+ private:
+  std::atomic<bool> serves_{false};
+  std::mutex mutex_;
+  std::string control_;
+  Outcome outcome_;
+  std::thread thread_;
+};
+
+TEST(NodeCommand, Spec9_4_ItsExitCodeSaysWhetherAllWasHandedOver) {
+  {
+    RunningNode empty;
+    EXPECT_EQ(empty.ExitCodeOfDrain(), kExitPassed) << "it held nothing";
+  }
+  RunningNode alone;
+  const Outcome contributed =
+      Lvs({"contribute", "--node", alone.control(), "--shard", "1", "--slot", "0", "--amount", "1VU"});
+  EXPECT_EQ(contributed.exit_code, kExitPassed) << contributed.err;
+  EXPECT_EQ(alone.ExitCodeOfDrain(), kExitNotHandedOver) << "nobody is there to take it over";
 }
 
 TEST(NodeCommand, LogLevelsAreNamed) {

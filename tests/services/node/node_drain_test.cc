@@ -48,11 +48,14 @@ class NodeDrainTable : public ::testing::TestWithParam<Course> {};
 TEST_P(NodeDrainTable, Spec9_4_Transitions) {
   NodeDrain drain = Begun();
   int n = 0;
+  bool whole = false;
   for (const Row& row : GetParam().rows) {
     SCOPED_TRACE("row " + std::to_string(n++));
     EXPECT_EQ(drain.Look(row.facts, kStart + row.at), row.action);
     EXPECT_EQ(drain.state(), row.state);
     EXPECT_EQ(drain.ended(), row.state == State::kEnded);
+    if (row.action == Action::kSayGoodbye) whole = row.facts.handed_over;
+    EXPECT_EQ(drain.complete(), whole);
     EXPECT_TRUE(drain.draining());
   }
 }
@@ -90,7 +93,8 @@ INSTANTIATE_TEST_SUITE_P(
                               {kHolds, 1100ms, Action::kEnd, State::kEnded}}},
                       Course{"AClockThatJumpsOverEverythingStillSaysGoodbye",
                              {{kHolds, 60'000ms, Action::kSayGoodbye, State::kSaidGoodbye},
-                              {kHolds, 60'000ms, Action::kEnd, State::kEnded}}}),
+                              {kHolds, 60'099ms, Action::kNone, State::kSaidGoodbye},
+                              {kHolds, 60'100ms, Action::kEnd, State::kEnded}}}),
     [](const auto& test) { return std::string(test.param.name); });
 
 TEST(NodeDrain, NothingHappensBeforeItBegins) {
@@ -124,7 +128,21 @@ TEST(NodeDrain, WithoutAGraceTheFirstLookMayEndIt) {
   drain.Begin("test", true, kStart);
   EXPECT_FALSE(drain.TakesWork(kStart));
   EXPECT_EQ(drain.Look(kHandedOver, kStart), Action::kSayGoodbye);
-  EXPECT_EQ(drain.Look(kHandedOver, kStart), Action::kEnd);
+  EXPECT_EQ(drain.Look(kHandedOver, kStart + NodeDrain::kGoodbye), Action::kEnd);
+}
+
+// Whoever sleeps until next_look() and looks then comes to the end by the deadline, without any cycle.
+TEST(NodeDrain, Spec9_4_TheLooksThatAreDueLeadToTheEnd) {
+  NodeDrain drain = Begun();
+  std::vector<NodeDrain::Time> looks;
+  while (!drain.ended()) {
+    looks.push_back(drain.next_look());
+    ASSERT_LE(looks.size(), 4u);
+    drain.Look(kBusy, looks.back());
+  }
+  EXPECT_EQ(looks, (std::vector<NodeDrain::Time>{kStart + 1s, kStart + 10s, kStart + 10s + NodeDrain::kGoodbye}));
+  EXPECT_EQ(drain.next_look(), NodeDrain::Time::max());
+  EXPECT_EQ(NodeDrain(1s, 10s).next_look(), NodeDrain::Time::max()) << "before it begins";
 }
 
 }  // namespace

@@ -32,6 +32,7 @@
 #include "services/node/journal.h"
 #include "services/node/node_config.h"
 #include "vaultguard/limits.h"
+#include "services/node/operations.h"
 
 namespace lvs::services {
 namespace {
@@ -330,6 +331,7 @@ TEST(NodeTest, Spec9_4_DrainRefusesWorkAndEnds) {
   EXPECT_FALSE(node->WaitFor(milliseconds(0)));
   node->Drain("test");
   EXPECT_TRUE(Eventually([&] { return node->WaitFor(milliseconds(10)); }));
+  EXPECT_FALSE(node->HandedOver()) << "it was alone";
   EXPECT_EQ(Contributed(node.get(), Request(1, 2)).code(), Code(absl::StatusCode::kUnavailable));
   EXPECT_EQ(node->Status().state(), v1::DRAINING);
 }
@@ -430,6 +432,208 @@ TEST(NodeTest, Arch2_1_AFullDiskAtTheStartIsAProblemAndNoEnd) {
   EXPECT_TRUE(Contributed(node.get(), OnDisk(Request(2, 2'000'000))).disk());
   EXPECT_TRUE(Eventually([&] { return Total(*node) == 3'000'000; })) << "what the cache held";
   EXPECT_TRUE(node->Status().problems().empty());
+}
+
+// ---- Its clock ----
+
+// A clock that tests set. By the real one, but for an offset.
+class SetClock {
+ public:
+  explicit SetClock(seconds offset = seconds(0))
+      : offset_(std::make_shared<std::atomic<std::int64_t>>(offset.count())) {}
+  void Set(seconds by) { *offset_ += by.count(); }
+  std::chrono::system_clock::time_point operator()() const {
+    return std::chrono::system_clock::now() + seconds(offset_->load());
+  }
+
+ private:
+  std::shared_ptr<std::atomic<std::int64_t>> offset_;
+};
+
+std::unique_ptr<Node> ServingBy(const SetClock& clock, const v1::NodeConfig& config = Config()) {
+  auto node = Node::Start(config, clock);
+  EXPECT_TRUE(node.ok()) << node.status();
+  if (!node.ok()) return nullptr;
+  EXPECT_TRUE(Eventually([&] { return (*node)->Status().state() == v1::SERVING; }));
+  return *std::move(node);
+}
+
+// That many cycles go by.
+bool CyclesGoBy(const Node& node, std::uint64_t cycles) {
+  const std::uint64_t before = node.Status().cycle();
+  return Eventually([&] { return node.Status().cycle() >= before + cycles; });
+}
+
+// The step is longer than any wait of this test: it passes only where nothing waits for the clock to catch up.
+TEST(NodeTest, AClockThatIsSetBackStopsNeitherCyclesNorAnswersNorTheDrain) {
+  std::atomic<int> logged{0};
+  SetLogSink([&](std::string_view line) { logged += line.find("\"clock.set\",\"by_s\":-") != line.npos; });
+  SetClock clock;
+  const auto node = ServingBy(clock);
+  ASSERT_NE(node, nullptr);
+  EXPECT_EQ(Contributed(node.get(), Request(1, 1'000)).code(), 0);
+  clock.Set(-seconds(3600));
+  EXPECT_TRUE(Eventually([&] { return node->Status().clock().set_back() == 1; }));
+  EXPECT_TRUE(CyclesGoBy(*node, 5));
+  EXPECT_EQ(Contributed(node.get(), Request(1, 2'000)).code(), 0);
+  EXPECT_EQ(Contributed(node.get(), Request(2, 3'000)).code(), 0);
+  const v1::NodeStatus status = node->Status();
+  EXPECT_GT(status.clock().ahead_s(), 3500);
+  EXPECT_LT(status.clock().ahead_s(), 3600);
+  ASSERT_FALSE(status.problems().empty());
+  EXPECT_THAT(status.problems(0), HasSubstr("the clock was set back"));
+  EXPECT_LT(status.cycles_skipped(), 100u);
+  node->Drain("test");
+  EXPECT_TRUE(node->WaitFor(seconds(60)));
+  SetLogSink(nullptr);
+  EXPECT_EQ(logged, 1);
+}
+
+TEST(NodeTest, AClockThatIsSetForwardIsFollowedAndNoCycleCountsAsSkipped) {
+  SetClock clock;
+  const auto node = ServingBy(clock);
+  ASSERT_NE(node, nullptr);
+  const std::uint64_t before = node->Status().cycle();
+  clock.Set(seconds(3600));
+  EXPECT_TRUE(Eventually([&] { return node->Status().cycle() >= before + 3600 * 20; }));
+  EXPECT_EQ(Contributed(node.get(), Request(1, 1'000)).code(), 0);
+  const v1::NodeStatus status = node->Status();
+  EXPECT_EQ(status.clock().set_forward(), 1u);
+  EXPECT_EQ(status.clock().ahead_s(), 0);
+  EXPECT_LT(status.cycles_skipped(), 1'000u);
+  ASSERT_FALSE(status.problems().empty());
+  EXPECT_THAT(status.problems(0), HasSubstr("set forward by 3600.0 s"));
+}
+
+TEST(NodeTest, AClockBeforeTheCyclesBeginStopsNothing) {
+  const SetClock clock(-seconds(10'000 * 86'400L));  // 27 years
+  const auto node = ServingBy(clock);
+  ASSERT_NE(node, nullptr);
+  EXPECT_TRUE(CyclesGoBy(*node, 3));
+  EXPECT_LT(node->Status().cycle(), 100'000u) << "counted from the start of the process";
+  EXPECT_EQ(Contributed(node.get(), Request(1, 1'000)).code(), 0);
+  ASSERT_FALSE(node->Status().problems().empty());
+  EXPECT_THAT(node->Status().problems(0), HasSubstr("before 2026"));
+  node->Drain("test");
+  EXPECT_TRUE(node->WaitFor(seconds(60)));
+}
+
+// Connected, as far as the first node knows.
+void Meet(const Node& first, const Node& second) {
+  EXPECT_TRUE(
+      Eventually([&] { return first.Status().peers_connected() == 1 && second.Status().peers_connected() == 1; }));
+}
+
+v1::NodeConfig PeerOf(const Node& node) {
+  v1::NodeConfig config = Config();
+  config.add_boot(node.address());
+  return config;
+}
+
+// A clock that was ahead is put right: the node is as far ahead of its peers, which take none of its frames.
+TEST(NodeTest, ANodeThatItsClockKeepsFromItsPeersIsNotReady) {
+  SetClock clock(seconds(3600));
+  const auto ahead = ServingBy(clock);
+  ASSERT_NE(ahead, nullptr);
+  EXPECT_TRUE(IsReady(ahead->Status(), 0));
+  const auto right = Started(PeerOf(*ahead));
+  ASSERT_NE(right, nullptr);
+  Meet(*ahead, *right);
+  clock.Set(-seconds(3600));
+  EXPECT_TRUE(Eventually([&] { return ahead->Status().clock().cut_off(); }));
+  const v1::NodeStatus status = ahead->Status();
+  EXPECT_FALSE(IsReady(status, 0));
+  ASSERT_FALSE(status.problems().empty());
+  EXPECT_THAT(status.problems(0), HasSubstr("not ready"));
+  EXPECT_FALSE(right->Status().clock().cut_off());
+}
+
+// Nodes of one machine share its clock. Among themselves nothing changes.
+TEST(NodeTest, NodesWhoseClocksAreSetBackTogetherGoOnTogether) {
+  SetClock clock;
+  const auto first = ServingBy(clock);
+  ASSERT_NE(first, nullptr);
+  const auto second = ServingBy(clock, PeerOf(*first));
+  ASSERT_NE(second, nullptr);
+  Meet(*first, *second);
+  clock.Set(-seconds(3600));
+  for (const auto* node : {first.get(), second.get()}) {
+    EXPECT_TRUE(Eventually([&] { return node->Status().clock().set_back() == 1; }));
+  }
+  v1::ContributeRequest request = Request(1, 1'000);
+  request.set_durability(v1::NODES);
+  request.set_nodes(2);
+  EXPECT_EQ(Contributed(first.get(), request).code(), 0);
+  for (const auto* node : {first.get(), second.get()}) {
+    EXPECT_TRUE(IsReady(node->Status(), 0));
+    EXPECT_FALSE(node->Status().clock().cut_off());
+  }
+}
+
+// ---- Its drain ----
+
+// The tests of a drain end long before this one, or it is what fails them.
+v1::NodeConfig WithLongDeadline(v1::NodeConfig config) {
+  config.mutable_drain()->set_deadline_us(60'000'000);
+  return config;
+}
+
+// The other node goes on taking contributions. What the one that leaves holds is handed over all the same.
+TEST(NodeTest, Spec9_4_ADrainUnderLoadHandsEverythingOver) {
+  const auto leaver = Serving(WithLongDeadline(Config()));
+  const auto stayer = Serving(PeerOf(*leaver));
+  Meet(*leaver, *stayer);
+  EXPECT_EQ(Contributed(leaver.get(), Request(1, 5'000)).code(), 0);
+  std::atomic<std::uint64_t> taken{0};
+  std::atomic<std::uint64_t> answered{0};
+  std::uint64_t sent = 0;
+  {
+    std::jthread load([&](const std::stop_token& stop) {
+      for (; !stop.stop_requested(); ++sent) {
+        stayer->Contribute(Request(1'000 + sent, 1'000), "client", std::chrono::steady_clock::now() + seconds(30),
+                           [&](const v1::ContributeReply& reply) {
+                             taken += reply.code() == 0;
+                             ++answered;
+                           });
+        std::this_thread::sleep_for(milliseconds(2));
+      }
+    });
+    EXPECT_TRUE(Eventually([&] { return taken > 50; }));
+    leaver->Drain("test");
+    EXPECT_TRUE(leaver->WaitFor(seconds(30)));
+    EXPECT_TRUE(leaver->HandedOver());
+  }
+  EXPECT_TRUE(Eventually([&] { return answered == sent; }));
+  EXPECT_EQ(Total(*stayer), 5'000 + 1'000 * taken);
+}
+
+TEST(NodeTest, Spec9_4_NodesThatAllDrainHandNothingOverAndWaitForNobody) {
+  const auto first = Serving(WithLongDeadline(Config()));
+  const auto second = Serving(WithLongDeadline(PeerOf(*first)));
+  const auto third = Serving(WithLongDeadline(PeerOf(*first)));
+  const std::vector<Node*> nodes = {first.get(), second.get(), third.get()};
+  for (Node* node : nodes) EXPECT_TRUE(Eventually([&] { return node->Status().peers_connected() == 2; }));
+  EXPECT_EQ(Contributed(first.get(), Request(1, 5'000)).code(), 0);
+  for (Node* node : nodes) EXPECT_TRUE(Eventually([&] { return Total(*node) == 5'000; }));
+  for (Node* node : nodes) node->Drain("test");
+  for (Node* node : nodes) {
+    EXPECT_TRUE(node->WaitFor(seconds(30)));
+    EXPECT_FALSE(node->HandedOver()) << "no node is left that holds it";
+  }
+}
+
+TEST(NodeTest, Spec9_4_ANodeWhosePeersHaveLeftWaitsForNobody) {
+  auto first = Serving(Config());
+  const auto second = Serving(WithLongDeadline(PeerOf(*first)));
+  Meet(*first, *second);
+  EXPECT_EQ(Contributed(second.get(), Request(1, 5'000)).code(), 0);
+  first->Drain("test");
+  EXPECT_TRUE(first->WaitFor(seconds(30)));
+  EXPECT_TRUE(first->HandedOver()) << "the second one stays";
+  first.reset();
+  second->Drain("test");
+  EXPECT_TRUE(second->WaitFor(seconds(30)));
+  EXPECT_FALSE(second->HandedOver());
 }
 
 TEST(NodeTest, Spec5_1_AStreamOfContributionsIsAnsweredOneByOne) {

@@ -46,6 +46,8 @@ v1::NodeStatus Healthy() {
   status.set_cycle(1000);
   status.set_period_us(100'000);
   status.set_cycles_skipped(3);
+  status.mutable_clock()->set_ahead_s(7.5);
+  status.mutable_clock()->set_set_back(2);
   status.set_micro_nodes(500);
   status.set_replicas(2000);
   status.set_peers_connected(6);
@@ -259,6 +261,22 @@ TEST(OperationsLiveness, EndsWhenNoCycleGoesBy) {
   EXPECT_EQ(CycleWatch::StallLimit(status), 50);
 }
 
+// A node that runs no cycles answers nobody, whatever its state.
+TEST(OperationsReadiness, NeedsCycles) {
+  v1::NodeStatus status = Healthy();
+  EXPECT_TRUE(IsReady(status, 0));
+  EXPECT_TRUE(IsReady(status, CycleWatch::StallLimit(status)));
+  EXPECT_FALSE(IsReady(status, CycleWatch::StallLimit(status) + 1));
+  status.set_state(v1::SYNCING);
+  EXPECT_FALSE(IsReady(status, 0));
+}
+
+TEST(OperationsReadiness, NeedsPeersAtItsCyclesWhereItsClockWasSetBack) {
+  v1::NodeStatus status = Healthy();
+  status.mutable_clock()->set_cut_off(true);
+  EXPECT_FALSE(IsReady(status, 0));
+}
+
 // ---- What is exported ----
 
 TEST(Test6_Metrics, ValuesComeThrough) {
@@ -268,6 +286,9 @@ TEST(Test6_Metrics, ValuesComeThrough) {
                            "lvs_node_state{state=\"draining\"} 0",
                            "lvs_cycles_total 1000",
                            "lvs_cycles_skipped_total 3",
+                           "lvs_cycles_ahead_seconds 7.5",
+                           "lvs_clock_set_total{direction=\"back\"} 2",
+                           "lvs_clock_set_total{direction=\"forward\"} 0",
                            "lvs_peers{state=\"connected\"} 6",
                            "lvs_peers{state=\"known\"} 20",
                            "lvs_ledger_value_uvu{slot=\"1\"} 42",

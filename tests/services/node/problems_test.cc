@@ -8,6 +8,7 @@
 namespace lvs::services {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -58,6 +59,43 @@ TEST(Problems, SkippedCycles) {
   ProblemFacts facts = Sound();
   facts.skipped_share = 0.257;
   EXPECT_THAT(Problems(Serving(), facts), ElementsAre(HasSubstr("skips 25 % of its cycles")));
+}
+
+TEST(Problems, OnlyMostPeersTogetherMakeAClockThatIsAhead) {
+  ProblemFacts facts = Sound();
+  facts.peers_behind = 1;
+  EXPECT_THAT(Problems(Serving(), facts), IsEmpty());
+  facts.peers_behind = 2;
+  EXPECT_THAT(Problems(Serving(), facts), ElementsAre(HasSubstr("cycles long past")));
+  v1::NodeStatus status = Serving();
+  status.mutable_clock()->set_ahead_s(60);
+  EXPECT_THAT(Problems(status, facts), ElementsAre(HasSubstr("set back")))
+      << "the same problem, and its cause is known";
+}
+
+TEST(Problems, AClockThatWasSet) {
+  v1::NodeStatus status = Serving();
+  v1::ClockStatus& clock = *status.mutable_clock();
+  clock.set_set_back(1);
+  clock.set_set_by_s(-60);
+  clock.set_set_ago_s(20);
+  clock.set_ahead_s(49.95);
+  EXPECT_THAT(Problems(status, Sound()),
+              ElementsAre(AllOf(HasSubstr("cycles are 50.0 s ahead of it"), HasSubstr("caught up, in 99.9 s"))));
+  clock.set_cut_off(true);
+  EXPECT_THAT(Problems(status, Sound()), ElementsAre(HasSubstr("not ready")));
+  clock.set_cut_off(false);
+  clock.set_ahead_s(0.9);
+  EXPECT_THAT(Problems(status, Sound()), ElementsAre(HasSubstr("set back by 60.0 s, 20.0 s ago; check it")));
+  clock.set_set_ago_s(60);
+  EXPECT_THAT(Problems(status, Sound()), IsEmpty()) << "the step is over";
+  clock.set_set_forward(1);
+  clock.set_set_by_s(3600);
+  clock.set_set_ago_s(0);
+  EXPECT_THAT(Problems(status, Sound()), ElementsAre(HasSubstr("set forward by 3600.0 s, 0.0 s ago")));
+  clock.set_before_epoch(true);
+  clock.set_ahead_s(1e9);
+  EXPECT_THAT(Problems(status, Sound()), ElementsAre(HasSubstr("before 2026")));
 }
 
 TEST(Problems, EveryShardThatIsFullForPeers) {

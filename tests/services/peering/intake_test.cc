@@ -80,6 +80,32 @@ TEST(Intake, AheadAfterAHundredFramesOfTheFutureInARow) {
   EXPECT_FALSE(intake.ahead());
 }
 
+TEST(Intake, BehindAfterAHundredFramesOfThePastInARow) {
+  Intake intake(TestTerms(1), 0);
+  for (std::uint32_t n = 1; n < kAheadFrames; ++n) intake.Count(std::nullopt, true);
+  EXPECT_FALSE(intake.behind());
+  intake.Count(std::nullopt, true);
+  EXPECT_TRUE(intake.behind());
+  EXPECT_FALSE(intake.ahead());
+  intake.Count(std::nullopt, false);
+  EXPECT_FALSE(intake.behind());
+}
+
+TEST(Intake, InStepByTheNewestFrameWhoseCycleIsKnown) {
+  Intake intake(TestTerms(1), 0);
+  EXPECT_FALSE(intake.in_step()) << "nothing was heard";
+  intake.Count(std::nullopt);
+  EXPECT_TRUE(intake.in_step());
+  intake.Count(Refusal::kMalformed);
+  EXPECT_TRUE(intake.in_step());
+  intake.Count(Refusal::kFutureCycle);
+  EXPECT_FALSE(intake.in_step());
+  intake.Count(std::nullopt);
+  EXPECT_TRUE(intake.in_step());
+  intake.Count(std::nullopt, true);
+  EXPECT_FALSE(intake.in_step());
+}
+
 TEST(LinkSlots, ASessionComesBackToItsFormerPlace) {
   LinkSlots slots(3);
   EXPECT_EQ(slots.Occupy({1, 1}), 0u);

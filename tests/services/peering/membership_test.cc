@@ -177,6 +177,21 @@ TEST(Membership, AGoodbyeIsLeftAloneForAWhile) {
   EXPECT_THAT(DialTimes(&membership, 129, 131), Not(IsEmpty()));
 }
 
+TEST(Spec9_4_Membership, WhoWasLostIsExpectedBackForAWhileAndWhoSaidGoodbyeIsNot) {
+  Membership membership(Options());
+  ASSERT_TRUE(membership.AddBoot("10.0.0.2:7000", 0).ok());
+  EXPECT_FALSE(membership.ExpectsSomebody(0)) << "nobody was ever there";
+  ASSERT_TRUE(membership.Connected(Dialled(1, "10.0.0.2:7000", 2), 1).ok());
+  ASSERT_TRUE(membership.Connected(Incoming(2, "10.0.0.3:7000", 3), 1).ok());
+  EXPECT_FALSE(membership.ExpectsSomebody(1)) << "all are there";
+  membership.Disconnected(2, LinkEnd::kGoodbye, "it left", 10);
+  EXPECT_FALSE(membership.ExpectsSomebody(10));
+  membership.Disconnected(1, LinkEnd::kBroken, "it is gone", 20);
+  EXPECT_TRUE(membership.ExpectsSomebody(20));
+  EXPECT_TRUE(membership.ExpectsSomebody(19 + Options().goodbye_s));
+  EXPECT_FALSE(membership.ExpectsSomebody(21 + Options().goodbye_s));
+}
+
 TEST(Membership, AFullNodeSendsANewcomerAwayWithAddresses) {
   Membership membership(Options());
   for (LinkId link = 1; link <= 12; ++link) {

@@ -205,14 +205,44 @@ TEST_F(PeeringTest, LinkThatSaysTooMuchIsReadNoFaster) {
   EXPECT_EQ(peer.wire->reads, 1) << "it has earned some reads by now";
 }
 
+TEST_F(PeeringTest, Spec9_4_APeerThatLeavesIsTold) {
+  Start();
+  const Peer peer = Welcomed(2);
+  v1::Frame frame = GoodFrame(TestTerms(2), 0, kCycle);
+  Tell(peer, Frames({frame}));
+  EXPECT_EQ(peering_->StandingAt(now_s_).staying, 1u);
+  frame.mutable_beacon()->set_leaving(true);
+  Tell(peer, Frames({frame}));
+  EXPECT_EQ(peering_->StandingAt(now_s_).connected, 1u);
+  EXPECT_EQ(peering_->StandingAt(now_s_).staying, 0u);
+  EXPECT_TRUE(peering_->Peers(now_s_).peers(0).leaving());
+  frame.set_shard_id(99);
+  frame.mutable_beacon()->set_leaving(false);
+  Tell(peer, Frames({frame}));
+  EXPECT_EQ(peering_->StandingAt(now_s_).staying, 0u) << "a refused frame says nothing";
+}
+
 TEST_F(PeeringTest, FarClockOfAPeerIsNoticed) {
   Start();
   const Peer peer = Welcomed(2);
   for (int n = 0; n < 10; ++n) {
     Tell(peer, Frames(std::vector<v1::Frame>(10, GoodFrame(TestTerms(2), 0, kCycle + 1'000'000))));
   }
-  EXPECT_EQ(peering_->ahead(), 1u);
+  EXPECT_EQ(peering_->StandingAt(now_s_).ahead, 1u);
+  EXPECT_EQ(peering_->StandingAt(now_s_).in_step, 0u);
   EXPECT_EQ(peering_->refused().Of(Refusal::kFutureCycle), 100u);
+  constexpr std::uint64_t kOldest = kCycle - vaultguard::kMaxCyclesAhead;
+  for (int n = 0; n < 10; ++n) {
+    now_s_ += 1;
+    Tell(peer, Frames(std::vector<v1::Frame>(10, GoodFrame(TestTerms(2), 0, kOldest - 1))));
+  }
+  EXPECT_EQ(peering_->StandingAt(now_s_).ahead, 0u);
+  EXPECT_EQ(peering_->StandingAt(now_s_).behind, 1u);
+  EXPECT_EQ(peering_->StandingAt(now_s_).in_step, 0u);
+  Tell(peer, Frames({GoodFrame(TestTerms(2), 0, kOldest)}));
+  EXPECT_EQ(peering_->StandingAt(now_s_).behind, 0u);
+  EXPECT_EQ(peering_->StandingAt(now_s_).in_step, 1u);
+  EXPECT_EQ(peering_->StandingAt(now_s_).connected, 1u);
 }
 
 TEST_F(PeeringTest, WhatIsOfferedGoesToWhoHoldsTheLinkNow) {

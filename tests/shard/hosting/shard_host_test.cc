@@ -145,6 +145,50 @@ TEST_F(ShardHostTest, AContributionIsAcceptedWhenEnoughServerNodesHoldIt) {
   EXPECT_TRUE(report.answers[0].accepted);
 }
 
+TEST_F(ShardHostTest, Spec9_4_WhoLeavesSaysSoInEveryFrameAndHandsOver) {
+  const auto shard = Make(50, 100);
+  ShardTick tick;
+  for (tick.cycle = 1; tick.cycle < 60; ++tick.cycle) Tick(shard.get(), tick);
+  for (tick.leaving = true; tick.cycle < 65; ++tick.cycle) {
+    EXPECT_FALSE(Tick(shard.get(), tick).handed_over);
+    ASSERT_EQ(frames_.size(), 1u) << "whether there is news or not";
+    EXPECT_TRUE(frames_[0]->beacon.leaving);
+  }
+  // The peer holds all, and says nothing new any more.
+  const auto acknowledge = [&](bool leaving) {
+    auto frame = std::make_shared<shard::Frame>(*FrameOf(tick.cycle - 1, 2).frame);  // with entries of its own
+    frame->acknowledged = shard->state().ledger().version();
+    frame->acknowledged_of = frames_[0]->sender.low;
+    frame->beacon.leaving = leaving;
+    shard->Receive({1, tick.cycle, std::move(frame)});
+    const ShardReport report = Tick(shard.get(), tick);
+    ++tick.cycle;
+    return report;
+  };
+  tick.hand_over = true;
+  tick.contributions = {{11, 0, 1, {{4, 4}, 1, {kMicroPerVu}}}};
+  const std::uint64_t before = shard->state().ledger().size();
+  EXPECT_FALSE(acknowledge(false).handed_over) << "this cycle's contribution is new";
+  tick.contributions.clear();
+  EXPECT_EQ(shard->state().ledger().size(), before + 1) << "the peer's entries did not join";
+  EXPECT_TRUE(acknowledge(false).handed_over);
+  EXPECT_FALSE(acknowledge(true).handed_over) << "the peer leaves too";
+}
+
+TEST_F(ShardHostTest, Spec9_4_WhoLeavesIsAnsweredInEveryCycle) {
+  const auto shard = Make(50, 100);
+  ShardTick tick;
+  for (tick.cycle = 1; tick.cycle < 60; ++tick.cycle) Tick(shard.get(), tick);
+  IncomingFrame leaves = FrameOf(58, 0);
+  auto frame = std::make_shared<shard::Frame>(*leaves.frame);
+  frame->beacon.leaving = true;
+  shard->Receive({1, 60, std::move(frame)});
+  for (; tick.cycle < 70; ++tick.cycle) {
+    Tick(shard.get(), tick);
+    EXPECT_EQ(frames_.size(), 1u);
+  }
+}
+
 TEST_F(ShardHostTest, WithoutReplicasItTakesNoContribution) {
   const auto shard = Make(0, 100);
   ShardTick tick;

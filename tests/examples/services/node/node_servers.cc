@@ -4,8 +4,11 @@
 #include "services/net/transport_layer.h"
 
 namespace lvs::services {
+struct Node {
+  bool IsReady() const;
+};
 void Example(const v1::NodeConfig& config, const NodeServers::Credentials& credentials, TransportLayer& transport,
-             grpc::Service* service) {
+             grpc::Service* service, const Node& node) {
   EXAMPLE;
 }
 }  // namespace lvs::services
