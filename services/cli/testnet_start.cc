@@ -1,6 +1,7 @@
 // `lvs testnet up` and `start`: start nodes, with their faults.
 #include <sstream>
 
+#include "services/base/files.h"
 #include "services/base/yaml_proto.h"
 #include "services/cli/cli.h"
 #include "services/cli/cluster_status.h"
@@ -35,10 +36,15 @@ absl::StatusOr<StartOptions> OptionsOf(const StartingArguments& arguments) {
   const absl::StatusOr<milliseconds> deadline = TimeOf("--deadline", arguments.deadline);
   if (!deadline.ok()) return deadline.status();
   std::error_code error;
-  return StartOptions{
-      .binary = arguments.binary.empty() ? fs::read_symlink("/proc/self/exe", error) : fs::absolute(arguments.binary),
-      .deadline = *deadline,
-      .stop = &InterruptGuard::Flag()};
+  fs::path binary = fs::read_symlink("/proc/self/exe", error);
+  if (!arguments.binary.empty()) {
+    const absl::StatusOr<fs::path> given = AbsolutePath(arguments.binary);
+    if (!given.ok()) return given.status();
+    binary = *given;
+  } else if (error) {
+    return FileError("find this program by", "/proc/self/exe", error.value());
+  }
+  return StartOptions{.binary = binary, .deadline = *deadline, .stop = &InterruptGuard::Flag()};
 }
 
 // The command line that starts the same testnet, on ports of its own.

@@ -5,7 +5,9 @@
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
+#include "services/base/files.h"
 #include "services/node/journal_files.h"
 #include "services/node/journal_soundness.h"
 
@@ -103,8 +105,8 @@ class Opener {
 
     if (absl::Status written = WriteDatabase(fresh_, shape_, contents_.records); !written.ok()) return written;
     const fs::path quarantine = QuarantineFolder();
-    for (const fs::directory_entry& entry : fs::directory_iterator(db_, error)) {
-      restored_->quarantined += entry.is_regular_file(error) ? 1 : 0;
+    if (const absl::StatusOr<std::vector<fs::path>> entries = FolderEntries(db_); entries.ok()) {
+      for (const fs::path& entry : *entries) restored_->quarantined += fs::is_regular_file(entry, error) ? 1 : 0;
     }
     if (absl::Status moved = RenameDurably(db_, quarantine); !moved.ok()) return moved;
     if (absl::Status moved = RenameDurably(fresh_, db_); !moved.ok()) return moved;

@@ -286,6 +286,27 @@ class TestnetCommand : public TestnetTest {
   std::vector<std::string> peer_addresses_;
 };
 
+TEST_F(TestnetTest, FoldersThatCannotBeSearchedAreAMessage) {
+  ASSERT_TRUE(Testnet::Create(Directory(), {.nodes = 1}).ok());
+  const fs::path node = Directory() / "node-0";
+  fs::permissions(folder_, fs::perms(0755));
+  fs::permissions(node, fs::perms::none);
+  const bool root = geteuid() == 0;
+  ASSERT_EQ(seteuid(root ? 65534 : geteuid()), 0);  // root may search every folder
+  std::vector<Outcome> outcomes;
+  for (const char* command : {"status", "down", "load", "heal"}) {
+    outcomes.push_back(Lvs({"testnet", command, "--dir", Directory().string()}));
+  }
+  outcomes.push_back(Lvs({"status", "--cluster", "--dir", Directory().string()}));
+  ASSERT_EQ(seteuid(root ? 0 : geteuid()), 0);
+  fs::permissions(node, fs::perms::owner_all);
+  for (const Outcome& outcome : outcomes) {
+    EXPECT_EQ(outcome.exit_code, kExitCouldNotRun);
+    EXPECT_THAT(outcome.err,
+                HasSubstr("cannot look into " + node.string() + ": Permission denied; run this as the user"));
+  }
+}
+
 TEST_F(TestnetCommand, StatusTellsWhoDoesNotRun) {
   Make(2);
   Outcome status = Do({"status"});
