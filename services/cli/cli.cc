@@ -2,11 +2,15 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <exception>
 #include <ostream>
 #include <string>
 #include <vector>
 
 #include "services/base/build.h"
+#include "services/base/descriptor_buffer.h"
+#include "services/base/fatal.h"
+#include "services/base/text.h"
 #include "services/base/yaml_proto.h"
 #include "services/cli/commands.h"
 
@@ -36,7 +40,10 @@ CLI::Option* AddFormat(CLI::App* command, std::string& format) {
       ->option_text("table|json");
 }
 
-int Main(int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
+namespace {
+
+// Parses the command line and runs the command that it names.
+int RunCommandLine(int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
   CLI::App app{"LVS: a deterministic swarm of micro-nodes that agree by drift, with a verdict", "lvs"};
   app.set_version_flag("--version", "lvs " + BuildString(), "Print the build and exit");
   app.set_help_flag("-h,--help", "Print this help and exit");
@@ -74,6 +81,24 @@ int Main(int argc, const char* const* argv, std::ostream& out, std::ostream& err
   const auto chosen =
       std::find_if(commands.begin(), commands.end(), [](const Command& command) { return command.app->parsed(); });
   return chosen->run(out, err);
+}
+
+}  // namespace
+
+int Main(int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
+  int exit_code = kExitCouldNotRun;
+  try {
+    exit_code = RunCommandLine(argc, argv, out, err);
+  } catch (const std::exception& error) {
+    err << "lvs: " << ExceptionText(error) << "\n";
+  }
+  out.flush();
+  if (out) return exit_code;
+  const auto* const buffer = dynamic_cast<const DescriptorBuffer*>(out.rdbuf());
+  err << "lvs: standard output could not be written"
+      << (buffer == nullptr || buffer->error() == 0 ? "" : ": " + ErrnoText(buffer->error()))
+      << "; the result is incomplete\n";
+  return kExitCouldNotRun;
 }
 
 }  // namespace lvs::services

@@ -1,8 +1,6 @@
 #include "services/emulator/budget.h"
 
 #include <algorithm>
-#include <fstream>
-#include <string>
 
 #include "services/emulator/network_plan.h"
 #include "shard/state_shard.h"
@@ -32,17 +30,6 @@ ResourceBudget EstimateBudget(const v1::Scenario& scenario) {
                           budget.shard_actors * kShardActorBytes + kProcessBytes;
   budget.replica_cycles = budget.replicas * scenario.cycle().count();
   return budget;
-}
-
-std::uint64_t AvailableBytes() {
-  std::ifstream meminfo("/proc/meminfo");
-  std::string key;
-  std::uint64_t kib = 0;
-  std::string unit;
-  while (meminfo >> key >> kib >> unit) {
-    if (key == "MemAvailable:") return kib * 1024;
-  }
-  return ~std::uint64_t{0};
 }
 
 }  // namespace lvs::services

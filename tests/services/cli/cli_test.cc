@@ -224,6 +224,32 @@ TEST_F(Cli, WrongArgumentsExitWith2AndPointToHelp) {
   EXPECT_THAT(Lvs({"run"}).err, HasSubstr("see `lvs run --help`"));
 }
 
+TEST_F(Cli, OutputThatCannotBeWrittenExitsWith1) {
+  // A stream that takes a few bytes, as a disk that gets full does.
+  class Narrow : public std::streambuf {
+   protected:
+    int_type overflow(int_type c) override { return left_-- > 0 ? c : traits_type::eof(); }
+
+   private:
+    int left_ = 5;
+  };
+  for (const std::vector<const char*>& arguments : {std::vector<const char*>{"lvs", "--version"},
+                                                    {"lvs", "--help"},
+                                                    {"lvs", "limits"},
+                                                    {"lvs", "limits", "--format", "json"},
+                                                    {"lvs", "scenario", "list"},
+                                                    {"lvs", "scenario", "explain"},
+                                                    {"lvs", "scenario", "validate", LVS_SCENARIO_DIR "/pair.yaml"},
+                                                    {"lvs", "node", "--validate"}}) {
+    Narrow narrow;
+    std::ostream out(&narrow);
+    std::ostringstream err;
+    EXPECT_EQ(Main(static_cast<int>(arguments.size()), arguments.data(), out, err), kExitCouldNotRun)
+        << ::testing::PrintToString(arguments);
+    EXPECT_THAT(err.str(), HasSubstr("lvs: standard output could not be written")) << arguments[1];
+  }
+}
+
 TEST_F(Cli, EveryHelpShowsAnExample) {
   for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{{},
                                                                                        {"run"},
