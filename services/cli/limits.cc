@@ -150,6 +150,9 @@ void AppendLinks(std::vector<Limit>* limits) {
          {{"message_bytes_max", kMessageBytesMax, "B", "longest message on a stream"}}, limits);
   Append({"link", "link between server nodes, limit", "services/peering/peer_table.h"},
          {{"strangers_max", kStrangersMax, "", "streams that have not said hello, above the links"}}, limits);
+  Append({"log", "server node", "services/base/log.h"},
+         {{"waiting_bytes_max", kLogWaitingBytesMax, "B", "log that waits for a reader; what comes then is dropped"}},
+         limits);
   const MembershipOptions membership;
   Append({"membership", "server node", "services/peering/membership.h"},
          {{"links_max", membership.links_max, "", "links, guests included"},
@@ -206,7 +209,7 @@ int ShowLimits(const std::string& format, std::ostream& out, std::ostream&) {
   Rows rows{{"name", "value", "unit", "applies to", "meaning"}};
   Json list = Json::array();
   for (const Limit& limit : Limits()) {
-    rows.push_back({limit.name, limit.value.is_string() ? limit.value.get<std::string>() : limit.value.dump(),
+    rows.push_back({limit.name, limit.value.is_string() ? limit.value.get<std::string>() : JsonText(limit.value),
                     limit.unit, limit.applies, limit.meaning});
     list.push_back({{"name", limit.name},
                     {"value", limit.value},
@@ -216,7 +219,7 @@ int ShowLimits(const std::string& format, std::ostream& out, std::ostream&) {
                     {"home", limit.home}});
   }
   if (format == "json") {
-    out << list.dump(2) << "\n";
+    out << JsonText(list, 2) << "\n";
   } else {
     PrintTable(out, rows);
   }
