@@ -23,6 +23,7 @@
 #include "services/cli/commands.h"
 #include "services/cli/output.h"
 #include "services/emulator/budget.h"
+#include "services/node/cache_shape.h"
 #include "services/node/node_config.h"
 #include "services/scenario/scenario.h"
 #include "shard/blocks.h"
@@ -149,6 +150,15 @@ int RunNode(const NodeCommand& command, std::ostream& out, std::ostream& err) {
     return absl::IsInvalidArgument(loaded.status()) ? kExitUsage : kExitCouldNotRun;
   }
   if (command.validate) {
+    const v1::NodeConfig& config = loaded->config;
+    absl::Status fits;
+    if (!config.cache_dir().empty()) {
+      fits = CheckCacheShape(config.cache_dir(), {config.state().shards(), config.state().value_slots()});
+    }
+    if (!fits.ok()) {
+      err << "lvs: cache_dir: " << fits.message() << "\n";
+      return kExitUsage;
+    }
     out << (command.config.empty() ? std::string("the defaults") : command.config) << ": a node can run with this\n";
     return kExitPassed;
   }

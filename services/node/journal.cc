@@ -3,6 +3,7 @@
 #include <system_error>
 #include <utility>
 
+#include "services/node/cache_shape.h"
 #include "services/node/journal_files.h"
 #include "services/node/journal_recovery.h"
 #include "services/node/journal_writer.h"
@@ -24,6 +25,7 @@ absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const std::filesystem::pa
     *restored = {};
     return status;
   }
+  NoteCacheShape(dir, shape);
   return std::unique_ptr<Journal>(
       new Journal(std::make_unique<JournalWriter>(dir, shape, *std::move(lock), std::move(db), *restored)));
 }
