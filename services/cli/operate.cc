@@ -36,7 +36,7 @@ int ShowStatus(const NodeOptions& options, std::ostream& out, std::ostream& err)
   if (!clients.ok()) return Fail(err, clients.status());
   const ClusterStatus cluster = AskStatus(*clients);
   if (options.format == "json") {
-    out << StatusAsJson(cluster).dump(2) << "\n";
+    out << JsonText(StatusAsJson(cluster), 2) << "\n";
   } else {
     PrintStatus(cluster, out);
   }
@@ -81,7 +81,7 @@ int ShowLists(const NodeOptions& options, const Ask& ask, std::vector<std::strin
     list.push_back(std::move(entry));
   }
   if (options.format == "json") {
-    out << list.dump(2) << "\n";
+    out << JsonText(list, 2) << "\n";
     return exit_code;
   }
   if (rows.size() > 1) PrintTable(out, rows);
@@ -194,7 +194,7 @@ int Contribute(const ContributeArguments& arguments, std::ostream& out, std::ost
                     {"code", static_cast<int>(result.status.code())},
                     {"message", std::string(result.status.message())},
                     {"reached", AsJson(result.reached)}};
-    out << json.dump(2) << "\n";
+    out << JsonText(json, 2) << "\n";
   } else {
     PrintTable(out, {{"session", SessionText(session)},
                      {"reached", ReachedText(result.reached)},
@@ -281,7 +281,7 @@ int Drain(const NodeOptions& options, std::ostream& out, std::ostream& err) {
   const std::string& address = clients->front().address();
   if (const absl::Status status = clients->front().Drain(); !status.ok()) return Fail(err, status);
   if (options.format == "json") {
-    out << Json{{"node", address}, {"draining", true}}.dump() << "\n";
+    out << JsonText({{"node", address}, {"draining", true}}) << "\n";
   } else {
     out << address << " drains: it takes no new work, hands over what its peers lack, and ends\n";
   }

@@ -52,7 +52,7 @@ class ProgressPrinter {
 
   void Print(const Progress& progress, double run_s) {
     if (!terminal_) {
-      err_ << AsJson(progress).dump() << std::endl;
+      err_ << JsonText(AsJson(progress)) << std::endl;
       return;
     }
     std::string line = AsLine(progress, run_s);
@@ -120,7 +120,7 @@ void PrintBudget(const v1::Scenario& scenario, const fs::path& directory, bool a
                     {"resident_bytes", budget.resident_bytes},
                     {"replica_cycles", budget.replica_cycles},
                     {"run_directory", directory.string()}};
-    to << line.dump() << std::endl;
+    to << JsonText(line) << std::endl;
     return;
   }
   const std::string period = FormatDurationUs(scenario.cycle().period_us());
@@ -191,7 +191,7 @@ int Run(const RunArguments& arguments, std::ostream& out, std::ostream& err) {
   const bool json = arguments.format == "json";
   for (const std::string& note : loaded->notes) {
     if (json && !progress.terminal()) {
-      err << Json{{"event", "note"}, {"text", note}}.dump() << "\n";
+      err << JsonText({{"event", "note"}, {"text", note}}) << "\n";
     } else {
       err << "note: " << note << "\n";
     }

@@ -33,7 +33,7 @@ absl::StatusOr<Testnet> OpenWithNode(const std::string& directory, std::size_t n
 
 void PrintDone(const std::string& format, const Json& facts, const std::string& text, std::ostream& out) {
   if (format == "json") {
-    out << facts.dump() << "\n";
+    out << JsonText(facts) << "\n";
   } else {
     out << text << "\n";
   }

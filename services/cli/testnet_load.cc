@@ -108,7 +108,7 @@ void PrintProgress(const LoadReport& now, const LoadOptions& options, bool termi
   }
   Json line = LoadAsJson(now, options);
   line["event"] = "progress";
-  err << line.dump() << std::endl;
+  err << JsonText(line) << std::endl;
 }
 
 // Runs the load, prints its progress, and passes its latencies to the reporter, if there is one.
@@ -159,7 +159,7 @@ int Load(const LoadArguments& arguments, std::ostream& out, std::ostream& err) {
   if (arguments.format != "json") {
     PrintLoadReport(report, *options, out);
   } else if (!reporter) {
-    out << LoadAsJson(report, *options).dump(2) << "\n";
+    out << JsonText(LoadAsJson(report, *options), 2) << "\n";
   }
   if (!arguments.record.empty()) {
     record.expectations = report.expectations;

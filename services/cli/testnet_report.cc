@@ -40,13 +40,12 @@ void ShowProgress(const TestnetRecorder& recorder, std::size_t nodes, millisecon
           << absl::StrFormat("%.1e", std::max(now.value_spread_relative(), now.free_spread_relative())) << "  behind "
           << ValueText(static_cast<std::int64_t>(now.behind_uvu())) << std::flush;
     } else {
-      err << Json{{"event", "progress"},
-                  {"seconds", now.seconds()},
-                  {"nodes_serving", now.nodes_serving()},
-                  {"ledgers", now.ledgers()},
-                  {"relative_spread", std::max(now.value_spread_relative(), now.free_spread_relative())},
-                  {"behind_uvu", now.behind_uvu()}}
-                 .dump()
+      err << JsonText({{"event", "progress"},
+                       {"seconds", now.seconds()},
+                       {"nodes_serving", now.nodes_serving()},
+                       {"ledgers", now.ledgers()},
+                       {"relative_spread", std::max(now.value_spread_relative(), now.free_spread_relative())},
+                       {"behind_uvu", now.behind_uvu()}})
           << std::endl;
     }
   }

@@ -134,7 +134,7 @@ int Up(const UpArguments& arguments, std::ostream& out, std::ostream& err) {
     return kExitCouldNotRun;
   }
   if (arguments.format == "json") {
-    out << StatusAsJson(up.cluster).dump(2) << "\n";
+    out << JsonText(StatusAsJson(up.cluster), 2) << "\n";
     return kExitPassed;
   }
   PrintStatus(up.cluster, out);

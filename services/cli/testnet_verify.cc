@@ -67,7 +67,7 @@ int Verify(const VerifyArguments& arguments, std::ostream& out, std::ostream& er
   InterruptGuard interrupts;
   const TotalsCheck check = AwaitTotals(*nodes, *clients, *bounds, *within, &InterruptGuard::Flag());
   if (arguments.format == "json") {
-    out << CheckAsJson(check).dump(2) << "\n";
+    out << JsonText(CheckAsJson(check), 2) << "\n";
   } else {
     PrintCheck(check, out);
   }

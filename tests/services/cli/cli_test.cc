@@ -109,6 +109,13 @@ TEST_F(Cli, RunWithJsonWritesNothingElseToStandardOutput) {
   EXPECT_EQ(nlohmann::json::parse(run.err.substr(0, run.err.find('\n')))["event"], "start");
 }
 
+TEST_F(Cli, NamesThatAreNoUtf8AreNoError) {
+  const Outcome run = Lvs({"run", Tiny(kHolds), "--out", Path("odd-\xff"), "--format", "json"});
+  EXPECT_EQ(run.exit_code, kExitPassed) << run.err;
+  EXPECT_TRUE(nlohmann::json::accept(run.out));
+  EXPECT_TRUE(nlohmann::json::accept(run.err.substr(0, run.err.find('\n')))) << run.err;
+}
+
 TEST_F(Cli, RunRefusesWhatItCannotRun) {
   Outcome run = Lvs({"run", Path("none.yaml")});
   EXPECT_EQ(run.exit_code, kExitCouldNotRun);
