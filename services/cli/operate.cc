@@ -18,6 +18,7 @@
 #include "services/cli/output.h"
 #include "services/client/contribution.h"
 #include "services/client/control_client.h"
+#include "services/cluster/testnet_control.h"
 #include "services/report/report.h"
 
 namespace lvs::services {
@@ -34,7 +35,12 @@ std::string Ago(double seconds) { return FormatDurationUs(static_cast<std::int64
 int ShowStatus(const NodeOptions& options, std::ostream& out, std::ostream& err) {
   const absl::StatusOr<std::vector<ControlClient>> clients = ClientsOf(options);
   if (!clients.ok()) return Fail(err, clients.status());
-  const ClusterStatus cluster = AskStatus(*clients);
+  ClusterStatus cluster = AskStatus(*clients);
+  if (options.cluster && options.nodes.empty()) {
+    const auto nodes = ReadTestnet(options.testnet);
+    if (!nodes.ok()) return Fail(err, nodes.status());
+    NotePartition(*nodes, &cluster);
+  }
   if (options.format == "json") {
     out << JsonText(StatusAsJson(cluster), 2) << "\n";
   } else {
@@ -195,17 +201,17 @@ int Contribute(const ContributeArguments& arguments, std::ostream& out, std::ost
                     {"message", std::string(result.status.message())},
                     {"reached", AsJson(result.reached)}};
     out << JsonText(json, 2) << "\n";
-  } else {
+  } else if (result.status.ok()) {
     PrintTable(out, {{"session", SessionText(session)},
                      {"reached", ReachedText(result.reached)},
                      {"total", ValueText(static_cast<std::int64_t>(request->amount_uvu())) +
-                                   " of this session in this slot, if held; to add to it, give the session and a "
-                                   "larger --amount"}});
+                                   " of this session in this slot; to add to it, give the session and a larger "
+                                   "--amount"}});
   }
   if (result.status.ok()) return kExitPassed;
   const int exit_code = Fail(err, result.status);
   if (absl::IsInvalidArgument(result.status)) return exit_code;
-  if (absl::IsDeadlineExceeded(result.status)) {
+  if (absl::IsDeadlineExceeded(result.status) || result.reached.held()) {
     err << "lvs: reached so far: " << ReachedText(result.reached) << "\n";
   }
   if (result.reached.retry_delay_ms() > 0) {
@@ -266,7 +272,7 @@ int Watch(const WatchArguments& arguments, std::ostream& out, std::ostream& err)
           }
         }
         before = node;
-        return ++seen != arguments.count;
+        return ++seen != arguments.count && out.good();
       },
       &InterruptGuard::Flag());
   if (terminal && !json && seen > 0) out << "\n";

@@ -27,7 +27,7 @@ namespace lvs::services {
 
 // Arguments that every testnet command takes.
 struct TestnetArguments {
-  std::string directory = "./runs/testnet";
+  std::string directory = kTestnetDirectoryDefault;
   std::string format = "table";
 };
 

@@ -140,8 +140,9 @@ int Up(const UpArguments& arguments, std::ostream& out, std::ostream& err) {
   PrintStatus(up.cluster, out);
   out << "\n"
       << FormatCount(plan.nodes, "node") << " in " << net->directory().string()
-      << (plan.namespaces ? ", each in a network namespace of its own" : "")
-      << "; go on with `lvs testnet status`, `load`, `kill`, `partition`, and end with `lvs testnet down`\n";
+      << (plan.namespaces ? ", each in a network namespace of its own" : "") << "; go on with `"
+      << TestnetHint(arguments.directory, "status") << "`, `load`, `kill`, `partition`, and end "
+      << "with `" << TestnetHint(arguments.directory, "down") << "`\n";
   return kExitPassed;
 }
 

@@ -1,4 +1,5 @@
 // `lvs testnet verify`: checks ledgers against the acknowledgements that clients received.
+#include <algorithm>
 #include <ostream>
 #include <vector>
 
@@ -40,8 +41,15 @@ void PrintCheck(const TotalsCheck& check, std::ostream& out) {
                     value(total.bounds.most_uvu), VerdictText(total.verdict)});
   }
   PrintTable(out, rows);
+  const bool lost = std::any_of(check.totals.begin(), check.totals.end(), [](const TotalsCheck::Total& total) {
+    return total.verdict == TotalsCheck::Verdict::kLost;
+  });
   out << "\n"
-      << (check.broken > 0 ? "BROKEN: " + FormatCount(check.broken, "total") + " out of bounds"
+      << (lost               ? "BROKEN: " + FormatCount(check.broken, "total") + " out of bounds"
+          : check.broken > 0 ? "UNEXPLAINED: " + FormatCount(check.broken, "total") +
+                                   " above what these records sent. Somebody else has contributed: give the record of "
+                                   "every load since "
+                                   "the first (--record, several times). If nobody has, value was made up"
           : check.unreachable.empty()
               ? "HELD: every node has all that was acknowledged, and nothing that was never sent"
               : "UNKNOWN: the nodes that answer hold, but not all answer")
@@ -86,7 +94,7 @@ void AddTestnetVerify(TestnetCommands& commands) {
           "\nOn every node each slot's total must be at least what was acknowledged, and at most what was sent, on "
           "top of what\nwas there before the first load. Nothing else may contribute meanwhile. Several records: "
           "in the order of the loads.\n") +
-          kTestnetExitCodes + ", 10 a node does not answer, 99 broken.",
+          kTestnetExitCodes + ", 10 a node does not answer, 99 broken or unexplained.",
       Verify, [](CLI::App* command, VerifyArguments& given) {
         command->add_option("--record", given.records, "What a load wrote; may be given more than once")
             ->required()

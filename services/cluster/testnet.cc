@@ -111,6 +111,14 @@ std::string RunningText(const Testnet& net) {
 
 }  // namespace
 
+std::string TestnetHint(const fs::path& directory, std::string_view words) {
+  std::string command = "lvs testnet " + std::string(words);
+  const absl::StatusOr<fs::path> here = Absolute(directory);
+  const absl::StatusOr<fs::path> usual = Absolute(kTestnetDirectoryDefault);
+  if (!here.ok() || !usual.ok() || *here != *usual) command += " --dir " + ShellWord(directory.string());
+  return command;
+}
+
 v1::Faults ReadFaults(const TestnetNode& node) { return ReadJson<v1::Faults>(node.folder / "faults.json"); }
 
 v1::TestnetState ReadTestnetState(const fs::path& directory) {
@@ -136,7 +144,7 @@ absl::StatusOr<std::vector<TestnetNode>> ReadTestnet(const fs::path& directory) 
   for (const auto& [number, folder] : *folders) {
     if (number != nodes.size()) {
       return absl::NotFoundError("the folder of node " + std::to_string(nodes.size()) + " is missing in " +
-                                 absolute->string() + "; `lvs testnet down`, then `up` again");
+                                 absolute->string() + "; `" + TestnetHint(*absolute, "down") + "`, then `up` again");
     }
     nodes.push_back({folder, {}});
     if (const auto origin = ReadYaml(folder / "node.yaml", &nodes.back().config); !origin.ok()) return origin.status();
@@ -181,7 +189,7 @@ absl::StatusOr<Testnet> Testnet::Create(const fs::path& directory, const Testnet
   for (const auto& [number, folder] : *old) net.nodes_.push_back({folder, {}});
   if (const std::string running = RunningText(net); !running.empty()) {
     return absl::FailedPreconditionError("a testnet runs in " + absolute.string() + " (node " + running +
-                                         "); end it with `lvs testnet down --dir " + directory.string() +
+                                         "); end it with `" + TestnetHint(directory, "down") +
                                          "`, or choose another --dir");
   }
   net.nodes_.clear();
@@ -235,8 +243,8 @@ absl::Status Testnet::Start(std::size_t i, const fs::path& binary) {
   if (in_namespaces()) {
     if (!NetworkIsThere(state_.network())) {
       return absl::FailedPreconditionError(
-          "the network namespaces of the testnet are gone, as they are after a restart of the machine; `lvs testnet "
-          "down`, then `up` again");
+          "the network namespaces of the testnet are gone, as they are after a restart of the machine; `" +
+          TestnetHint(directory_, "down") + "`, then `up` again");
     }
     // `ip netns exec` replaces itself with the node, so the pid is the node's.
     words.insert(words.begin(), {"ip", "netns", "exec", NamespaceOf(state_.network(), i)});
@@ -256,8 +264,8 @@ absl::Status Testnet::Start(std::size_t i, const fs::path& binary) {
 absl::Status Testnet::Stop(std::size_t i, int signal, std::chrono::milliseconds deadline) {
   const std::optional<pid_t> pid = Pid(i);
   if (!pid) {
-    return absl::FailedPreconditionError("node " + std::to_string(i) + " does not run; `lvs testnet start " +
-                                         std::to_string(i) + "` brings it back");
+    return absl::FailedPreconditionError("node " + std::to_string(i) + " does not run; `" +
+                                         TestnetHint(directory_, "start " + std::to_string(i)) + "` brings it back");
   }
   ::kill(*pid, signal);
   if (!PollUntil([&] { return ProcessEnded(*pid); }, deadline, kProcessPoll)) {
