@@ -2,9 +2,12 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
+#include <cstdint>
 #include <exception>
 #include <ostream>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "services/base/build.h"
@@ -12,6 +15,7 @@
 #include "services/base/fatal.h"
 #include "services/base/text.h"
 #include "services/base/yaml_proto.h"
+#include "services/base/yaml_units.h"
 #include "services/cli/commands.h"
 
 namespace lvs::services {
@@ -33,6 +37,29 @@ std::string UsageProblem(const CLI::App& command, const CLI::ParseError& error) 
 }
 
 }  // namespace
+
+CLI::Validator WholeNumber() {
+  const auto check = [](const std::string& text) {
+    const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+    if (!digits) return Quoted(text) + " is not a whole number; write one such as 16";
+    if (text.size() > 1 && text.front() == '0') return Quoted(text) + " begins with 0; write the number without it";
+    std::uint64_t number = 0;  // CLI11 takes the largest one for all that are larger
+    const std::from_chars_result read = std::from_chars(text.data(), text.data() + text.size(), number);
+    return read.ec == std::errc() ? std::string() : Quoted(text) + " is out of range; write a smaller number";
+  };
+  return {check, "", "whole_number"};
+}
+
+CLI::Validator NumberBetween(double min, double max) {
+  const auto check = [min, max](const std::string& text) {
+    const absl::StatusOr<Quantity> number = ParseQuantity(text, v1::UNIT_NONE);
+    if (!number.ok()) return std::string(number.status().message());
+    const bool holds = number->value >= min && number->value <= max;
+    return holds ? std::string()
+                 : text + " is out of range; write " + FormatNumber(min, 9) + " to " + FormatNumber(max, 9);
+  };
+  return {check, "", "number_between"};
+}
 
 CLI::Option* AddFormat(CLI::App* command, std::string& format) {
   return command->add_option("--format", format, "table for people, json for programs")

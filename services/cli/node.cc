@@ -189,7 +189,7 @@ void AddNode(CLI::App& app, Commands& commands) {
   node->add_option("--health-listen", over.health_listen, "Plain HTTP for probes and Prometheus, host:port");
   node->add_option("--boot", over.boot, "A peer to begin with, host:port; may be given many times");
   node->add_option("--cache-dir", over.cache_dir, "Folder of the optional cache");
-  node->add_option("--micro-nodes", over.micro_nodes, "Micro-nodes that it hosts");
+  node->add_option("--micro-nodes", over.micro_nodes, "Micro-nodes that it hosts")->check(WholeNumber());
   const std::vector<std::string> levels = EnumWords(*v1::LogLevel_descriptor());
   node->add_option_function<std::string>(
           "--log-level",

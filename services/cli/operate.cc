@@ -299,8 +299,11 @@ int Drain(const NodeOptions& options, std::ostream& out, std::ostream& err) {
 void AddContribute(CLI::App& app, Commands& commands) {
   const auto given = std::make_shared<ContributeArguments>();
   CLI::App* contribute = app.add_subcommand("contribute", "Add value to a session in one slot of one shard");
-  contribute->add_option("--shard", given->shard, "Which shard")->required()->option_text("N");
-  contribute->add_option("--slot", given->slot, "Which value slot of it")->required()->option_text("N");
+  contribute->add_option("--shard", given->shard, "Which shard")->required()->check(WholeNumber())->option_text("N");
+  contribute->add_option("--slot", given->slot, "Which value slot of it")
+      ->required()
+      ->check(WholeNumber())
+      ->option_text("N");
   contribute->add_option("--amount", given->amount, "What the session has earned in this slot in all, such as 2.5VU")
       ->required()
       ->option_text("VALUE");
@@ -329,7 +332,9 @@ void AddWatch(CLI::App& app, Commands& commands) {
   given->node.format = "auto";
   CLI::App* watch = app.add_subcommand("watch", "Follow the status of a node, until Ctrl-C");
   watch->add_option("--interval", given->interval, "From one status to the next (default: 1s)")->option_text("TIME");
-  watch->add_option("--count", given->count, "End after this many (default: never)")->option_text("N");
+  watch->add_option("--count", given->count, "End after this many (default: never)")
+      ->check(WholeNumber())
+      ->option_text("N");
   AddNodeOptions(watch, given->node, /*several=*/false);
   AddFormat(watch, given->node.format)
       ->description("table: a line for people; json: one object a line (default: table on a terminal, else json)");

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_format.h"
 #include "services/base/poll.h"
+#include "services/base/threads.h"
 #include "services/base/yaml_proto.h"
 #include "services/cli/cli.h"
 #include "services/cli/interrupt.h"
@@ -37,7 +38,7 @@ struct LoadArguments : TestnetArguments {
 // Sleeps for the time, or until Ctrl-C.
 void Linger(milliseconds time) { PollUntil(InterruptGuard::Requested, time, kLingerPoll); }
 
-absl::StatusOr<LoadOptions> OptionsOf(const LoadArguments& arguments, const ControlClient& client) {
+absl::StatusOr<LoadOptions> OptionsOf(const LoadArguments& arguments) {
   const absl::StatusOr<milliseconds> run = TimeOf("--for", arguments.run);
   if (!run.ok()) return run.status();
   const absl::StatusOr<std::int64_t> step = ParseValueUvu(arguments.amount);
@@ -53,7 +54,6 @@ absl::StatusOr<LoadOptions> OptionsOf(const LoadArguments& arguments, const Cont
   options.sessions = arguments.sessions;
   options.shards = arguments.shards;
   options.stop = &InterruptGuard::Flag();
-  if (absl::Status status = FitToCluster(client, &options); !status.ok()) return status;
   return options;
 }
 
@@ -131,12 +131,15 @@ LoadReport RunAndShow(const std::vector<ControlClient>& clients, LoadOptions opt
 }
 
 int Load(const LoadArguments& arguments, std::ostream& out, std::ostream& err) {
+  absl::StatusOr<LoadOptions> options = OptionsOf(arguments);
+  if (!options.ok()) return Fail(err, options.status());
   const auto nodes = ReadTestnet(arguments.directory);
   if (!nodes.ok()) return Fail(err, nodes.status());
   const auto clients = ClientsOf(*nodes);
   if (!clients.ok()) return Fail(err, clients.status());
-  const absl::StatusOr<LoadOptions> options = OptionsOf(arguments, clients->front());
-  if (!options.ok()) return Fail(err, options.status());
+  // A stream has a thread that writes and one that reads.
+  if (absl::Status can = CheckThreads(2 * static_cast<unsigned>(nodes->size())); !can.ok()) return Fail(err, can);
+  if (absl::Status fit = FitToCluster(clients->front(), &*options); !fit.ok()) return Fail(err, fit);
   LoadRecord record;
   if (!arguments.record.empty()) {
     absl::StatusOr<LoadRecord> before = RecordBefore(*clients);
@@ -179,15 +182,17 @@ int Load(const LoadArguments& arguments, std::ostream& out, std::ostream& err) {
 
 void AddLoadOptions(CLI::App* command, LoadArguments& given) {
   command->add_option("--rate", given.rate, "Contributions a second (default: 100)")
-      ->check(CLI::Range(0.01, 1e6))
+      ->check(NumberBetween(0.01, 1e6))
       ->option_text("R");
   command->add_option("--for", given.run, "How long (default: 10s)")->option_text("TIME");
   command->add_option("--durability", given.durability, "What to wait for (default: memory)")
       ->option_text("memory|disk|nodes:N");
   command->add_option("--sessions", given.sessions, "Sessions that take turns (default: 1 for 20/s, at least 16)")
+      ->check(WholeNumber())
       ->check(CLI::Range(1, 10'000'000))
       ->option_text("S");
   command->add_option("--shards", given.shards, "How many shards to contribute to (default: all)")
+      ->check(WholeNumber())
       ->check(CLI::Range(1u, 65'535u))
       ->option_text("N");
   command->add_option("--amount", given.amount, "What each adds (default: 0.01VU)")->option_text("VALUE");

@@ -19,6 +19,8 @@ using std::chrono::milliseconds;
 // The deadline is short because nodes that failed to start need no drain.
 constexpr milliseconds kCleanUpDeadline{3'000};
 constexpr std::size_t kLogLines = 15;
+// As LinkFaults takes it.
+constexpr milliseconds kTestnetDelayMax{60'000};
 
 struct UpArguments : TestnetArguments {
   TestnetPlan plan;
@@ -80,7 +82,7 @@ absl::Status FillPlan(const UpArguments& arguments, TestnetPlan* plan) {
     plan->faults.set_loss(*loss);
   }
   if (!arguments.delay.empty()) {
-    const absl::StatusOr<milliseconds> delay = TimeOf("--delay", arguments.delay);
+    const absl::StatusOr<milliseconds> delay = TimeOf("--delay", arguments.delay, kTestnetDelayMax);
     if (!delay.ok()) return delay.status();
     plan->faults.set_delay_ms(static_cast<std::uint32_t>(delay->count()));
   }
@@ -174,6 +176,7 @@ void AddStarting(CLI::App* command, StartingArguments& given) {
 
 void AddUpOptions(CLI::App* command, UpArguments& given) {
   command->add_option("--nodes", given.plan.nodes, "How many (default: 3)")
+      ->check(WholeNumber())
       ->check(CLI::Range(std::size_t{1}, kTestnetNodesMax))
       ->option_text("N");
   command->add_option("--regions", given.regions, "Where they stand, in turn (default: all in local)")
@@ -183,6 +186,7 @@ void AddUpOptions(CLI::App* command, UpArguments& given) {
   command->add_option("--delay", given.delay, "Delay of frames on every link, such as 80ms")->option_text("TIME");
   command->add_flag("--cache", given.plan.cache, "Keep the ledger on disk too");
   command->add_option("--micro-nodes", given.plan.micro_nodes, "Micro-nodes on each node (default: the node's)")
+      ->check(WholeNumber())
       ->check(CLI::Range(1u, 10'000'000u))
       ->option_text("M");
   command->add_option("--period", given.period, "Length of a drift cycle (default: the node's)")->option_text("TIME");
@@ -193,6 +197,7 @@ void AddUpOptions(CLI::App* command, UpArguments& given) {
       ->check(CLI::IsMember({"loopback", "namespaces", "auto"}))
       ->option_text("loopback|namespaces|auto");
   command->add_option("--base-port", given.plan.base_port, "First of the ports, three a node (default: free ones)")
+      ->check(WholeNumber())
       ->check(CLI::Range(1'024, 65'000))
       ->option_text("PORT");
   AddStarting(command, given.starting);

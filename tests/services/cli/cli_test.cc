@@ -231,6 +231,53 @@ TEST_F(Cli, WrongArgumentsExitWith2AndPointToHelp) {
   EXPECT_THAT(Lvs({"run"}).err, HasSubstr("see `lvs run --help`"));
 }
 
+TEST_F(Cli, NumbersThatAreNoneExitWith2) {
+  for (const char* rate : {"nan", "-nan", "inf", "-inf", "-1", "0", "1e7", "1e999", "-1e999", "x", "", "1/s", "0x10"}) {
+    const Outcome load = Lvs({"testnet", "load", "--dir", Path("none"), "--rate", rate});
+    EXPECT_EQ(load.exit_code, kExitUsage) << rate << ": " << load.err;
+    EXPECT_THAT(load.err, HasSubstr("--rate")) << rate;
+  }
+  const std::vector<std::vector<std::string>> commands{
+      {"run", "pair", "--seed"},
+      {"run", "pair", "--threads"},
+      {"run", "pair", "--cycles"},
+      {"testnet", "load", "--sessions"},
+      {"testnet", "load", "--shards"},
+      {"testnet", "up", "--nodes"},
+      {"testnet", "up", "--micro-nodes"},
+      {"testnet", "up", "--base-port"},
+      {"testnet", "kill"},
+      {"watch", "--count"},
+      {"contribute", "--slot", "0", "--amount", "1VU", "--shard"},
+      {"contribute", "--shard", "0", "--amount", "1VU", "--slot"},
+      {"node", "--validate", "--micro-nodes"},
+  };
+  for (std::vector<std::string> arguments : commands) {
+    arguments.emplace_back();
+    for (const char* number : {"nan", "inf", "-1", "1.5", "1e3", "010", "0x10", "", "99999999999999999999999"}) {
+      arguments.back() = number;
+      EXPECT_EQ(Lvs(arguments).exit_code, kExitUsage) << ::testing::PrintToString(arguments);
+    }
+  }
+}
+
+TEST_F(Cli, TimesThatOverflowExitWith2) {
+  const std::vector<std::vector<std::string>> commands{{"testnet", "load", "--dir", Path("none"), "--for"},
+                                                       {"testnet", "report", "--dir", Path("none"), "--for"},
+                                                       {"testnet", "up", "--dir", Path("none"), "--delay"},
+                                                       {"testnet", "up", "--dir", Path("none"), "--deadline"},
+                                                       {"status", "--timeout"},
+                                                       {"watch", "--interval"}};
+  for (std::vector<std::string> arguments : commands) {
+    arguments.emplace_back();
+    for (const char* time : {"2500000h", "1e300h", "nans", "infs", "-1s", "5"}) {
+      arguments.back() = time;
+      const Outcome outcome = Lvs(arguments);
+      EXPECT_EQ(outcome.exit_code, kExitUsage) << ::testing::PrintToString(arguments) << outcome.err;
+    }
+  }
+}
+
 TEST_F(Cli, OutputThatCannotBeWrittenExitsWith1) {
   // A stream that takes a few bytes, as a disk that gets full does.
   class Narrow : public std::streambuf {
