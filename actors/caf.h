@@ -6,6 +6,7 @@
 #include <caf/all.hpp>
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <thread>
 
 #include "actors/letter.h"
@@ -25,6 +26,15 @@ struct SchedulerOptions {
   // A worker without work spins for this long before it sleeps. Only where each worker has a core of its own.
   std::chrono::microseconds patience{0};
 };
+
+// The first line of every actor. An exception that leaves a handler ends the process, as on any other thread: CAF would
+// end this actor alone, and the others would wait for it for ever.
+template <class Self>
+void EndProcessOnException(Self* self) {
+  self->set_exception_handler([](std::exception_ptr& thrown) noexcept -> caf::error {
+    std::rethrow_exception(thrown);  // out of a noexcept function: std::terminate
+  });
+}
 
 // CAF's actor system with policy, threads and throughput set explicitly: CAF's own default lets one busy actor starve
 // the rest, its work stealing is quadratic in spawn bursts, and its work sharing never spins.

@@ -20,6 +20,7 @@ struct MonitorState {
 MonitorActor SpawnMonitor(caf::actor_system& system, std::uint32_t shards, NodeRuntimeActor runtime) {
   const auto behaviour = [](MonitorActor::stateful_pointer<MonitorState> self, std::uint32_t watched,
                             const NodeRuntimeActor& to) -> MonitorActor::behavior_type {
+    EndProcessOnException(self);
     self->state.monitor.emplace(watched);
     return {
         [self, to](const Payload<ShardReport>& report) {

@@ -54,6 +54,7 @@ void Take(Self self, const Payload<Verdict>& verdict) {
 NodeRuntimeActor SpawnNodeRuntime(caf::actor_system& system, NodeHostConfig config, Swarm swarm) {
   const auto behaviour = [](Self self, NodeHostConfig start,
                             std::shared_ptr<Swarm> own) -> NodeRuntimeActor::behavior_type {
+    EndProcessOnException(self);
     return {
         [self, start, own](const Payload<NodeParts>& parts) {
           self->state.parts = *parts;

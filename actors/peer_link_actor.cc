@@ -42,6 +42,7 @@ void Flush(PeerLinkActor::stateful_pointer<VirtualState> self, const LinkFlush& 
 PeerLinkActor SpawnVirtualLink(caf::actor_system& system, VirtualLinkConfig config, std::vector<ShardActor> shards) {
   const auto behaviour = [](PeerLinkActor::stateful_pointer<VirtualState> self, VirtualLinkConfig start,
                             std::vector<ShardActor> remote) -> PeerLinkActor::behavior_type {
+    EndProcessOnException(self);
     self->state.link.emplace(start);
     self->state.shards = std::move(remote);
     return {
@@ -55,6 +56,7 @@ PeerLinkActor SpawnVirtualLink(caf::actor_system& system, VirtualLinkConfig conf
 PeerLinkActor SpawnRemoteLink(caf::actor_system& system, std::uint32_t to, std::shared_ptr<FrameSink> sink) {
   const auto behaviour = [](PeerLinkActor::stateful_pointer<RemoteState> self, std::uint32_t node,
                             std::shared_ptr<FrameSink> carrier) -> PeerLinkActor::behavior_type {
+    EndProcessOnException(self);
     self->state.sink = std::move(carrier);
     return {
         [self](const OutgoingFrame& frame) { self->state.sink->Offer(frame.frame); },

@@ -71,7 +71,8 @@ class ServerNode::Actors {
       link_actors[NodeAt(n)] = SpawnRemoteLink(*system_, NodeAt(n), sinks[n]);
     }
     reporter_ = (*system_).spawn(
-        [](caf::event_based_actor*, OnReport report) -> caf::behavior {
+        [](caf::event_based_actor* self, OnReport report) -> caf::behavior {
+          EndProcessOnException(self);
           return {[report = std::move(report)](const Payload<NodeReport>& said) { report(said); }};
         },
         std::move(on_report));

@@ -41,6 +41,7 @@ ShardActor SpawnShardActor(caf::actor_system& system, ShardHostConfig config) {
   // The host is made on a worker's thread, so that many shards start side by side.
   const auto behaviour = [](ShardActor::stateful_pointer<ShardState> self,
                             std::shared_ptr<ShardHostConfig> start) -> ShardActor::behavior_type {
+    EndProcessOnException(self);
     self->state.host.emplace(std::move(*start));
     return {
         [self](const Payload<Wiring>& wiring) { self->state.wiring = *wiring; },

@@ -1,5 +1,7 @@
 #include "shard/blocks.h"
 
+#include <cstdlib>
+
 namespace lvs::shard {
 
 namespace {
@@ -15,7 +17,9 @@ void UseBlockAllocator(const BlockAllocator& allocator) { InUse() = allocator; }
 
 Block AllocateBlock(std::size_t bytes) {
   const BlockAllocator& from = InUse();
-  return hwy::AllocateAligned<std::uint8_t>(bytes, from.allocate, from.free, nullptr);
+  Block block = hwy::AllocateAligned<std::uint8_t>(bytes, from.allocate, from.free, nullptr);
+  if (block == nullptr) std::abort();
+  return block;
 }
 
 }  // namespace lvs::shard

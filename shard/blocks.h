@@ -26,7 +26,7 @@ struct BlockAllocator {
 // Sets the allocator of all later blocks; {} is plain memory. Not thread-safe: call it before threads start.
 void UseBlockAllocator(const BlockAllocator& allocator);
 
-// Allocates `bytes` of uninitialised memory; null where there is none.
+// Allocates `bytes` of uninitialised memory. Aborts where there is none and the allocator has returned nevertheless.
 Block AllocateBlock(std::size_t bytes);
 
 }  // namespace lvs::shard

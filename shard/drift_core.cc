@@ -1,6 +1,5 @@
 #include "shard/drift_core.h"
 
-#include <hwy/aligned_allocator.h>
 #include <hwy/cache_control.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "shard/blocks.h"
 #include "shard/random.h"
 
 #ifndef LVS_SHARD_DRIFT_CORE_ONCE
@@ -785,16 +785,16 @@ StepCounts& StepCounts::operator+=(const StepCounts& other) {
 void DriftStep(const Shape& shape, const DriftParameters& parameters, const StepInput& input, const Columns& columns,
                StepCounts* counts) {
   // Shards take turns on a thread: one buffer for all of them stays in its cache, and no shard pays for a second copy.
-  thread_local hwy::AlignedFreeUniquePtr<float[]> rows;
+  thread_local Block rows;
   thread_local std::size_t rows_size = 0;
   thread_local std::vector<std::uint32_t> first_row;
   const std::size_t locals = columns.end - columns.first_local;
   if (rows_size < locals * columns.said_words) {
     rows_size = locals * columns.said_words;
-    rows = hwy::AllocateAligned<float>(rows_size);
+    rows = AllocateBlock(rows_size * sizeof(float));
   }
   first_row.resize(std::max(first_row.size(), locals));
-  Publications out{rows.get(), first_row.data()};
+  Publications out{reinterpret_cast<float*>(rows.get()), first_row.data()};
   if (parameters.plain) {
     PlainStep(shape, parameters, input, columns, &out, counts);
   } else {

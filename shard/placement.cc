@@ -1,6 +1,8 @@
 #include "shard/placement.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <numeric>
 #include <utility>
 
 namespace lvs::shard {
@@ -21,12 +23,20 @@ void PlaceMicroNode(std::uint64_t session, std::uint32_t shards, std::uint32_t h
   for (const auto& [weight, shard] : best) out->push_back(shard);
 }
 
-std::size_t ChooseRepairer(std::uint32_t shard, std::span<const std::uint64_t> candidates) {
-  std::size_t best = 0;
-  for (std::size_t n = 1; n < candidates.size(); ++n) {
-    if (RendezvousWeight(candidates[n], shard) > RendezvousWeight(candidates[best], shard)) best = n;
-  }
-  return best;
+std::vector<std::size_t> ChooseRepairers(std::uint32_t shard, std::span<const std::uint64_t> candidates,
+                                         std::size_t count) {
+  std::vector<std::size_t> positions(candidates.size());
+  std::iota(positions.begin(), positions.end(), std::size_t{0});
+  count = std::min(count, positions.size());
+  // Of two equal weights, the first candidate comes first.
+  const auto before = [&](std::size_t a, std::size_t b) {
+    const std::uint64_t weight_a = RendezvousWeight(candidates[a], shard);
+    const std::uint64_t weight_b = RendezvousWeight(candidates[b], shard);
+    return weight_a != weight_b ? weight_a > weight_b : a < b;
+  };
+  std::partial_sort(positions.begin(), positions.begin() + static_cast<std::ptrdiff_t>(count), positions.end(), before);
+  positions.resize(count);
+  return positions;
 }
 
 }  // namespace lvs::shard

@@ -3,6 +3,7 @@
 // and a departure moves only what it must.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -19,8 +20,9 @@ constexpr std::uint64_t RendezvousWeight(std::uint64_t session, std::uint32_t sh
 // Lists the `held` shards of 0..shards-1 that a micro-node holds, by falling weight. held <= shards.
 void PlaceMicroNode(std::uint64_t session, std::uint32_t shards, std::uint32_t held, std::vector<std::uint32_t>* out);
 
-// Returns the position of the candidate that repairs the shard: the one of highest weight. Candidates are sessions of
-// micro-nodes that do not hold the shard; there must be one.
-std::size_t ChooseRepairer(std::uint32_t shard, std::span<const std::uint64_t> candidates);
+// Returns the positions of the `count` candidates that repair the shard: those of highest weight, heaviest first; all of
+// them where there are fewer. Candidates are sessions of micro-nodes that do not hold the shard.
+std::vector<std::size_t> ChooseRepairers(std::uint32_t shard, std::span<const std::uint64_t> candidates,
+                                         std::size_t count);
 
 }  // namespace lvs::shard

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
 #include <sstream>
@@ -30,14 +31,7 @@ int WriteAll(int fd, std::string_view content) {
   return 0;
 }
 
-}  // namespace
-
-absl::Status FileError(const char* what, const fs::path& file, int error) {
-  return absl::Status(absl::ErrnoToStatusCode(error),
-                      absl::StrCat("cannot ", what, " ", file.string(), ": ", ErrnoText(error)));
-}
-
-absl::StatusOr<std::string> ReadTextFile(const fs::path& file) {
+absl::StatusOr<std::ifstream> OpenToRead(const fs::path& file) {
   std::error_code error;
   const fs::file_status status = fs::status(file, error);
   const std::string name = file.string();
@@ -46,20 +40,63 @@ absl::StatusOr<std::string> ReadTextFile(const fs::path& file) {
     return absl::FailedPreconditionError(name + ": is a directory; name a file in it");
   }
   std::ifstream in(file, std::ios::binary);
-  if (!in) {
-    const int reason = errno;
-    const std::string text = name + ": cannot be read (" + ErrnoText(reason) + ")";
-    return reason == ENOENT ? absl::NotFoundError(text) : absl::PermissionDeniedError(text);
-  }
+  if (in) return in;
+  const int reason = errno;
+  const std::string text = name + ": cannot be read (" + ErrnoText(reason) + ")";
+  return reason == ENOENT ? absl::NotFoundError(text) : absl::PermissionDeniedError(text);
+}
+
+}  // namespace
+
+absl::Status FileError(const char* what, const fs::path& file, int error) {
+  return absl::Status(absl::ErrnoToStatusCode(error),
+                      absl::StrCat("cannot ", what, " ", file.string(), ": ", ErrnoText(error)));
+}
+
+absl::StatusOr<std::string> ReadTextFile(const fs::path& file) {
+  absl::StatusOr<std::ifstream> in = OpenToRead(file);
+  if (!in.ok()) return in.status();
   std::string text(kTextFileBytesMax + 1, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (in.bad()) return absl::PermissionDeniedError(name + ": cannot be read");
-  text.resize(static_cast<std::size_t>(in.gcount()));
+  in->read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (in->bad()) return absl::PermissionDeniedError(file.string() + ": cannot be read");
+  text.resize(static_cast<std::size_t>(in->gcount()));
   if (text.size() > kTextFileBytesMax) {
     return absl::FailedPreconditionError(
-        absl::StrCat(name, ": is larger than ", kTextFileBytesMax, " bytes; this is not a file for people"));
+        absl::StrCat(file.string(), ": is larger than ", kTextFileBytesMax, " bytes; this is not a file for people"));
   }
   return text;
+}
+
+absl::StatusOr<std::string> ReadWholeFile(const fs::path& file) {
+  absl::StatusOr<std::ifstream> in = OpenToRead(file);
+  if (!in.ok()) return in.status();
+  std::ostringstream text;
+  // Unlike istreambuf_iterator, this does not throw when a read fails. It fails on an empty file, too.
+  if (in->peek() != std::ifstream::traits_type::eof()) text << in->rdbuf();
+  if (in->bad() || text.fail()) return absl::PermissionDeniedError(file.string() + ": cannot be read");
+  return std::move(text).str();
+}
+
+absl::StatusOr<std::vector<fs::path>> FolderEntries(const fs::path& folder) {
+  std::vector<fs::path> entries;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    entries.push_back(entry->path());
+  }
+  if (error) return FileError("list", folder, error.value());
+  std::sort(entries.begin(), entries.end());
+  return entries;
+}
+
+absl::StatusOr<fs::path> AbsolutePath(const fs::path& path) {
+  std::error_code error;
+  fs::path absolute = fs::absolute(path, error);
+  if (error) {
+    return absl::Status(absl::ErrnoToStatusCode(error.value()),
+                        absl::StrCat("cannot find ", path.string(), ": the working folder is gone (",
+                                     ErrnoText(error.value()), "); cd to another one, or give the path from the root"));
+  }
+  return absolute;
 }
 
 std::string ReadFileOrEmpty(const fs::path& file) {

@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -33,6 +34,15 @@ absl::StatusOr<std::string> ReadTextFile(const std::filesystem::path& file);
 // The bytes of a file of any size; empty where it cannot be read. For /proc, whose files have no size and may vanish
 // between open and read, and for files whose absence means the same as their being empty.
 std::string ReadFileOrEmpty(const std::filesystem::path& file);
+
+// The bytes of a regular file of any size. Errors are those of ReadTextFile.
+absl::StatusOr<std::string> ReadWholeFile(const std::filesystem::path& file);
+
+// What is in a folder, by name; each entry is the folder's path and a name. NOT_FOUND where the folder is not there.
+absl::StatusOr<std::vector<std::filesystem::path>> FolderEntries(const std::filesystem::path& folder);
+
+// The path from the root. NOT_FOUND where a relative path has no start, because the working folder was removed.
+absl::StatusOr<std::filesystem::path> AbsolutePath(const std::filesystem::path& path);
 
 // A rename is on disk once its folder is. Fails where the file system cannot sync a folder.
 absl::Status SyncFolder(const std::filesystem::path& folder);

@@ -83,6 +83,16 @@ absl::Status MissingHost(std::string_view text, const std::string& port) {
                        " to listen on all its addresses");
 }
 
+// What somebody meant who wrote an IPv6 address without brackets: with a port, where it has one behind its last colon.
+std::string InBrackets(std::string_view text) {
+  const std::size_t colon = text.rfind(':');
+  const std::string_view host = text.substr(0, colon);
+  const std::string_view port = text.substr(colon + 1);
+  const bool has_port = port.size() > 2 && AreDigits(port) && Ipv6(host);
+  if (has_port) return "[" + std::string(host) + "]:" + std::string(port);
+  return (Ipv6(text) ? "[" + std::string(text) + "]" : "[2001:db8::7]") + ":7400";
+}
+
 // "host:port" without brackets.
 absl::Status SplitPlain(std::string_view text, std::string* host, std::string_view* port) {
   const std::size_t colon = text.rfind(':');
@@ -94,7 +104,7 @@ absl::Status SplitPlain(std::string_view text, std::string* host, std::string_vi
   *host = text.substr(0, colon);
   *port = text.substr(colon + 1);
   if (host->find(':') != std::string::npos) {
-    return Bad(text, "has more than one colon; write an IPv6 address in brackets, [2001:db8::7]:7400");
+    return Bad(text, "has more than one colon; write an IPv6 address in brackets, " + InBrackets(text));
   }
   if (host->empty()) return MissingHost(text, std::string(port->substr(0, kQuotedBytesMax)));
   const bool numeric = std::all_of(host->begin(), host->end(), [](char c) { return IsDigit(c) || c == '.'; });

@@ -6,7 +6,8 @@
 
 namespace lvs::services {
 
-// Memory, or null where there is none. A block of 4 MiB or more lies in huge pages, as far as it fills them, where the
+// Memory; where there is none, the handler of operator new is called as operator new calls it, and without a handler the
+// result is null. A block of 4 MiB or more lies in huge pages, as far as it fills them, where the
 // system has them. The first argument is unused: these are functions as shard::BlockAllocator takes them.
 // Thread-safe.
 void* AllocateInHugePages(void*, std::size_t bytes);

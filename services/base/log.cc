@@ -9,12 +9,14 @@
 #include <chrono>
 #include <ctime>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_format.h"
 #include "grpc/support/log.h"
+#include "services/base/line_writer.h"
 #include "services/base/mutex.h"
 
 namespace lvs::services {
@@ -88,10 +90,33 @@ class Logger {
     const std::string text = line.dump(-1, ' ', false, Json::error_handler_t::replace);
     if (sink_) {
       sink_(text);
+    } else if (writer_) {
+      Offer(text + "\n", now_us);
     } else {
       WriteToStderr(text);
     }
   }
+
+  void StartWriter(int fd) {
+    const MutexLock lock(&mutex_);
+    writer_ = std::make_unique<LineWriter>(fd, kLogWaitingBytesMax);
+    dropped_ = told_ = 0;
+  }
+
+  void EndWriter(std::chrono::milliseconds timeout) {
+    LineWriter* writer = nullptr;
+    {
+      const MutexLock lock(&mutex_);
+      writer = writer_.get();
+    }
+    if (writer == nullptr) return;
+    writer->Flush(timeout);
+    // A writer that still waits for a reader stays, so that whoever logs until the process ends does not wait as well.
+    const MutexLock lock(&mutex_);
+    if (writer_->Flush(std::chrono::milliseconds(0))) writer_.reset();
+  }
+
+  std::uint64_t dropped() const { return dropped_; }
 
   void Configure(v1::LogLevel level, std::uint32_t lines_per_second) {
     const MutexLock lock(&mutex_);
@@ -116,6 +141,24 @@ class Logger {
     std::uint32_t lines = 0;
     std::uint64_t suppressed = 0;
   };
+
+  // Gives a line to the writer. The first line behind dropped ones says how many there were.
+  void Offer(const std::string& line, std::int64_t now_us) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    std::string lines;
+    if (dropped_ > told_) {
+      lines = Json{{"ts", Timestamp(now_us)},
+                   {"level", LevelWord(v1::WARNING)},
+                   {"event", "log.dropped"},
+                   {"lines", dropped_ - told_}}
+                  .dump() +
+              "\n";
+    }
+    if (writer_->Offer(lines + line)) {
+      told_ = dropped_;
+    } else {
+      ++dropped_;
+    }
+  }
 
   // Counts the lines of an event in windows of a second. `suppressed` becomes the number of lines that were left out
   // since the last line of this event. A window and not a token bucket: a second with too many lines shows its first
@@ -147,6 +190,9 @@ class Logger {
   Mutex mutex_;
   std::uint32_t lines_per_second_ ABSL_GUARDED_BY(mutex_) = kDefaultLogLinesPerSecond;
   std::map<std::string, Window, std::less<>> windows_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<LineWriter> writer_ ABSL_GUARDED_BY(mutex_);  // null: lines are written where they are logged
+  std::atomic<std::uint64_t> dropped_ = 0;
+  std::uint64_t told_ ABSL_GUARDED_BY(mutex_) = 0;  // of dropped_, those that a line has told of
   std::function<void(std::string_view)> sink_ ABSL_GUARDED_BY(mutex_);
   std::function<std::int64_t()> clock_ ABSL_GUARDED_BY(mutex_);
 };
@@ -167,6 +213,12 @@ bool LogsLevel(v1::LogLevel level) noexcept { return Logger::Instance().Takes(le
 void ConfigureLog(v1::LogLevel level, std::uint32_t lines_per_second) {
   Logger::Instance().Configure(level, lines_per_second);
 }
+
+void StartLogWriter(int fd) { Logger::Instance().StartWriter(fd); }
+
+void EndLogWriter(std::chrono::milliseconds timeout) { Logger::Instance().EndWriter(timeout); }
+
+std::uint64_t LogLinesDropped() { return Logger::Instance().dropped(); }
 
 void RouteGrpcLog() {
   gpr_set_log_function([](gpr_log_func_args* line) {

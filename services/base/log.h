@@ -11,10 +11,13 @@
 // such a key would write the key twice.
 //
 // Text that is not UTF-8 is written with replacement characters, and NaN and infinity, which JSON lacks, as null.
-// Nothing here throws or fails: a line that cannot be made or written is dropped. Any thread; lines never mix.
+// Log never throws or fails: a line that cannot be made or written is dropped. Any thread; lines never mix. A process
+// that must not wait for a reader of its log starts the log's writer.
 #pragma once
 
+#include <chrono>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
@@ -53,6 +56,19 @@ inline constexpr std::uint32_t kDefaultLogLinesPerSecond = 20;  // of one event
 
 // Sets level and limit from now on. 0 lines a second: no limit.
 void ConfigureLog(v1::LogLevel level, std::uint32_t lines_per_second);
+
+// From now on a thread writes the lines to `fd`, and Log waits for nobody. Where more than kLogWaitingBytesMax wait for a
+// reader, further lines are dropped and counted; the next line that finds room is preceded by the event log.dropped.
+// Call it once signals are blocked: the thread inherits the mask. Throws std::system_error where no thread can be started.
+void StartLogWriter(int fd = 2);
+inline constexpr std::size_t kLogWaitingBytesMax = 1 << 20;
+
+// Waits until the writer has written all, but no longer than `timeout`. Afterwards Log writes by itself again, unless the
+// writer still waits for a reader. For the thread that started it.
+void EndLogWriter(std::chrono::milliseconds timeout);
+
+// Lines that found no room since StartLogWriter.
+std::uint64_t LogLinesDropped();
 
 // Sends gRPC's own lines through Log, instead of to stderr in a format of their own: its errors as event "grpc" at level
 // warning (to gRPC every handshake that fails is an error), the rest at level debug, a failed assertion as event

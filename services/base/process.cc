@@ -10,7 +10,6 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <iterator>
 #include <system_error>
 #include <utility>
 
@@ -163,8 +162,8 @@ bool ProcessEnded(pid_t pid) {
   const char state = StateOf(process);
   if (state != 'Z' && state != 'X') return state == '\0';
   // The first thread has ended; others may still run.
-  std::error_code error;
-  return std::distance(fs::directory_iterator(process / "task", error), fs::directory_iterator()) <= 1;
+  const absl::StatusOr<std::vector<fs::path>> threads = FolderEntries(process / "task");
+  return !threads.ok() || threads->size() <= 1;
 }
 
 }  // namespace lvs::services

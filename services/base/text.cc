@@ -49,6 +49,15 @@ std::string FormatDurationUs(std::int64_t duration_us) {
   return "0s";
 }
 
+std::string FormatMillionths(std::int64_t millionths) {
+  constexpr std::uint64_t kWhole = 1'000'000;
+  const std::uint64_t size = millionths < 0 ? -static_cast<std::uint64_t>(millionths) : millionths;
+  std::string text = (millionths < 0 ? "-" : "") + std::to_string(size / kWhole);
+  if (size % kWhole == 0) return text;
+  text += absl::StrFormat(".%06d", size % kWhole);
+  return text.substr(0, text.find_last_not_of('0') + 1);
+}
+
 std::string FormatHex(std::uint64_t number) { return absl::StrFormat("%016x", number); }
 
 std::string Nearest(std::string_view word, const std::vector<std::string>& candidates) {

@@ -37,6 +37,9 @@ std::string FormatPercent(double share, int digits = 6);
 // "90s" reads better than "1.5m". 0 and negative durations are "0s".
 std::string FormatDurationUs(std::int64_t duration_us);
 
+// A number of millionths exactly, without trailing zeros: 2500000 -> "2.5".
+std::string FormatMillionths(std::int64_t millionths);
+
 // Sixteen hexadecimal digits, for hashes and digests: 255 -> "00000000000000ff".
 std::string FormatHex(std::uint64_t number);
 

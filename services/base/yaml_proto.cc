@@ -179,10 +179,15 @@ class Reader {
 
   absl::Status ReadScalar(const YAML::Node& node, const std::string& path, v1::Unit unit, Message& message,
                           const FieldDescriptor& field) {
-    if (!node.IsScalar()) return Error(path, "expected " + Takes(field, unit) + ", found " + Found(node));
+    const bool is_text = field.cpp_type() == FieldDescriptor::CPPTYPE_STRING;
+    if (!node.IsScalar()) {
+      // What YAML makes of [::1]:7400, a list with a value.
+      const bool address = is_text && node.IsMap() && node.size() == 1 && node.begin()->first.IsSequence();
+      return Error(path, "expected " + Takes(field, unit) + ", found " + Found(node) +
+                             (address ? "; put quotes around an address with brackets, \"[::1]:7400\"" : ""));
+    }
     const std::string& text = node.Scalar();
     const bool quoted = node.Tag() == "!";
-    const bool is_text = field.cpp_type() == FieldDescriptor::CPPTYPE_STRING;
     if (quoted && !is_text && unit == v1::UNIT_NONE) {
       return Error(path, Quoted(text) + " is text; write " + text + " without quotes");
     }
@@ -327,6 +332,21 @@ int LineBehindDocument(const std::string& text) {
   return probe.line();
 }
 
+// A mend for a line that YAML cannot read, where its text suggests one; empty otherwise.
+std::string MendOfLine(std::string_view text, int line) {
+  for (; line > 1 && text.find('\n') != std::string_view::npos; --line) text.remove_prefix(text.find('\n') + 1);
+  text = text.substr(0, text.find('\n'));
+  if (text.substr(0, text.find_first_not_of(" \t")).find('\t') != std::string_view::npos) {
+    return "; the line is indented with a tab, which YAML does not allow: use spaces";
+  }
+  const std::size_t bracket = text.find("]:");
+  if (bracket != std::string_view::npos && bracket + 2 < text.size() && text[bracket + 2] >= '0' &&
+      text[bracket + 2] <= '9') {
+    return "; put quotes around an address with brackets, \"[::1]:7400\"";
+  }
+  return "";
+}
+
 std::string AtLine(std::string_view name, int line) { return std::string(name) + ":" + std::to_string(line) + ": "; }
 
 }  // namespace
@@ -370,7 +390,8 @@ absl::StatusOr<YamlOrigin> ParseYaml(std::string_view text, std::string_view nam
     if (!status.ok()) return status;
   } catch (const YAML::Exception& error) {
     return absl::InvalidArgumentError(AtLine(name, error.mark.line + 1) + "is not valid YAML at column " +
-                                      std::to_string(error.mark.column + 1) + ": " + error.msg);
+                                      std::to_string(error.mark.column + 1) + ": " + error.msg +
+                                      MendOfLine(text, error.mark.line + 1));
   }
   return origin;
 }

@@ -127,7 +127,8 @@ absl::StatusOr<Quantity> ParseQuantity(std::string_view text, v1::Unit unit) {
     return absl::InvalidArgumentError(std::string(text) + " is negative; " + std::string(rule.word) + " is " +
                                       (rule.max == 1.0 ? std::string(rule.range) : "0 or more"));
   }
-  if (value > rule.max)
+  // A signed number may be too small, too.
+  if (value > rule.max || !std::isfinite(value))
     return absl::InvalidArgumentError(std::string(text) + " is out of range; it must be " + std::string(rule.range));
   return Quantity{value, found->dimension};
 }

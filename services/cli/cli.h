@@ -23,6 +23,9 @@ inline constexpr int kExitBreached = 99;       // the run was complete and a thr
 
 // Main installs handlers for SIGINT and SIGTERM only while a scenario runs. The first signal ends the run after the
 // current cycle, with a partial report; the second one kills the process.
+//
+// Nothing is thrown: what nobody catches is a message on `err` and kExitCouldNotRun. So is an `out` that cannot be
+// written, whatever the command found.
 int Main(int argc, const char* const* argv, std::ostream& out, std::ostream& err);
 
 }  // namespace lvs::services

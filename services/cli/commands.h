@@ -20,6 +20,7 @@
 namespace CLI {
 class App;
 class Option;
+class Validator;
 }  // namespace CLI
 
 namespace lvs::services {
@@ -37,6 +38,11 @@ void AddNode(CLI::App& app, Commands& commands);
 void AddOperate(CLI::App& app, Commands& commands);
 void AddTestnet(CLI::App& app, Commands& commands);
 void AddLimits(CLI::App& app, Commands& commands);
+
+// Takes whole numbers, written in digits: CLI11 would take -1, and numbers of 30 digits, for 2^64 - 1, and 010 for 8.
+CLI::Validator WholeNumber();
+// Takes numbers from `min` to `max`. CLI::Range would take NaN, which is neither less than one nor more than the other.
+CLI::Validator NumberBetween(double min, double max);
 
 // Declares `--format table|json`, which every command that prints a result takes.
 CLI::Option* AddFormat(CLI::App* command, std::string& format);

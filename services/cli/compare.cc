@@ -131,7 +131,7 @@ int Compare(const std::string& path_a, const std::string& path_b, const std::str
                    {"same_state", !a->state_hash().empty() && a->state_hash() == b->state_hash()},
                    {"notes", notes},
                    {"metrics", metrics}};
-    out << all.dump(2) << "\n";
+    out << JsonText(all, 2) << "\n";
     return kExitPassed;
   }
   const auto verdict = [](const v1::Summary& summary) {

@@ -158,6 +158,9 @@ void AppendLinks(std::vector<Limit>* limits) {
           {"burst_cycles", kBurstCycles, "cycles", "frames and messages of so many cycles may come at once"},
           {"refused_frames_max", kRefusalsMax, "", "refused frames that a stream survives, where few were taken"}},
          limits);
+  Append({"log", "server node", "services/base/log.h"},
+         {{"waiting_bytes_max", kLogWaitingBytesMax, "B", "log that waits for a reader; what comes then is dropped"}},
+         limits);
   const MembershipOptions membership;
   Append({"membership", "server node", "services/peering/membership.h"},
          {{"links_max", membership.links_max, "", "links, guests included"},
@@ -214,7 +217,7 @@ int ShowLimits(const std::string& format, std::ostream& out, std::ostream&) {
   Rows rows{{"name", "value", "unit", "applies to", "meaning"}};
   Json list = Json::array();
   for (const Limit& limit : Limits()) {
-    rows.push_back({limit.name, limit.value.is_string() ? limit.value.get<std::string>() : limit.value.dump(),
+    rows.push_back({limit.name, limit.value.is_string() ? limit.value.get<std::string>() : JsonText(limit.value),
                     limit.unit, limit.applies, limit.meaning});
     list.push_back({{"name", limit.name},
                     {"value", limit.value},
@@ -224,7 +227,7 @@ int ShowLimits(const std::string& format, std::ostream& out, std::ostream&) {
                     {"home", limit.home}});
   }
   if (format == "json") {
-    out << list.dump(2) << "\n";
+    out << JsonText(list, 2) << "\n";
   } else {
     PrintTable(out, rows);
   }

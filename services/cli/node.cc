@@ -3,20 +3,29 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <chrono>
 #include <csignal>
+#include <iterator>
 #include <memory>
 #include <ostream>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "services/base/available_memory.h"
+#include "services/base/fatal.h"
 #include "services/base/heap.h"
 #include "services/base/huge_pages.h"
 #include "services/base/log.h"
+#include "services/base/threads.h"
 #include "services/base/yaml_proto.h"
 #include "services/cli/cli.h"
 #include "services/cli/commands.h"
 #include "services/cli/output.h"
+#include "services/emulator/budget.h"
+#include "services/node/cache_shape.h"
 #include "services/node/node_config.h"
+#include "services/scenario/scenario.h"
 #include "shard/blocks.h"
 
 namespace lvs::services {
@@ -28,22 +37,108 @@ struct NodeCommand {
   NodeOverrides overrides;
 };
 
-// Waits for SIGTERM or SIGINT, which all threads block, then drains the node. A second signal ends the process at once.
-int Serve(Node* node, const sigset_t& signals) {
+// How long the end of a node waits for whoever reads its log.
+constexpr std::chrono::milliseconds kLogEndDeadline{500};
+// Threads beside the workers, of which there is one a core: gRPC's, the clock, the cache, the probes.
+constexpr unsigned kThreadsBesideWorkers = 16;
+
+struct NodeSignal {
+  int number;
+  const char* name;
+  bool drains;  // false: it changes nothing
+};
+
+// main.cc ignores SIGPIPE and SIGXFSZ.
+constexpr NodeSignal kNodeSignals[] = {
+    {SIGTERM, "SIGTERM", true}, {SIGINT, "SIGINT", true},    {SIGQUIT, "SIGQUIT", true},  {SIGPWR, "SIGPWR", true},
+    {SIGHUP, "SIGHUP", false},  {SIGUSR1, "SIGUSR1", false}, {SIGUSR2, "SIGUSR2", false},
+};
+
+// Keeps the signals of kNodeSignals from this thread and from all that it starts, so that Next can wait for them.
+class NodeSignals {
+ public:
+  NodeSignals() {
+    sigemptyset(&set_);
+    for (const NodeSignal& signal : kNodeSignals) sigaddset(&set_, signal.number);
+    pthread_sigmask(SIG_BLOCK, &set_, &before_);
+  }
+  ~NodeSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  NodeSignals(const NodeSignals&) = delete;
+  NodeSignals& operator=(const NodeSignals&) = delete;
+
+  // The next signal; null where none came within a moment.
+  const NodeSignal* Next() const {
+    const timespec pause{0, 50'000'000};
+    const int number = sigtimedwait(&set_, nullptr, &pause);
+    const auto found = std::find_if(std::begin(kNodeSignals), std::end(kNodeSignals),
+                                    [number](const NodeSignal& signal) { return signal.number == number; });
+    return found == std::end(kNodeSignals) ? nullptr : found;
+  }
+
+ private:
+  sigset_t set_;
+  sigset_t before_;
+};
+
+// The log of a node that runs: nobody who logs waits for a reader, and how the process ends is a line of it.
+class NodeLog {
+ public:
+  NodeLog() {
+    StartLogWriter();
+    WriteFatalErrorsAsLog(true);
+  }
+  ~NodeLog() {
+    WriteFatalErrorsAsLog(false);
+    EndLogWriter(kLogEndDeadline);
+  }
+  NodeLog(const NodeLog&) = delete;
+  NodeLog& operator=(const NodeLog&) = delete;
+};
+
+// Drains the node at the first signal that says so. A second one ends the process at once.
+int Serve(Node* node, const NodeSignals& signals) {
   using std::chrono::milliseconds;
   bool draining = false;
   while (!node->WaitFor(milliseconds(0))) {
-    const timespec pause{0, 50'000'000};
-    const int signal = sigtimedwait(&signals, nullptr, &pause);
-    if (signal < 0) continue;
+    const NodeSignal* const signal = signals.Next();
+    if (signal == nullptr) continue;
+    if (!signal->drains) {
+      Log(v1::INFO, "node.signal", {{"signal", signal->name}, {"why", "it changes nothing; SIGTERM drains"}});
+      continue;
+    }
     if (draining) {
-      Log(v1::WARNING, "node.interrupted", {{"signal", signal}});
+      Log(v1::WARNING, "node.interrupted", {{"signal", signal->name}});
       return kExitCouldNotRun;
     }
     draining = true;
-    node->Drain(signal == SIGTERM ? "SIGTERM" : "SIGINT");
+    node->Drain(signal->name);
   }
   return node->HandedOver() ? kExitPassed : kExitNotHandedOver;
+}
+
+// RESOURCE_EXHAUSTED where it is known beforehand that the micro-nodes do not fit into the memory there is.
+absl::Status CheckMemory(const v1::NodeConfig& config) {
+  v1::Scenario alike;
+  alike.mutable_state()->set_shards(config.state().shards());
+  alike.mutable_state()->set_value_slots(config.state().value_slots());
+  alike.mutable_state()->set_free_coordinates(config.state().free_coordinates());
+  alike.mutable_population()->set_micro_nodes(config.population().micro_nodes());
+  alike.mutable_population()->set_shards_per_node(config.population().shards_per_node());
+  FillDefaults(&alike);
+  const std::uint64_t bytes = EstimateBudget(alike).resident_bytes;
+  const AvailableMemory available = FindAvailableMemory();
+  if (bytes <= available.bytes) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      "population.micro_nodes: " + FormatCount(config.population().micro_nodes(), "micro-node") + " need about " +
+      FormatMegabytes(bytes) + " of memory and " + FormatMegabytes(available.bytes) + " " + available.limit +
+      "; write fewer, or a smaller population.shards_per_node");
+}
+
+absl::StatusOr<std::unique_ptr<Node>> StartNode(const v1::NodeConfig& config) {
+  if (absl::Status fits = CheckMemory(config); !fits.ok()) return fits;
+  absl::Status can = CheckThreads(std::thread::hardware_concurrency() + kThreadsBesideWorkers);
+  if (!can.ok()) return can;
+  return Node::Start(config);
 }
 
 int RunNode(const NodeCommand& command, std::ostream& out, std::ostream& err) {
@@ -55,27 +150,28 @@ int RunNode(const NodeCommand& command, std::ostream& out, std::ostream& err) {
     return absl::IsInvalidArgument(loaded.status()) ? kExitUsage : kExitCouldNotRun;
   }
   if (command.validate) {
+    const v1::NodeConfig& config = loaded->config;
+    absl::Status fits;
+    if (!config.cache_dir().empty()) {
+      fits = CheckCacheShape(config.cache_dir(), {config.state().shards(), config.state().value_slots()});
+    }
+    if (!fits.ok()) {
+      err << "lvs: cache_dir: " << fits.message() << "\n";
+      return kExitUsage;
+    }
     out << (command.config.empty() ? std::string("the defaults") : command.config) << ": a node can run with this\n";
     return kExitPassed;
   }
+  const NodeSignals signals;  // before the first thread
+  const NodeLog log;
   ConfigureLog(loaded->config.log().level(), loaded->config.log().lines_per_second());
   RouteGrpcLog();
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  sigset_t before;
-  pthread_sigmask(SIG_BLOCK, &signals, &before);  // before the first thread, so that all inherit it
-  absl::StatusOr<std::unique_ptr<Node>> node = Node::Start(loaded->config);
-  int exit_code = kExitCouldNotRun;
-  if (node.ok()) {
-    exit_code = Serve(node->get(), signals);
-    node->reset();
-  } else {
+  absl::StatusOr<std::unique_ptr<Node>> node = StartNode(loaded->config);
+  if (!node.ok()) {
     Log(v1::ERROR, "node.failed", {{"why", std::string(node.status().message())}});
+    return kExitCouldNotRun;
   }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return exit_code;
+  return Serve(node->get(), signals);
 }
 
 }  // namespace
@@ -93,7 +189,7 @@ void AddNode(CLI::App& app, Commands& commands) {
   node->add_option("--health-listen", over.health_listen, "Plain HTTP for probes and Prometheus, host:port");
   node->add_option("--boot", over.boot, "A peer to begin with, host:port; may be given many times");
   node->add_option("--cache-dir", over.cache_dir, "Folder of the optional cache");
-  node->add_option("--micro-nodes", over.micro_nodes, "Micro-nodes that it hosts");
+  node->add_option("--micro-nodes", over.micro_nodes, "Micro-nodes that it hosts")->check(WholeNumber());
   const std::vector<std::string> levels = EnumWords(*v1::LogLevel_descriptor());
   node->add_option_function<std::string>(
           "--log-level",
@@ -111,8 +207,9 @@ void AddNode(CLI::App& app, Commands& commands) {
       "--reflection", [&over](std::int64_t n) { over.reflection = n > 0; },
       "Serve gRPC reflection on the control address");
   node->footer(
-      "SIGTERM drains: it hands over what peers that stay lack, says goodbye and ends.\n"
-      "A second one ends it at once.\n\n"
+      "SIGTERM drains, as do SIGINT, SIGQUIT and SIGPWR: it hands over what peers that stay lack, says goodbye and\n"
+      "ends; a second one ends it at once. SIGHUP, SIGUSR1 and SIGUSR2 change nothing: certificates are read again by\n"
+      "themselves, and the log goes to standard error.\n\n"
       "Example:\n"
       "  lvs node --config deploy/node.yaml --validate\n"
       "  lvs node --listen 127.0.0.1:7410 --control-listen 127.0.0.1:7411 --health-listen 127.0.0.1:7412 \\\n"

@@ -6,6 +6,9 @@
 #include "services/cluster/testnet.h"
 
 namespace lvs::services {
+namespace {
+constexpr std::int64_t kTimeoutMaxUs = std::int64_t{24} * 3600 * 1'000'000;
+}  // namespace
 
 void AddNodeOptions(CLI::App* command, NodeOptions& options, bool several) {
   CLI::Option* node = command
@@ -34,6 +37,7 @@ absl::StatusOr<std::vector<ControlTarget>> TargetsOf(const NodeOptions& options)
   const absl::StatusOr<std::int64_t> timeout_us = ParseDurationUs(options.timeout);
   if (!timeout_us.ok()) return absl::InvalidArgumentError("--timeout: " + std::string(timeout_us.status().message()));
   if (*timeout_us < 1'000) return absl::InvalidArgumentError("--timeout must be at least 1ms");
+  if (*timeout_us > kTimeoutMaxUs) return absl::InvalidArgumentError("--timeout must be at most 24h");
   std::vector<std::string> addresses = options.nodes;
   if (addresses.empty() && options.cluster) {
     const absl::StatusOr<std::vector<TestnetNode>> nodes = ReadTestnet(options.testnet);

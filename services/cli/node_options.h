@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "services/client/control_client.h"
+#include "services/cluster/testnet.h"
 
 namespace CLI {
 class App;
@@ -18,7 +19,7 @@ namespace lvs::services {
 struct NodeOptions {
   std::vector<std::string> nodes;  // empty: the default address, or the testnet's with `cluster`
   bool cluster = false;
-  std::string testnet = "./runs/testnet";
+  std::string testnet = kTestnetDirectoryDefault;
   std::string timeout = "5s";
   std::string ca_file, cert_file, key_file;
   std::string format = "table";

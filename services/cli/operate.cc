@@ -18,6 +18,7 @@
 #include "services/cli/output.h"
 #include "services/client/contribution.h"
 #include "services/client/control_client.h"
+#include "services/cluster/testnet_control.h"
 #include "services/report/report.h"
 
 namespace lvs::services {
@@ -34,9 +35,14 @@ std::string Ago(double seconds) { return FormatDurationUs(static_cast<std::int64
 int ShowStatus(const NodeOptions& options, std::ostream& out, std::ostream& err) {
   const absl::StatusOr<std::vector<ControlClient>> clients = ClientsOf(options);
   if (!clients.ok()) return Fail(err, clients.status());
-  const ClusterStatus cluster = AskStatus(*clients);
+  ClusterStatus cluster = AskStatus(*clients);
+  if (options.cluster && options.nodes.empty()) {
+    const auto nodes = ReadTestnet(options.testnet);
+    if (!nodes.ok()) return Fail(err, nodes.status());
+    NotePartition(*nodes, &cluster);
+  }
   if (options.format == "json") {
-    out << StatusAsJson(cluster).dump(2) << "\n";
+    out << JsonText(StatusAsJson(cluster), 2) << "\n";
   } else {
     PrintStatus(cluster, out);
   }
@@ -81,7 +87,7 @@ int ShowLists(const NodeOptions& options, const Ask& ask, std::vector<std::strin
     list.push_back(std::move(entry));
   }
   if (options.format == "json") {
-    out << list.dump(2) << "\n";
+    out << JsonText(list, 2) << "\n";
     return exit_code;
   }
   if (rows.size() > 1) PrintTable(out, rows);
@@ -194,18 +200,18 @@ int Contribute(const ContributeArguments& arguments, std::ostream& out, std::ost
                     {"code", static_cast<int>(result.status.code())},
                     {"message", std::string(result.status.message())},
                     {"reached", AsJson(result.reached)}};
-    out << json.dump(2) << "\n";
-  } else {
+    out << JsonText(json, 2) << "\n";
+  } else if (result.status.ok()) {
     PrintTable(out, {{"session", SessionText(session)},
                      {"reached", ReachedText(result.reached)},
                      {"total", ValueText(static_cast<std::int64_t>(request->amount_uvu())) +
-                                   " of this session in this slot, if held; to add to it, give the session and a "
-                                   "larger --amount"}});
+                                   " of this session in this slot; to add to it, give the session and a larger "
+                                   "--amount"}});
   }
   if (result.status.ok()) return kExitPassed;
   const int exit_code = Fail(err, result.status);
   if (absl::IsInvalidArgument(result.status)) return exit_code;
-  if (absl::IsDeadlineExceeded(result.status)) {
+  if (absl::IsDeadlineExceeded(result.status) || result.reached.held()) {
     err << "lvs: reached so far: " << ReachedText(result.reached) << "\n";
   }
   if (result.reached.retry_delay_ms() > 0) {
@@ -266,7 +272,7 @@ int Watch(const WatchArguments& arguments, std::ostream& out, std::ostream& err)
           }
         }
         before = node;
-        return ++seen != arguments.count;
+        return ++seen != arguments.count && out.good();
       },
       &InterruptGuard::Flag());
   if (terminal && !json && seen > 0) out << "\n";
@@ -281,7 +287,7 @@ int Drain(const NodeOptions& options, std::ostream& out, std::ostream& err) {
   const std::string& address = clients->front().address();
   if (const absl::Status status = clients->front().Drain(); !status.ok()) return Fail(err, status);
   if (options.format == "json") {
-    out << Json{{"node", address}, {"draining", true}}.dump() << "\n";
+    out << JsonText({{"node", address}, {"draining", true}}) << "\n";
   } else {
     out << address << " drains: it takes no new work, hands over what its peers lack, and ends\n";
   }
@@ -293,8 +299,11 @@ int Drain(const NodeOptions& options, std::ostream& out, std::ostream& err) {
 void AddContribute(CLI::App& app, Commands& commands) {
   const auto given = std::make_shared<ContributeArguments>();
   CLI::App* contribute = app.add_subcommand("contribute", "Add value to a session in one slot of one shard");
-  contribute->add_option("--shard", given->shard, "Which shard")->required()->option_text("N");
-  contribute->add_option("--slot", given->slot, "Which value slot of it")->required()->option_text("N");
+  contribute->add_option("--shard", given->shard, "Which shard")->required()->check(WholeNumber())->option_text("N");
+  contribute->add_option("--slot", given->slot, "Which value slot of it")
+      ->required()
+      ->check(WholeNumber())
+      ->option_text("N");
   contribute->add_option("--amount", given->amount, "What the session has earned in this slot in all, such as 2.5VU")
       ->required()
       ->option_text("VALUE");
@@ -323,7 +332,9 @@ void AddWatch(CLI::App& app, Commands& commands) {
   given->node.format = "auto";
   CLI::App* watch = app.add_subcommand("watch", "Follow the status of a node, until Ctrl-C");
   watch->add_option("--interval", given->interval, "From one status to the next (default: 1s)")->option_text("TIME");
-  watch->add_option("--count", given->count, "End after this many (default: never)")->option_text("N");
+  watch->add_option("--count", given->count, "End after this many (default: never)")
+      ->check(WholeNumber())
+      ->option_text("N");
   AddNodeOptions(watch, given->node, /*several=*/false);
   AddFormat(watch, given->node.format)
       ->description("table: a line for people; json: one object a line (default: table on a terminal, else json)");

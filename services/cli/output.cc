@@ -10,6 +10,10 @@
 
 namespace lvs::services {
 
+std::string JsonText(const Json& json, int indent) {
+  return json.dump(indent, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
+}
+
 void PrintTable(std::ostream& out, const Rows& rows, const std::string& indent) {
   std::vector<std::size_t> widths;
   for (const auto& row : rows) {

@@ -19,6 +19,9 @@ namespace lvs::services {
 
 using Json = nlohmann::ordered_json;
 
+// The text of a JSON value. Bytes that are no UTF-8, which names of files may have, become replacement characters.
+std::string JsonText(const Json& json, int indent = -1);
+
 // ---- Tables and errors ---------------------------------------------------------------------------------------------
 
 using Rows = std::vector<std::vector<std::string>>;

@@ -52,7 +52,7 @@ class ProgressPrinter {
 
   void Print(const Progress& progress, double run_s) {
     if (!terminal_) {
-      err_ << AsJson(progress).dump() << std::endl;
+      err_ << JsonText(AsJson(progress)) << std::endl;
       return;
     }
     std::string line = AsLine(progress, run_s);
@@ -120,7 +120,7 @@ void PrintBudget(const v1::Scenario& scenario, const fs::path& directory, bool a
                     {"resident_bytes", budget.resident_bytes},
                     {"replica_cycles", budget.replica_cycles},
                     {"run_directory", directory.string()}};
-    to << line.dump() << std::endl;
+    to << JsonText(line) << std::endl;
     return;
   }
   const std::string period = FormatDurationUs(scenario.cycle().period_us());
@@ -191,7 +191,7 @@ int Run(const RunArguments& arguments, std::ostream& out, std::ostream& err) {
   const bool json = arguments.format == "json";
   for (const std::string& note : loaded->notes) {
     if (json && !progress.terminal()) {
-      err << Json{{"event", "note"}, {"text", note}}.dump() << "\n";
+      err << JsonText({{"event", "note"}, {"text", note}}) << "\n";
     } else {
       err << "note: " << note << "\n";
     }
@@ -241,15 +241,8 @@ void AddRun(CLI::App& app, Commands& commands) {
   run->add_option("SCENARIO", arguments.scenario, "A scenario file, or the name of a shipped one")
       ->required()
       ->option_text(" ");
-  // CLI11 parses -1 as 2^64 - 1, so only digits are accepted.
-  const CLI::Validator whole_number(
-      [](const std::string& text) {
-        const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
-        return digits ? std::string() : "\"" + text + "\" is not a whole number";
-      },
-      "", "whole_number");
   run->add_option("--seed", arguments.seed, "Seed of all randomness, instead of the file's")
-      ->check(whole_number)
+      ->check(WholeNumber())
       ->option_text("N");
   run->add_option("--out", arguments.out_directory,
                   "Run directory: new, empty, or an earlier run to replace (default: runs/NAME-SEED-TIME)")
@@ -257,9 +250,11 @@ void AddRun(CLI::App& app, Commands& commands) {
   run->add_flag("--realtime", arguments.realtime, "One cycle a period of wall time, instead of as fast as possible");
   run->add_flag("--profile", arguments.profile, "Say where the time went, stage by stage");
   run->add_option("--threads", arguments.threads, "Worker threads, 1 to 256 (default: one a core)")
+      ->check(WholeNumber())
       ->check(CLI::Range(1, 256))
       ->option_text("N");
   run->add_option("--cycles", arguments.cycles, "Length of the run, instead of the file's")
+      ->check(WholeNumber())
       ->check(CLI::Range(1u, ScenarioLimits{}.cycles_max))
       ->option_text("N");
   run->add_option("--simd", arguments.simd, "SIMD target of the drift kernel (default: the best here)")

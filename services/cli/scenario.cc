@@ -50,7 +50,7 @@ int ListScenarios(const std::string& format, std::ostream& out, std::ostream& er
                     {"about", scenario.about()}});
   }
   if (format == "json") {
-    out << list.dump(2) << "\n";
+    out << JsonText(list, 2) << "\n";
   } else {
     PrintTable(out, rows);
     out << "\nRun one with `lvs run NAME`; `lvs scenario explain NAME` says what it does.\n";

@@ -12,14 +12,18 @@ using std::chrono::milliseconds;
 void AddNodeNumber(CLI::App* command, std::size_t& node) {
   command->add_option("NODE", node, "Number of the node, from 0")
       ->required()
+      ->check(WholeNumber())
       ->check(CLI::Range(std::size_t{0}, kTestnetNodesMax - 1))
       ->option_text(" ");
 }
 
-absl::StatusOr<milliseconds> TimeOf(const char* option, const std::string& text) {
+absl::StatusOr<milliseconds> TimeOf(const char* option, const std::string& text, milliseconds max) {
   const absl::StatusOr<std::int64_t> time_us = ParseDurationUs(text);
   if (!time_us.ok()) return absl::InvalidArgumentError(option + (": " + std::string(time_us.status().message())));
-  return milliseconds(*time_us / 1'000);
+  const auto time = std::chrono::ceil<milliseconds>(std::chrono::microseconds(*time_us));
+  if (time <= max) return time;
+  return absl::InvalidArgumentError(std::string(option) + ": " + text + " is too long; write at most " +
+                                    FormatDurationUs(std::chrono::microseconds(max).count()));
 }
 
 absl::StatusOr<Testnet> OpenWithNode(const std::string& directory, std::size_t node) {
@@ -33,7 +37,7 @@ absl::StatusOr<Testnet> OpenWithNode(const std::string& directory, std::size_t n
 
 void PrintDone(const std::string& format, const Json& facts, const std::string& text, std::ostream& out) {
   if (format == "json") {
-    out << facts.dump() << "\n";
+    out << JsonText(facts) << "\n";
   } else {
     out << text << "\n";
   }

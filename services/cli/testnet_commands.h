@@ -27,7 +27,7 @@ namespace lvs::services {
 
 // Arguments that every testnet command takes.
 struct TestnetArguments {
-  std::string directory = "./runs/testnet";
+  std::string directory = kTestnetDirectoryDefault;
   std::string format = "table";
 };
 
@@ -79,8 +79,12 @@ void AddTestnetDown(TestnetCommands& commands);
 
 void AddNodeNumber(CLI::App* command, std::size_t& node);
 
-// Parses the time given to an option. INVALID_ARGUMENT names the option.
-absl::StatusOr<std::chrono::milliseconds> TimeOf(const char* option, const std::string& text);
+// The longest time that an option takes: a year.
+inline constexpr std::chrono::hours kTimeOptionMax{24 * 365};
+
+// Parses the time given to an option, rounded up to milliseconds. INVALID_ARGUMENT names the option.
+absl::StatusOr<std::chrono::milliseconds> TimeOf(const char* option, const std::string& text,
+                                                 std::chrono::milliseconds max = kTimeOptionMax);
 
 // Opens the testnet and checks that the node exists.
 absl::StatusOr<Testnet> OpenWithNode(const std::string& directory, std::size_t node);

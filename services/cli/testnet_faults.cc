@@ -31,8 +31,10 @@ int Partition(const PartitionArguments& arguments, std::ostream& out, std::ostre
   if (!net.ok()) return Fail(err, net.status());
   const absl::StatusOr<std::vector<std::size_t>> groups = ParsePartition(arguments.groups, net->nodes().size());
   if (!groups.ok()) return Fail(err, groups.status());
-  return SeverAndPrint(arguments, *net, *groups,
-                       "partitioned into " + arguments.groups + "; `lvs testnet heal` mends it", out, err);
+  return SeverAndPrint(
+      arguments, *net, *groups,
+      "partitioned into " + arguments.groups + "; `" + TestnetHint(arguments.directory, "heal") + "` mends it", out,
+      err);
 }
 
 int Heal(const TestnetArguments& arguments, std::ostream& out, std::ostream& err) {
@@ -49,10 +51,10 @@ int ScatterAndPrint(const TestnetArguments& arguments, std::ostream& out, std::o
   if (!clients.ok()) return Fail(err, clients.status());
   const absl::StatusOr<std::size_t> scattered = Scatter(*nodes, *clients);
   if (!scattered.ok()) return Fail(err, scattered.status());
-  PrintDone(
-      arguments.format, {{"scattered", *scattered}},
-      "scattered the replicas of " + FormatCount(*scattered, "node") + "; `lvs testnet report` shows how they agree",
-      out);
+  PrintDone(arguments.format, {{"scattered", *scattered}},
+            "scattered the replicas of " + FormatCount(*scattered, "node") + "; `" +
+                TestnetHint(arguments.directory, "report") + "` shows how they agree",
+            out);
   return kExitPassed;
 }
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_format.h"
 #include "services/base/poll.h"
+#include "services/base/threads.h"
 #include "services/base/yaml_proto.h"
 #include "services/cli/cli.h"
 #include "services/cli/interrupt.h"
@@ -112,7 +113,7 @@ void PrintProgress(const LoadReport& now, const LoadOptions& options, bool termi
   }
   Json line = LoadAsJson(now, options);
   line["event"] = "progress";
-  err << line.dump() << std::endl;
+  err << JsonText(line) << std::endl;
 }
 
 // Runs the load, prints its progress, and passes its latencies to the reporter, if there is one.
@@ -141,7 +142,9 @@ int Load(const LoadArguments& arguments, std::ostream& out, std::ostream& err) {
   if (!nodes.ok()) return Fail(err, nodes.status());
   const auto clients = ClientsOf(*nodes);
   if (!clients.ok()) return Fail(err, clients.status());
-  if (absl::Status status = FitToCluster(clients->front(), &*options); !status.ok()) return Fail(err, status);
+  // A stream has a thread that writes and one that reads.
+  if (absl::Status can = CheckThreads(2 * static_cast<unsigned>(nodes->size())); !can.ok()) return Fail(err, can);
+  if (absl::Status fit = FitToCluster(clients->front(), &*options); !fit.ok()) return Fail(err, fit);
   LoadRecord record;
   if (!arguments.record.empty()) {
     absl::StatusOr<LoadRecord> before = RecordBefore(*clients);
@@ -164,7 +167,7 @@ int Load(const LoadArguments& arguments, std::ostream& out, std::ostream& err) {
   if (arguments.format != "json") {
     PrintLoadReport(report, *options, out);
   } else if (!reporter) {
-    out << LoadAsJson(report, *options).dump(2) << "\n";
+    out << JsonText(LoadAsJson(report, *options), 2) << "\n";
   }
   if (!arguments.record.empty()) {
     record.expectations = report.expectations;
@@ -184,15 +187,17 @@ int Load(const LoadArguments& arguments, std::ostream& out, std::ostream& err) {
 
 void AddLoadOptions(CLI::App* command, LoadArguments& given) {
   command->add_option("--rate", given.rate, "Contributions a second (default: 100)")
-      ->check(CLI::Range(0.01, 1e6))
+      ->check(NumberBetween(0.01, 1e6))
       ->option_text("R");
   command->add_option("--for", given.run, "How long (default: 10s)")->option_text("TIME");
   command->add_option("--durability", given.durability, "What to wait for (default: memory)")
       ->option_text("memory|disk|nodes:N");
   command->add_option("--sessions", given.sessions, "Sessions that take turns (default: 1 for 20/s, at least 16)")
+      ->check(WholeNumber())
       ->check(CLI::Range(1, 10'000'000))
       ->option_text("S");
   command->add_option("--shards", given.shards, "How many shards to contribute to (default: all)")
+      ->check(WholeNumber())
       ->check(CLI::Range(1u, 65'535u))
       ->option_text("N");
   command->add_option("--amount", given.amount, "What each adds (default: 0.01VU)")->option_text("VALUE");

@@ -25,7 +25,7 @@ int Status(const TestnetArguments& arguments, std::ostream& out, std::ostream& e
   if (!clients.ok()) return Fail(err, clients.status());
   const ClusterStatus cluster = AskTestnet(*nodes, *clients);
   if (arguments.format == "json") {
-    out << StatusAsJson(cluster).dump(2) << "\n";
+    out << JsonText(StatusAsJson(cluster), 2) << "\n";
   } else {
     PrintStatus(cluster, out);
   }

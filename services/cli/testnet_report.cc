@@ -40,13 +40,12 @@ void ShowProgress(const TestnetRecorder& recorder, std::size_t nodes, millisecon
           << absl::StrFormat("%.1e", std::max(now.value_spread_relative(), now.free_spread_relative())) << "  behind "
           << ValueText(static_cast<std::int64_t>(now.behind_uvu())) << std::flush;
     } else {
-      err << Json{{"event", "progress"},
-                  {"seconds", now.seconds()},
-                  {"nodes_serving", now.nodes_serving()},
-                  {"ledgers", now.ledgers()},
-                  {"relative_spread", std::max(now.value_spread_relative(), now.free_spread_relative())},
-                  {"behind_uvu", now.behind_uvu()}}
-                 .dump()
+      err << JsonText({{"event", "progress"},
+                       {"seconds", now.seconds()},
+                       {"nodes_serving", now.nodes_serving()},
+                       {"ledgers", now.ledgers()},
+                       {"relative_spread", std::max(now.value_spread_relative(), now.free_spread_relative())},
+                       {"behind_uvu", now.behind_uvu()}})
           << std::endl;
     }
   }
@@ -59,9 +58,9 @@ int Report(const ReportArguments& arguments, std::ostream& out, std::ostream& er
   const auto nodes = ReadTestnet(arguments.directory);
   if (!nodes.ok()) return Fail(err, nodes.status());
   if (std::none_of(nodes->begin(), nodes->end(), [](const TestnetNode& node) { return ProcessOf(node); })) {
-    return Fail(err,
-                absl::FailedPreconditionError("no node of the testnet runs; `lvs testnet start 0` brings one back, "
-                                              "and `lvs testnet up` a new testnet"));
+    return Fail(err, absl::FailedPreconditionError(
+                         "no node of the testnet runs; `" + TestnetHint(arguments.directory, "start 0") +
+                         "` brings one back, and `" + TestnetHint(arguments.directory, "up") + "` a new testnet"));
   }
   TestnetReporter reporter(*nodes, {arguments.out_directory, arguments.interval, arguments.within, arguments.format});
   if (absl::Status status = reporter.Start(*run); !status.ok()) return Fail(err, status);

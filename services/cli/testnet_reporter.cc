@@ -3,6 +3,7 @@
 #include <ostream>
 #include <utility>
 
+#include "services/base/threads.h"
 #include "services/cli/cli.h"
 #include "services/cli/interrupt.h"
 #include "services/cli/output.h"
@@ -32,6 +33,7 @@ absl::Status TestnetReporter::Start(milliseconds expected) {
   const absl::StatusOr<milliseconds> within = TimeOf("--within", arguments_.within);
   if (!within.ok()) return within.status();
   within_ = *within;
+  if (absl::Status can = CheckThreads(static_cast<unsigned>(nodes_.size()) + 1); !can.ok()) return can;
   recorder_.emplace(nodes_, recording);
   return absl::OkStatus();
 }

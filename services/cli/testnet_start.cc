@@ -1,6 +1,7 @@
 // `lvs testnet up` and `start`: start nodes, with their faults.
 #include <sstream>
 
+#include "services/base/files.h"
 #include "services/base/yaml_proto.h"
 #include "services/cli/cli.h"
 #include "services/cli/cluster_status.h"
@@ -18,6 +19,8 @@ using std::chrono::milliseconds;
 // The deadline is short because nodes that failed to start need no drain.
 constexpr milliseconds kCleanUpDeadline{3'000};
 constexpr std::size_t kLogLines = 15;
+// As LinkFaults takes it.
+constexpr milliseconds kTestnetDelayMax{60'000};
 
 struct UpArguments : TestnetArguments {
   TestnetPlan plan;
@@ -35,10 +38,15 @@ absl::StatusOr<StartOptions> OptionsOf(const StartingArguments& arguments) {
   const absl::StatusOr<milliseconds> deadline = TimeOf("--deadline", arguments.deadline);
   if (!deadline.ok()) return deadline.status();
   std::error_code error;
-  return StartOptions{
-      .binary = arguments.binary.empty() ? fs::read_symlink("/proc/self/exe", error) : fs::absolute(arguments.binary),
-      .deadline = *deadline,
-      .stop = &InterruptGuard::Flag()};
+  fs::path binary = fs::read_symlink("/proc/self/exe", error);
+  if (!arguments.binary.empty()) {
+    const absl::StatusOr<fs::path> given = AbsolutePath(arguments.binary);
+    if (!given.ok()) return given.status();
+    binary = *given;
+  } else if (error) {
+    return FileError("find this program by", "/proc/self/exe", error.value());
+  }
+  return StartOptions{.binary = binary, .deadline = *deadline, .stop = &InterruptGuard::Flag()};
 }
 
 // The command line that starts the same testnet, on ports of its own.
@@ -74,7 +82,7 @@ absl::Status FillPlan(const UpArguments& arguments, TestnetPlan* plan) {
     plan->faults.set_loss(*loss);
   }
   if (!arguments.delay.empty()) {
-    const absl::StatusOr<milliseconds> delay = TimeOf("--delay", arguments.delay);
+    const absl::StatusOr<milliseconds> delay = TimeOf("--delay", arguments.delay, kTestnetDelayMax);
     if (!delay.ok()) return delay.status();
     plan->faults.set_delay_ms(static_cast<std::uint32_t>(delay->count()));
   }
@@ -128,14 +136,15 @@ int Up(const UpArguments& arguments, std::ostream& out, std::ostream& err) {
     return kExitCouldNotRun;
   }
   if (arguments.format == "json") {
-    out << StatusAsJson(up.cluster).dump(2) << "\n";
+    out << JsonText(StatusAsJson(up.cluster), 2) << "\n";
     return kExitPassed;
   }
   PrintStatus(up.cluster, out);
   out << "\n"
       << FormatCount(plan.nodes, "node") << " in " << net->directory().string()
-      << (plan.namespaces ? ", each in a network namespace of its own" : "")
-      << "; go on with `lvs testnet status`, `load`, `kill`, `partition`, and end with `lvs testnet down`\n";
+      << (plan.namespaces ? ", each in a network namespace of its own" : "") << "; go on with `"
+      << TestnetHint(arguments.directory, "status") << "`, `load`, `kill`, `partition`, and end "
+      << "with `" << TestnetHint(arguments.directory, "down") << "`\n";
   return kExitPassed;
 }
 
@@ -167,6 +176,7 @@ void AddStarting(CLI::App* command, StartingArguments& given) {
 
 void AddUpOptions(CLI::App* command, UpArguments& given) {
   command->add_option("--nodes", given.plan.nodes, "How many (default: 3)")
+      ->check(WholeNumber())
       ->check(CLI::Range(std::size_t{1}, kTestnetNodesMax))
       ->option_text("N");
   command->add_option("--regions", given.regions, "Where they stand, in turn (default: all in local)")
@@ -176,6 +186,7 @@ void AddUpOptions(CLI::App* command, UpArguments& given) {
   command->add_option("--delay", given.delay, "Delay of frames on every link, such as 80ms")->option_text("TIME");
   command->add_flag("--cache", given.plan.cache, "Keep the ledger on disk too");
   command->add_option("--micro-nodes", given.plan.micro_nodes, "Micro-nodes on each node (default: the node's)")
+      ->check(WholeNumber())
       ->check(CLI::Range(1u, 10'000'000u))
       ->option_text("M");
   command->add_option("--period", given.period, "Length of a drift cycle (default: the node's)")->option_text("TIME");
@@ -186,6 +197,7 @@ void AddUpOptions(CLI::App* command, UpArguments& given) {
       ->check(CLI::IsMember({"loopback", "namespaces", "auto"}))
       ->option_text("loopback|namespaces|auto");
   command->add_option("--base-port", given.plan.base_port, "First of the ports, three a node (default: free ones)")
+      ->check(WholeNumber())
       ->check(CLI::Range(1'024, 65'000))
       ->option_text("PORT");
   AddStarting(command, given.starting);

@@ -49,9 +49,16 @@ void PrintCheck(const TotalsCheck& check, bool tested, std::ostream& out) {
                     value(total.bounds.most_uvu), VerdictText(total.verdict)});
   }
   PrintTable(out, rows);
+  const bool lost = std::any_of(check.totals.begin(), check.totals.end(), [](const TotalsCheck::Total& total) {
+    return total.verdict == TotalsCheck::Verdict::kLost;
+  });
   out << "\n"
-      << (check.broken > 0 ? "BROKEN: " + FormatCount(check.broken, "total") + " out of bounds"
-          : !tested        ? "UNTESTED: no record has an acknowledged contribution, so nothing could be missing"
+      << (lost ? "BROKEN: " + FormatCount(check.broken, "total") + " out of bounds"
+          : check.broken > 0
+              ? "UNEXPLAINED: " + FormatCount(check.broken, "total") +
+                    " above what these records sent. Somebody else has contributed: give the record of "
+                    "every load since the first (--record, several times). If nobody has, value was made up"
+          : !tested ? "UNTESTED: no record has an acknowledged contribution, so nothing could be missing"
           : check.unreachable.empty()
               ? "HELD: every node has all that was acknowledged, and nothing that was never sent"
               : "UNKNOWN: the nodes that answer hold, but not all answer")
@@ -80,7 +87,7 @@ int Verify(const VerifyArguments& arguments, std::ostream& out, std::ostream& er
   if (arguments.format == "json") {
     Json json = CheckAsJson(check);
     json["tested"] = tested;
-    out << json.dump(2) << "\n";
+    out << JsonText(json, 2) << "\n";
   } else {
     PrintCheck(check, tested, out);
   }
@@ -99,7 +106,7 @@ void AddTestnetVerify(TestnetCommands& commands) {
           "\nOn every node each slot's total must be at least what was acknowledged, and at most what was sent, on "
           "top of what\nwas there before the first load. Nothing else may contribute meanwhile. Several records: "
           "in the order of the loads.\n") +
-          kTestnetExitCodes + ", 10 a node does not answer, 99 broken, or no contribution was acknowledged.",
+          kTestnetExitCodes + ", 10 a node does not answer, 99 broken, unexplained or untested.",
       Verify, [](CLI::App* command, VerifyArguments& given) {
         command->add_option("--record", given.records, "What a load wrote; may be given more than once")
             ->required()

@@ -17,7 +17,7 @@ SessionId RandomSession() {
 
 std::string SessionText(const SessionId& session) { return FormatHex(session.high) + FormatHex(session.low); }
 
-std::string ValueText(std::int64_t uvu) { return FormatNumber(static_cast<double>(uvu) / 1e6, 9) + "VU"; }
+std::string ValueText(std::int64_t uvu) { return FormatMillionths(uvu) + "VU"; }
 
 absl::StatusOr<SessionId> ParseSession(std::string_view text) {
   SessionId session;

@@ -12,6 +12,7 @@
 
 #include "services/base/grpc_deadline.h"
 #include "services/base/host_port.h"
+#include "services/base/threads.h"
 #include "services/base/yaml_proto.h"
 
 namespace lvs::services {
@@ -63,6 +64,9 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> CredentialsFor(const C
   return grpc::SslCredentials(options);
 }
 
+// gRPC's timer, executors and pollers, with one to spare.
+constexpr unsigned kThreadsOfGrpc = 8;
+
 // The message is the only way to tell a failed connection from a node that refuses: gRPC uses the same code for both.
 bool IsTransport(const grpc::Status& status) {
   const std::string& message = status.error_message();
@@ -76,6 +80,9 @@ bool IsTransport(const grpc::Status& status) {
 
 absl::StatusOr<ControlClient> ControlClient::Open(const ControlTarget& target) {
   if (const auto at = ParseHostPort(target.address); !at.ok()) return at.status();
+  // Where gRPC cannot start its threads, calls wait for ever.
+  static const absl::Status can_start_grpc = CheckThreads(kThreadsOfGrpc);
+  if (!can_start_grpc.ok()) return can_start_grpc;
   SilenceGrpc();
   const auto credentials = CredentialsFor(target);
   if (!credentials.ok()) return credentials.status();

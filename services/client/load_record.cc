@@ -1,7 +1,6 @@
 #include "services/client/load_record.h"
 
 #include <algorithm>
-#include <fstream>
 #include <utility>
 
 #include "nlohmann/json.hpp"
@@ -53,10 +52,13 @@ absl::Status WriteRecord(const LoadRecord& record, const std::filesystem::path& 
 }
 
 absl::StatusOr<LoadRecord> ReadRecord(const std::filesystem::path& file) {
-  std::ifstream in(file);
-  if (!in) return absl::NotFoundError("cannot read " + file.string() + "; `lvs testnet load --record` writes it");
+  const absl::StatusOr<std::string> text = ReadWholeFile(file);
+  if (!text.ok()) {
+    return absl::Status(text.status().code(), "cannot read " + std::string(text.status().message()) +
+                                                  "; `lvs testnet load --record` writes it");
+  }
   const absl::Status wrong = absl::InvalidArgumentError(file.string() + " is not a record of `lvs testnet load`");
-  const Json json = Json::parse(in, nullptr, /*allow_exceptions=*/false);
+  const Json json = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
   LoadRecord record;
   try {
     json.at("before_least_uvu").get_to(record.before_least_uvu);

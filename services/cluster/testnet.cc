@@ -73,10 +73,31 @@ absl::StatusOr<FileLock> Lock(const fs::path& directory) {
                                        "; wait for its end");
 }
 
-fs::path Absolute(const fs::path& directory) {
+absl::StatusOr<fs::path> Absolute(const fs::path& directory) {
+  absl::StatusOr<fs::path> absolute = AbsolutePath(directory);
+  if (!absolute.ok()) return absolute;
   std::error_code error;
-  const fs::path absolute = fs::weakly_canonical(fs::absolute(directory), error);
-  return error ? fs::absolute(directory) : absolute;
+  fs::path canonical = fs::weakly_canonical(*absolute, error);
+  return error ? *absolute : canonical;
+}
+
+// The folders of nodes in a directory, by number; none where there is no such directory.
+absl::StatusOr<std::vector<std::pair<std::size_t, fs::path>>> NodeFolders(const fs::path& directory) {
+  const absl::StatusOr<std::vector<fs::path>> entries = FolderEntries(directory);
+  if (!entries.ok() && !absl::IsNotFound(entries.status())) return entries.status();
+  std::vector<std::pair<std::size_t, fs::path>> folders;
+  for (std::size_t n = 0; entries.ok() && n < entries->size(); ++n) {
+    const fs::path& folder = (*entries)[n];
+    const std::optional<std::size_t> number = NumberOf(folder);
+    std::error_code error;
+    if (number && fs::exists(folder / "node.yaml", error)) folders.emplace_back(*number, folder);
+    if (!number || !error) continue;
+    const absl::Status failed = FileError("look into", folder, error.value());
+    return absl::Status(failed.code(),
+                        std::string(failed.message()) + "; run this as the user that ran `lvs testnet up`");
+  }
+  std::sort(folders.begin(), folders.end());
+  return folders;
 }
 
 // The numbers of the running nodes as text: "0 and 2".
@@ -90,10 +111,18 @@ std::string RunningText(const Testnet& net) {
 
 }  // namespace
 
+std::string TestnetHint(const fs::path& directory, std::string_view words) {
+  std::string command = "lvs testnet " + std::string(words);
+  const absl::StatusOr<fs::path> here = Absolute(directory);
+  const absl::StatusOr<fs::path> usual = Absolute(kTestnetDirectoryDefault);
+  if (!here.ok() || !usual.ok() || *here != *usual) command += " --dir " + ShellWord(directory.string());
+  return command;
+}
+
 v1::Faults ReadFaults(const TestnetNode& node) { return ReadJson<v1::Faults>(node.folder / "faults.json"); }
 
 v1::TestnetState ReadTestnetState(const fs::path& directory) {
-  return ReadJson<v1::TestnetState>(Absolute(directory) / kStateFile);
+  return ReadJson<v1::TestnetState>(directory / kStateFile);
 }
 
 std::optional<pid_t> ProcessOf(const TestnetNode& node) {
@@ -107,25 +136,21 @@ std::optional<pid_t> ProcessOf(const TestnetNode& node) {
 }
 
 absl::StatusOr<std::vector<TestnetNode>> ReadTestnet(const fs::path& directory) {
-  const fs::path absolute = Absolute(directory);
-  std::vector<std::pair<std::size_t, fs::path>> folders;
-  std::error_code error;
-  for (fs::directory_iterator entry(absolute, error), end; !error && entry != end; entry.increment(error)) {
-    const std::optional<std::size_t> number = NumberOf(entry->path());
-    if (number && fs::exists(entry->path() / "node.yaml")) folders.emplace_back(*number, entry->path());
-  }
-  std::sort(folders.begin(), folders.end());
+  const absl::StatusOr<fs::path> absolute = Absolute(directory);
+  if (!absolute.ok()) return absolute.status();
+  const auto folders = NodeFolders(*absolute);
+  if (!folders.ok()) return folders.status();
   std::vector<TestnetNode> nodes;
-  for (const auto& [number, folder] : folders) {
+  for (const auto& [number, folder] : *folders) {
     if (number != nodes.size()) {
       return absl::NotFoundError("the folder of node " + std::to_string(nodes.size()) + " is missing in " +
-                                 absolute.string() + "; `lvs testnet down`, then `up` again");
+                                 absolute->string() + "; `" + TestnetHint(*absolute, "down") + "`, then `up` again");
     }
     nodes.push_back({folder, {}});
     if (const auto origin = ReadYaml(folder / "node.yaml", &nodes.back().config); !origin.ok()) return origin.status();
   }
   if (nodes.empty()) {
-    return absl::NotFoundError("no testnet in " + absolute.string() +
+    return absl::NotFoundError("no testnet in " + absolute->string() +
                                "; start one with `lvs testnet up`, or name its "
                                "directory with --dir");
   }
@@ -135,7 +160,7 @@ absl::StatusOr<std::vector<TestnetNode>> ReadTestnet(const fs::path& directory) 
 absl::StatusOr<Testnet> Testnet::Open(const fs::path& directory) {
   absl::StatusOr<std::vector<TestnetNode>> nodes = ReadTestnet(directory);
   if (!nodes.ok()) return nodes.status();
-  const fs::path absolute = Absolute(directory);
+  const fs::path absolute = nodes->front().folder.parent_path();
   absl::StatusOr<FileLock> lock = Lock(absolute);
   if (!lock.ok()) return lock.status();
   Testnet net(absolute, *std::move(lock));
@@ -147,7 +172,9 @@ absl::StatusOr<Testnet> Testnet::Create(const fs::path& directory, const Testnet
   if (plan.nodes == 0 || plan.nodes > kTestnetNodesMax) {
     return absl::InvalidArgumentError("a testnet has 1 to " + std::to_string(kTestnetNodesMax) + " nodes");
   }
-  const fs::path absolute = Absolute(directory);
+  const absl::StatusOr<fs::path> found = Absolute(directory);
+  if (!found.ok()) return found.status();
+  const fs::path& absolute = *found;
   std::error_code error;
   fs::create_directories(absolute, error);
   if (error) return absl::UnavailableError("cannot create " + absolute.string() + ": " + error.message());
@@ -157,18 +184,16 @@ absl::StatusOr<Testnet> Testnet::Create(const fs::path& directory, const Testnet
 
   // An earlier testnet may have left folders: refuse while one of its nodes runs, then delete the folders that are
   // ours.
-  std::vector<fs::path> old;
-  for (fs::directory_iterator entry(absolute, error), end; !error && entry != end; entry.increment(error)) {
-    if (NumberOf(entry->path()) && fs::exists(entry->path() / "node.yaml")) old.push_back(entry->path());
-  }
-  for (const fs::path& folder : old) net.nodes_.push_back({folder, {}});
+  const auto old = NodeFolders(absolute);
+  if (!old.ok()) return old.status();
+  for (const auto& [number, folder] : *old) net.nodes_.push_back({folder, {}});
   if (const std::string running = RunningText(net); !running.empty()) {
     return absl::FailedPreconditionError("a testnet runs in " + absolute.string() + " (node " + running +
-                                         "); end it with `lvs testnet down --dir " + directory.string() +
+                                         "); end it with `" + TestnetHint(directory, "down") +
                                          "`, or choose another --dir");
   }
   net.nodes_.clear();
-  for (const fs::path& folder : old) {
+  for (const auto& [number, folder] : *old) {
     fs::remove_all(folder, error);
     if (error) return absl::UnavailableError("cannot remove " + folder.string() + ": " + error.message());
   }
@@ -218,8 +243,8 @@ absl::Status Testnet::Start(std::size_t i, const fs::path& binary) {
   if (in_namespaces()) {
     if (!NetworkIsThere(state_.network())) {
       return absl::FailedPreconditionError(
-          "the network namespaces of the testnet are gone, as they are after a restart of the machine; `lvs testnet "
-          "down`, then `up` again");
+          "the network namespaces of the testnet are gone, as they are after a restart of the machine; `" +
+          TestnetHint(directory_, "down") + "`, then `up` again");
     }
     // `ip netns exec` replaces itself with the node, so the pid is the node's.
     words.insert(words.begin(), {"ip", "netns", "exec", NamespaceOf(state_.network(), i)});
@@ -239,8 +264,8 @@ absl::Status Testnet::Start(std::size_t i, const fs::path& binary) {
 absl::Status Testnet::Stop(std::size_t i, int signal, std::chrono::milliseconds deadline) {
   const std::optional<pid_t> pid = Pid(i);
   if (!pid) {
-    return absl::FailedPreconditionError("node " + std::to_string(i) + " does not run; `lvs testnet start " +
-                                         std::to_string(i) + "` brings it back");
+    return absl::FailedPreconditionError("node " + std::to_string(i) + " does not run; `" +
+                                         TestnetHint(directory_, "start " + std::to_string(i)) + "` brings it back");
   }
   ::kill(*pid, signal);
   if (!PollUntil([&] { return ProcessEnded(*pid); }, deadline, kProcessPoll)) {

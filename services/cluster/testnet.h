@@ -30,6 +30,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -47,9 +48,15 @@ struct TestnetNode {
   std::filesystem::path folder;  // absolute
   v1::NodeConfig config;         // as in the file: fields that the file omits are unset
 
+  std::filesystem::path Directory() const { return folder.parent_path(); }  // of the testnet
   std::filesystem::path ConfigFile() const { return folder / "node.yaml"; }
   std::filesystem::path LogFile() const { return folder / "log"; }
 };
+
+inline constexpr const char* kTestnetDirectoryDefault = "./runs/testnet";
+
+// What a person types next: `lvs testnet WORDS`, with --dir where the directory is not the default.
+std::string TestnetHint(const std::filesystem::path& directory, std::string_view words);
 
 // Reads the nodes of the testnet in `directory`, ordered by number.
 absl::StatusOr<std::vector<TestnetNode>> ReadTestnet(const std::filesystem::path& directory);

@@ -96,7 +96,7 @@ std::string NodeConfigText(const TestnetPlan& plan, std::size_t i, const fs::pat
        << "health_listen: " << Quoted(addresses[i].health) << "\n";
   if (!boot.empty()) text << "boot: [" << boot << "]\n";
   if (plan.micro_nodes > 0) text << "population: {micro_nodes: " << plan.micro_nodes << "}\n";
-  if (plan.period_us > 0) text << "period: " << FormatDurationUs(plan.period_us) << "\n";
+  if (plan.period_us > 0) text << "period: " << plan.period_us << "us\n";
   if (plan.cache) text << "cache_dir: " << Quoted((folder / "cache").string()) << "\n";
   text << "faults: true\n";
   if (plan.namespaces) text << "insecure: true  # only this machine reaches the addresses\n";

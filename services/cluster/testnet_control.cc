@@ -1,9 +1,11 @@
 #include "services/cluster/testnet_control.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 
+#include "absl/strings/str_join.h"
 #include "services/base/build.h"
 #include "services/base/files.h"
 #include "services/base/poll.h"
@@ -146,15 +148,32 @@ absl::StatusOr<std::vector<ControlClient>> ClientsOf(const std::vector<TestnetNo
   return clients;
 }
 
+void NotePartition(const std::vector<TestnetNode>& nodes, ClusterStatus* cluster) {
+  // Nodes of one group are severed from the same addresses.
+  std::map<std::set<std::string>, std::vector<std::string>> groups;
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    const v1::Faults faults = ReadFaults(nodes[i]);
+    groups[{faults.severed().begin(), faults.severed().end()}].push_back(std::to_string(i));
+  }
+  if (groups.empty() || (groups.size() == 1 && groups.begin()->first.empty())) return;
+  std::vector<std::string> texts;
+  for (const auto& [severed, members] : groups) texts.push_back(absl::StrJoin(members, ","));
+  std::sort(texts.begin(), texts.end());
+  cluster->notes.push_back("the testnet is partitioned into " + absl::StrJoin(texts, "/") + "; `" +
+                           TestnetHint(nodes.front().Directory(), "heal") + "` mends it");
+}
+
 ClusterStatus AskTestnet(const std::vector<TestnetNode>& nodes, const std::vector<ControlClient>& clients) {
   ClusterStatus cluster = AskStatus(clients);
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     cluster.nodes[i].name = std::to_string(i);
     if (!ProcessOf(nodes[i])) {
-      cluster.notes.push_back("node " + std::to_string(i) + " does not run; `lvs testnet start " + std::to_string(i) +
+      cluster.notes.push_back("node " + std::to_string(i) + " does not run; `" +
+                              TestnetHint(nodes[i].Directory(), "start " + std::to_string(i)) +
                               "` brings it back, and " + nodes[i].LogFile().string() + " may say why it ended");
     }
   }
+  NotePartition(nodes, &cluster);
   return cluster;
 }
 
@@ -225,7 +244,7 @@ TotalsCheck AwaitTotals(const std::vector<TestnetNode>& nodes, const std::vector
 }
 
 void DescribeTestnet(const std::vector<TestnetNode>& nodes, v1::RunReport* report) {
-  const v1::TestnetState state = ReadTestnetState(nodes.front().folder.parent_path());
+  const v1::TestnetState state = ReadTestnetState(nodes.front().Directory());
   report->mutable_summary()->set_build(BuildString());
   report->mutable_summary()->set_replay(state.command());
   report->set_about(AboutTestnet(nodes, state.has_network()));

@@ -34,8 +34,12 @@ namespace lvs::services {
 absl::StatusOr<ControlClient> ClientOf(const TestnetNode& node);
 absl::StatusOr<std::vector<ControlClient>> ClientsOf(const std::vector<TestnetNode>& nodes);
 
+// Notes a partition of the testnet, with the command that ends it. A node cannot tell a partition from peers that are
+// gone.
+void NotePartition(const std::vector<TestnetNode>& nodes, ClusterStatus* cluster);
+
 // Asks all nodes for their status; `clients` has the same order. Nodes that do not run are noted with the command that
-// starts them.
+// starts them, and so is a partition.
 ClusterStatus AskTestnet(const std::vector<TestnetNode>& nodes, const std::vector<ControlClient>& clients);
 
 // ---- Starting ------------------------------------------------------------------------------------------------------

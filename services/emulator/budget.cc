@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <set>
 #include <string>
 #include <vector>
@@ -135,17 +134,6 @@ ResourceBudget EstimateBudget(const v1::Scenario& scenario) {
                                                      scenario.cycle().count() * kSampleBytes);
   budget.replica_cycles = static_cast<std::uint64_t>(curve.micro_node_cycles * replicas / curve.most + 0.5);
   return budget;
-}
-
-std::uint64_t AvailableBytes() {
-  std::ifstream meminfo("/proc/meminfo");
-  std::string key;
-  std::uint64_t kib = 0;
-  std::string unit;
-  while (meminfo >> key >> kib >> unit) {
-    if (key == "MemAvailable:") return kib * 1024;
-  }
-  return ~std::uint64_t{0};
 }
 
 }  // namespace lvs::services

@@ -18,7 +18,4 @@ struct ResourceBudget {
 // Estimates the budget of a complete scenario.
 ResourceBudget EstimateBudget(const v1::Scenario& scenario);
 
-// The memory that the system can provide without swapping; the largest number where the system does not report it.
-std::uint64_t AvailableBytes();
-
 }  // namespace lvs::services

@@ -13,8 +13,11 @@
 #include "actors/node.h"
 #include "actors/peer_link_actor.h"
 #include "actors/shard_actor.h"
+#include "services/base/available_memory.h"
 #include "services/base/huge_pages.h"
 #include "services/base/resident_memory.h"
+#include "services/base/text.h"
+#include "services/base/threads.h"
 #include "services/emulator/network_plan.h"
 #include "services/emulator/snapshots.h"
 #include "services/scenario/measurement.h"
@@ -226,6 +229,7 @@ class Emulation {
   // The pacer begins each cycle on the worker that ended the previous one. Waking the caller's thread, and from there a
   // worker, would take as long as a cycle of ten thousand replicas.
   static caf::behavior Pace(caf::event_based_actor* pacer, Emulation* emulation) {
+    actors::EndProcessOnException(pacer);
     return {
         [emulation](std::uint64_t cycle) { emulation->Begin(cycle); },
         [pacer, emulation](const Payload<NodeReport>& node) {
@@ -323,13 +327,16 @@ class Emulation {
 
 absl::StatusOr<v1::RunReport> Emulate(const v1::Scenario& scenario, const EmulationOptions& options) {
   const ResourceBudget budget = EstimateBudget(scenario);
-  const std::uint64_t available = AvailableBytes();
-  if (budget.resident_bytes > available) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("the scenario needs about ", budget.resident_bytes >> 20, " MiB of memory and ", available >> 20,
-                     " MiB are free: lower population.micro_nodes and what joins it, population.shards_per_node, "
-                     "state.shards or the number of regions"));
+  const AvailableMemory available = FindAvailableMemory();
+  if (budget.resident_bytes > available.bytes) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "the scenario needs about ", FormatMegabytes(budget.resident_bytes), " of memory and ",
+        FormatMegabytes(available.bytes), " ", available.limit, ": lower population.micro_nodes and what joins it, ",
+        "population.shards_per_node, state.shards or the number of regions"));
   }
+  // CAF's timer has a thread too.
+  const unsigned threads = (options.threads == 0 ? System::OneACore() : options.threads) + 1;
+  if (absl::Status can = CheckThreads(threads); !can.ok()) return can;
   // A shard's memory grows in one block. Above this size a freed block returns to the system and leaves no hole in the
   // heap. The limit is set because glibc otherwise raises it to the largest block ever freed.
   mallopt(M_MMAP_THRESHOLD, 128 * 1024);

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "services/node/cache_shape.h"
 #include "services/node/journal_env.h"
 #include "services/node/journal_files.h"
 #include "services/node/journal_recovery.h"
@@ -23,6 +24,7 @@ absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const std::filesystem::pa
     *restored = {};
     return status;
   }
+  NoteCacheShape(dir, shape);
   return std::unique_ptr<Journal>(new Journal(
       std::make_unique<JournalWriter>(dir, shape, *std::move(lock), std::move(files), std::move(db), *restored)));
 }

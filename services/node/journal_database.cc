@@ -8,6 +8,7 @@
 #include <string>
 #include <system_error>
 
+#include "services/base/files.h"
 #include "services/base/text.h"
 #include "services/node/journal_files.h"
 #include "services/node/journal_soundness.h"
@@ -41,8 +42,10 @@ leveldb::Status OpenSound(const fs::path& db, CacheEnv* files, Database* out) {
   constexpr std::string_view kHidden = ".hidden";
   std::error_code error;
   const auto each_hidden = [&](const auto& act) {
-    for (const fs::directory_entry& entry : fs::directory_iterator(db, error)) {
-      if (entry.path().extension() == kHidden) act(entry.path());
+    const absl::StatusOr<std::vector<fs::path>> entries = FolderEntries(db);
+    if (!entries.ok()) return;
+    for (const fs::path& entry : *entries) {
+      if (entry.extension() == kHidden) act(entry);
     }
   };
   // Where LevelDB has taken the number for a table of its own meanwhile, the hidden one is nobody's.

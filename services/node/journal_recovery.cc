@@ -5,7 +5,10 @@
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
+#include "services/base/files.h"
+#include "services/node/cache_shape.h"
 #include "services/node/journal_files.h"
 #include "services/node/journal_soundness.h"
 
@@ -16,19 +19,12 @@ namespace fs = std::filesystem;
 
 // A cache of another shape or a newer format is not damaged: it is for another node, or for a newer build.
 absl::Status CheckShape(const fs::path& dir, const CacheContents& contents, const CacheShape& wanted) {
-  const auto text = [](const CacheShape& s) {
-    return std::to_string(s.shards) + " shards of " + std::to_string(s.value_slots) + " value slots";
-  };
-  const std::string mend = "; set state: to what it was, or name another cache_dir (the entries come from peers then)";
   if (contents.newer && !contents.shape) {
     return absl::FailedPreconditionError(dir.string() + " holds a cache of format " + std::to_string(*contents.newer) +
                                          ", and this build knows up to " + std::to_string(kCacheFormat) +
                                          "; start the newer build, or name another cache_dir");
   }
-  if (contents.shape && *contents.shape != wanted) {
-    return absl::FailedPreconditionError(dir.string() + " holds a cache of " + text(*contents.shape) +
-                                         ", and this node has " + text(wanted) + mend);
-  }
+  if (contents.shape && *contents.shape != wanted) return OtherCacheShape(dir, *contents.shape, wanted);
   return absl::OkStatus();
 }
 
@@ -107,8 +103,8 @@ class Opener {
 
     if (absl::Status written = WriteDatabase(fresh_, shape_, contents_.records); !written.ok()) return written;
     const fs::path quarantine = QuarantineFolder();
-    for (const fs::directory_entry& entry : fs::directory_iterator(db_, error)) {
-      restored_->quarantined += entry.is_regular_file(error) ? 1 : 0;
+    if (const absl::StatusOr<std::vector<fs::path>> entries = FolderEntries(db_); entries.ok()) {
+      for (const fs::path& entry : *entries) restored_->quarantined += fs::is_regular_file(entry, error) ? 1 : 0;
     }
     if (absl::Status moved = RenameDurably(db_, quarantine); !moved.ok()) return moved;
     if (absl::Status moved = RenameDurably(fresh_, db_); !moved.ok()) return moved;

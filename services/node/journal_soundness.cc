@@ -39,6 +39,18 @@ bool TableFooterIsSound(const fs::path& file) {
   return handles[0] + handles[1] + 5 <= end && handles[2] + handles[3] + 5 <= end;
 }
 
+// The files of a folder that fulfil a condition, by name; none where the folder cannot be listed.
+template <typename Condition>
+std::vector<std::string> NamesWhere(const fs::path& folder, const Condition& holds) {
+  std::vector<std::string> names;
+  const absl::StatusOr<std::vector<fs::path>> entries = FolderEntries(folder);
+  if (!entries.ok()) return names;
+  for (const fs::path& entry : *entries) {
+    if (holds(entry)) names.push_back(entry.filename().string());
+  }
+  return names;
+}
+
 }  // namespace
 
 bool EndsTorn(std::string_view log) {
@@ -78,25 +90,12 @@ std::string RootDamage(const fs::path& db) {
 }
 
 std::vector<std::string> UnsoundTables(const fs::path& db) {
-  std::vector<std::string> unsound;
-  std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(db, error)) {
-    if (entry.path().extension() == ".ldb" && !TableFooterIsSound(entry.path())) {
-      unsound.push_back(entry.path().filename().string());
-    }
-  }
-  return unsound;
+  return NamesWhere(db, [](const fs::path& file) { return file.extension() == ".ldb" && !TableFooterIsSound(file); });
 }
 
 std::vector<std::string> TornLogs(const fs::path& db) {
-  std::vector<std::string> torn;
-  std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(db, error)) {
-    if (entry.path().extension() == ".log" && EndsTorn(ReadFileOrEmpty(entry.path()))) {
-      torn.push_back(entry.path().filename().string());
-    }
-  }
-  return torn;
+  return NamesWhere(db,
+                    [](const fs::path& file) { return file.extension() == ".log" && EndsTorn(ReadFileOrEmpty(file)); });
 }
 
 }  // namespace lvs::services

@@ -192,15 +192,18 @@ class Checker {
   // Checks the folder itself, or where it is still to be made, the nearest folder above it that exists.
   void CheckCacheDir() {
     if (config_.cache_dir().empty()) return;
-    const fs::path dir(config_.cache_dir());
-    fs::path at = fs::absolute(dir).lexically_normal();
+    const absl::StatusOr<fs::path> absolute = AbsolutePath(config_.cache_dir());
+    Require(absolute.ok(), "cache_dir", std::string(absolute.status().message()));
+    if (!absolute.ok()) return;
+    const fs::path dir = absolute->lexically_normal();
+    fs::path at = dir;
     std::error_code error;
     fs::file_status found = fs::status(at, error);
     while (found.type() == fs::file_type::not_found && at != at.root_path()) {
       at = at.parent_path();
       found = fs::status(at, error);
     }
-    const std::string made = at == fs::absolute(dir).lexically_normal() ? "" : ", so the folder cannot be made in it";
+    const std::string made = at == dir ? "" : ", so the folder cannot be made in it";
     Require(found.type() == fs::file_type::directory, "cache_dir",
             at.string() + " is not a directory" + made + "; name a folder, or leave the key out to keep all in memory");
     Require(Allowed(at, W_OK | X_OK), "cache_dir",

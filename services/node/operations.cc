@@ -15,6 +15,7 @@
 #include "prometheus/metric_type.h"
 #include "prometheus/text_serializer.h"
 #include "services/base/host_port.h"
+#include "services/base/log.h"
 #include "services/base/mutex.h"
 
 namespace lvs::services {
@@ -91,6 +92,9 @@ void AddHealth(const v1::NodeStatus& status, Families* to) {
     to->Sample(count, {{"reason", reason}});
   }
   to->Counter("lvs_anomalies_total", "Anomalies that VaultGuard raised since the start.").Sample(status.anomalies());
+  to->Counter("lvs_log_lines_dropped_total",
+              "Lines of the log that were dropped because nobody reads it, or too slowly.")
+      .Sample(LogLinesDropped());
   to->Counter("lvs_recoveries_total", "Recoveries that VaultGuard ordered since the start.")
       .Sample(status.recoveries());
 }

@@ -359,10 +359,10 @@ absl::Status PrepareRunDirectory(const fs::path& directory) {
   if (!is_directory) return Failed("create the run directory", directory, error.value());
 
   std::string foreign;
-  fs::directory_iterator entries(directory, error);
-  if (error) return Failed("list the run directory", directory, error.value());
-  for (const fs::directory_entry& entry : entries) {
-    const std::string name = entry.path().filename().string();
+  const absl::StatusOr<std::vector<fs::path>> entries = FolderEntries(directory);
+  if (!entries.ok()) return WithMend(entries.status());
+  for (const fs::path& entry : *entries) {
+    const std::string name = entry.filename().string();
     if (!IsRunFile(name) && (foreign.empty() || name < foreign)) foreign = name;
   }
   if (!foreign.empty() && !fs::exists(directory / kSummaryFile, error)) {
@@ -398,13 +398,12 @@ absl::StatusOr<v1::Summary> ReadSummary(const fs::path& run_directory_or_file) {
   std::error_code ignored;
   const bool is_directory = fs::is_directory(run_directory_or_file, ignored);
   const fs::path path = is_directory ? run_directory_or_file / kSummaryFile : run_directory_or_file;
-  std::ifstream file(path, std::ios::binary);
-  if (!file) {
-    return absl::NotFoundError(
-        absl::StrCat("cannot read ", path.string(), "; name a run directory of `lvs run`, or its summary.json"));
+  const absl::StatusOr<std::string> text = ReadWholeFile(path);
+  if (!text.ok()) {
+    return absl::NotFoundError(absl::StrCat("cannot read ", std::string(text.status().message()),
+                                            "; name a run directory of `lvs run`, or its summary.json"));
   }
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  Json json = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object() || !json.contains("state_hash")) {
     return absl::InvalidArgumentError(absl::StrCat(path.string(), " is not the summary of a run"));
   }

@@ -69,6 +69,12 @@ void CheckEvent(Checker& check, const v1::Event& event, const std::string& path)
     case v1::Event::kChurn:
       check.Require(event.churn().rate() > 0 && event.churn().rate() <= 1, what + ".rate",
                     "must be above 0%/s and at most 100%/s; write for example 2%/s");
+      check.Require(event.churn().rate() * static_cast<double>(check.scenario().cycle().period_us()) <= 1e6,
+                    what + ".rate",
+                    PercentText(event.churn().rate()) + "/s is more than every micro-node in each cycle of " +
+                        FormatDurationUs(check.scenario().cycle().period_us()) + "; write at most " +
+                        PercentText(1e6 / static_cast<double>(check.scenario().cycle().period_us())) +
+                        "/s, or a shorter cycle.period");
       break;
     case v1::Event::kAdversaries: CheckAdversaries(check, event.adversaries(), what); break;
     case v1::Event::kPartition: CheckPartition(check, event.partition(), what); break;

@@ -176,7 +176,10 @@ void Measurement::Gather(const Look& look) {
         state.held_uvu[slot] = state.any ? std::min(state.held_uvu[slot], held) : held;
         state.most_uvu[slot] = std::max(state.most_uvu[slot], total);
         state.total_weighted_uvu[slot] += static_cast<double>(total) * shard.measure.moments[slot].count;
-        apart_vu = std::max(apart_vu, std::abs(Vu(static_cast<double>(total - accepted_uvu_[s][slot]))));
+        // Only what is missing: value that a node holds and that is not acknowledged yet is in its ledger rightly, and
+        // ledger.excess_uvu counts it.
+        const std::int64_t missing = std::max<std::int64_t>(0, accepted_uvu_[s][slot] - total);
+        apart_vu = std::max(apart_vu, Vu(static_cast<double>(missing)));
       }
       state.any = true;
       state.worst_value_vu = std::max(state.worst_value_vu, shard.measure.worst_value_vu + apart_vu);

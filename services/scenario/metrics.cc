@@ -12,6 +12,7 @@ namespace lvs::services {
 namespace {
 
 constexpr double kNever = -1;
+constexpr double kExactMax = 9007199254740992.0;  // a double tells whole numbers apart up to here
 
 std::string Number(double value) {
   // Whole numbers in full; everything else in four digits.
@@ -285,8 +286,10 @@ std::string FormatMetric(const Metric& metric, double value) {
              : std::abs(value) >= 1e3 ? Number(value / 1e3) + "KB"
                                       : Number(value) + "B";
     case MetricUnit::kValue:
-      // Exact where it matters: small differences in whole micro-VU, large sums in VU.
-      return value == 0 ? "0" : std::abs(value) < 1e5 ? Number(value) + "uVU" : Number(value / 1e6) + "VU";
+      // To the micro-VU: a limit and a value that is out of it must not read the same.
+      if (value == 0) return "0";
+      if (std::abs(value) < 1e5) return Number(value) + "uVU";
+      return std::abs(value) < kExactMax ? FormatMillionths(std::llround(value)) + "VU" : Number(value / 1e6) + "VU";
     default: return Number(value);
   }
 }

@@ -140,9 +140,10 @@ std::vector<fs::path> ScenarioDirectories() {
 std::vector<fs::path> ShippedScenarios() {
   std::map<std::string, fs::path> by_name;
   for (const fs::path& directory : ScenarioDirectories()) {
-    std::error_code error;
-    for (const fs::directory_entry& entry : fs::directory_iterator(directory, error)) {
-      if (entry.path().extension() == ".yaml") by_name.emplace(entry.path().stem().string(), entry.path());
+    const absl::StatusOr<std::vector<fs::path>> entries = FolderEntries(directory);
+    if (!entries.ok()) continue;
+    for (const fs::path& entry : *entries) {
+      if (entry.extension() == ".yaml") by_name.emplace(entry.stem().string(), entry);
     }
   }
   std::vector<fs::path> files;

@@ -175,7 +175,7 @@ struct NodeTick {
   std::uint64_t cycle = 0;
   bool alive = true;  // false: the region is out, nothing runs
   double loss = 0;
-  double churn_share = 0;  // of the micro-nodes, this cycle
+  double churn_share = 0;  // of the micro-nodes, this cycle; more than 1 counts as 1
   // Micro-nodes leave, evenly over `cycles` from this one on, until so many are left.
   struct LeaveOrder {
     std::uint32_t keep = 0;

@@ -153,7 +153,8 @@ void NodeHost::Populate(bool restart) {
   leave -= stay_away;
   if (waiting_to_enter_ > 0 && !restart && synced_) enter += std::exchange(waiting_to_enter_, 0);
   if (tick_->churn_share > 0) {
-    const std::uint32_t churned = Round(tick_->churn_share * swarm_.alive(), kChurnSalt);
+    // A micro-node leaves once a cycle at most: who enters in a cycle stays to its end.
+    const std::uint32_t churned = Round(std::min(1.0, tick_->churn_share) * swarm_.alive(), kChurnSalt);
     leave += churned;
     enter += churned;
   }

@@ -34,12 +34,6 @@ void Swarm::ForEachHeld(Number holder, F f) const {
   }
 }
 
-bool Swarm::Holds(Number holder, std::uint32_t shard) const {
-  bool holds = false;
-  ForEachHeld(holder, [&](Held held) { holds |= held.shard == shard; });
-  return holds;
-}
-
 std::uint32_t Swarm::TakeRow(std::uint32_t shard, std::uint64_t cycle) {
   auto& resting = resting_[shard];
   if (!resting.empty() && resting.front().first <= cycle) {
@@ -163,25 +157,36 @@ void Swarm::Clear() {
   adversaries_ = 0;
 }
 
-// A micro-node that does not hold the shard yet; one must exist.
-Swarm::Number Swarm::ChooseHelper(std::uint32_t shard, Candidates* candidates) const {
-  candidates->numbers.clear();
-  candidates->sessions.clear();
+// Micro-nodes that do not hold the shard yet, in the order in which they are chosen. All holders are found in one pass:
+// a shard may lack as many as there are micro-nodes.
+std::vector<Swarm::Number> Swarm::ChooseHelpers(std::uint32_t shard, std::size_t count) const {
+  std::vector<bool> holds(micro_nodes_.size());
   for (const Number number : alive_) {
-    if (Holds(number, shard)) continue;
-    candidates->numbers.push_back(number);
-    candidates->sessions.push_back(micro_nodes_[number].session);
+    const auto first = held_.begin() + static_cast<std::ptrdiff_t>(std::size_t{number} * config_.shards_per_node);
+    holds[number] = std::any_of(first, first + static_cast<std::ptrdiff_t>(config_.shards_per_node),
+                                [shard](Held held) { return held.shard == shard; });
   }
-  return candidates->numbers[shard::ChooseRepairer(shard, candidates->sessions)];
+  for (const Helper& helper : helpers_) {
+    if (helper.held.shard == shard) holds[helper.holder] = true;
+  }
+  std::vector<Number> numbers;
+  std::vector<std::uint64_t> sessions;
+  for (const Number number : alive_) {
+    if (holds[number]) continue;
+    numbers.push_back(number);
+    sessions.push_back(micro_nodes_[number].session);
+  }
+  std::vector<Number> helpers;
+  for (const std::size_t chosen : shard::ChooseRepairers(shard, sessions, count)) helpers.push_back(numbers[chosen]);
+  return helpers;
 }
 
 std::uint64_t Swarm::Repair(std::uint64_t cycle, ShardCommands* commands) {
   const std::uint32_t wanted = std::min(config_.replicas_min, alive());
   std::uint64_t repaired = 0;
-  Candidates candidates;
   for (std::uint32_t s = 0; s < config_.shards; ++s) {
-    while (holders_[s] < wanted) {
-      const Number helper = ChooseHelper(s, &candidates);
+    if (holders_[s] >= wanted) continue;
+    for (const Number helper : ChooseHelpers(s, wanted - holders_[s])) {
       Held held{};
       Hold(helper, s, cycle, &held, commands);
       helpers_.push_back({helper, held});

@@ -90,20 +90,13 @@ class Swarm {
     Held held;
   };
 
-  // Memory of ChooseHelper, for many choices in a row.
-  struct Candidates {
-    std::vector<Number> numbers;
-    std::vector<std::uint64_t> sessions;
-  };
-
   Number NewMicroNode(std::uint64_t cycle);
   void DrawAttack(MicroNode* newcomer);
   std::uint32_t TakeRow(std::uint32_t shard, std::uint64_t cycle);
   void DropRow(Held held, std::uint64_t cycle, ShardCommands* commands);
   void Hold(Number holder, std::uint32_t shard, std::uint64_t cycle, Held* held, ShardCommands* commands);
   void Command(Held held, RowCommand::Kind kind, Attack attack, ShardCommands* commands);
-  Number ChooseHelper(std::uint32_t shard, Candidates* candidates) const;
-  bool Holds(Number holder, std::uint32_t shard) const;
+  std::vector<Number> ChooseHelpers(std::uint32_t shard, std::size_t count) const;
   template <class F>
   void ForEachHeld(Number holder, F f) const;
 

@@ -3,9 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -155,6 +157,23 @@ TEST_F(NodeActorsTest, ANodeThatIsOutReportsAndTheOtherGoesOn) {
     EXPECT_EQ(reports[0]->alive, 0u);
     EXPECT_EQ(reports[1]->alive, 100u);
   }
+}
+
+TEST(ActorsDeathTest, AnExceptionInAnActorEndsTheProcess) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  // Without EndProcessOnException CAF ends this actor alone, and whoever waits for its answer waits for ever.
+  EXPECT_DEATH(
+      {
+        System system({2});
+        caf::scoped_actor self(*system);
+        const caf::actor thrower = (*system).spawn([](caf::event_based_actor* actor) -> caf::behavior {
+          EndProcessOnException(actor);
+          return {[](int) { throw std::runtime_error("no way on"); }};
+        });
+        self->send(thrower, 1);
+        self->receive([](int) {}, caf::after(std::chrono::seconds(20)) >> [] {});
+      },
+      "no way on");
 }
 
 }  // namespace

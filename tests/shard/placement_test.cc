@@ -76,23 +76,42 @@ TEST(Placement, Arch4RepairerIsTheSameForEverybodyAndFair) {
   std::vector<std::uint64_t> candidates;
   for (std::uint64_t n = 0; n < 20; ++n) candidates.push_back(Mix(n + 500));
   std::vector<int> chosen(candidates.size(), 0);
+  const auto repairer = [](std::uint32_t shard, const std::vector<std::uint64_t>& of) {
+    return ChooseRepairers(shard, of, 1).at(0);
+  };
   for (std::uint32_t shard = 0; shard < 4000; ++shard) {
-    const std::size_t best = ChooseRepairer(shard, candidates);
+    const std::size_t best = repairer(shard, candidates);
     ++chosen[best];
     // The order of the candidates does not matter.
     std::vector<std::uint64_t> turned(candidates.rbegin(), candidates.rend());
-    EXPECT_EQ(turned[ChooseRepairer(shard, turned)], candidates[best]);
+    EXPECT_EQ(turned[repairer(shard, turned)], candidates[best]);
     // The choice stands when another candidate goes, and falls on the next when the chosen one goes.
     std::vector<std::uint64_t> without = candidates;
     without.erase(without.begin() + static_cast<std::ptrdiff_t>(best == 0 ? 1 : 0));
-    EXPECT_EQ(without[ChooseRepairer(shard, without)], candidates[best]);
+    EXPECT_EQ(without[repairer(shard, without)], candidates[best]);
     without = candidates;
     without.erase(without.begin() + static_cast<std::ptrdiff_t>(best));
-    EXPECT_LT(RendezvousWeight(without[ChooseRepairer(shard, without)], shard),
-              RendezvousWeight(candidates[best], shard));
+    EXPECT_LT(RendezvousWeight(without[repairer(shard, without)], shard), RendezvousWeight(candidates[best], shard));
   }
   for (const int n : chosen) EXPECT_NEAR(n, 200, 70);
-  EXPECT_EQ(ChooseRepairer(3, std::vector<std::uint64_t>{42}), 0u);
+  EXPECT_EQ(repairer(3, {42}), 0u);
+}
+
+TEST(Placement, SeveralRepairersAreThoseThatWouldBeChosenOneAfterTheOther) {
+  std::vector<std::uint64_t> candidates;
+  for (std::uint64_t n = 0; n < 20; ++n) candidates.push_back(Mix(n + 900));
+  candidates.push_back(candidates[4]);  // an equal weight
+  for (std::uint32_t shard = 0; shard < 50; ++shard) {
+    std::vector<std::uint64_t> left = candidates;
+    for (const std::size_t position : ChooseRepairers(shard, candidates, candidates.size())) {
+      const std::size_t next = ChooseRepairers(shard, left, 1).at(0);
+      EXPECT_EQ(candidates[position], left[next]);
+      left.erase(left.begin() + static_cast<std::ptrdiff_t>(next));
+    }
+    EXPECT_TRUE(left.empty());
+  }
+  EXPECT_EQ(ChooseRepairers(3, candidates, 99).size(), candidates.size());
+  EXPECT_TRUE(ChooseRepairers(3, {}, 2).empty());
 }
 
 }  // namespace

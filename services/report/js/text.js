@@ -51,7 +51,7 @@ function vu(uvu) {
   const v = BigInt(typeof uvu === "string" ? uvu : Math.round(uvu));
   const a = v < 0n ? -v : v;
   const part = a % 1000000n;
-  const text = (a / 1000000n).toLocaleString("en-US") + (part ? "." + String(part).padStart(6, "0") : "");
+  const text = (a / 1000000n).toLocaleString("en-US") + (part ? "." + String(part).padStart(6, "0").replace(/0+$/, "") : "");
   return `${v < 0n ? "−" : ""}${text} VU`;
 }
 const vuShort = (v) => missing(v) ? NONE : `${Math.abs(v) < 0.1 ? short(v) : fixed(v, 2)} VU`;

@@ -71,6 +71,38 @@ TEST_F(Files, AWriteThatFailsSaysWhereAndLeavesNothing) {
   EXPECT_FALSE(fs::exists(folder_ / "elsewhere"));
 }
 
+TEST_F(Files, AFileOfAnySizeIsReadWhole) {
+  const std::string large(kTextFileBytesMax + 7, 'x');
+  ASSERT_TRUE(WriteFileAtomically(folder_ / "large", large).ok());
+  EXPECT_EQ(*ReadWholeFile(folder_ / "large"), large);
+  ASSERT_TRUE(WriteFileAtomically(folder_ / "empty", "").ok());
+  EXPECT_EQ(*ReadWholeFile(folder_ / "empty"), "");
+  EXPECT_EQ(ReadWholeFile(folder_ / "none").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(ReadWholeFile(folder_).status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_FALSE(ReadWholeFile("/proc/self/mem").ok()) << "a read that fails throws nothing";
+}
+
+TEST_F(Files, AFolderIsListedByNameOrSaysWhyNot) {
+  for (const char* name : {"b", "a", "c"}) ASSERT_TRUE(WriteFileAtomically(folder_ / name, "").ok());
+  EXPECT_EQ(*FolderEntries(folder_), (std::vector<fs::path>{folder_ / "a", folder_ / "b", folder_ / "c"}));
+  EXPECT_EQ(FolderEntries(folder_ / "none").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(FolderEntries(folder_ / "a").status().message()), HasSubstr("Not a directory"));
+}
+
+TEST_F(Files, ARelativePathNeedsAWorkingFolder) {
+  const fs::path before = fs::current_path();
+  EXPECT_EQ(*AbsolutePath("x"), before / "x");
+  fs::create_directory(folder_ / "gone");
+  fs::current_path(folder_ / "gone");
+  fs::remove(folder_ / "gone");
+  const absl::StatusOr<fs::path> relative = AbsolutePath("x");
+  const absl::StatusOr<fs::path> absolute = AbsolutePath("/x");
+  fs::current_path(before);
+  EXPECT_EQ(relative.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(relative.status().message()), HasSubstr("the working folder is gone"));
+  EXPECT_EQ(*absolute, "/x");
+}
+
 TEST_F(Files, WhatCannotBeReadSaysWhy) {
   EXPECT_EQ(ReadTextFile(folder_ / "none").status().code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(std::string(ReadTextFile(folder_ / "none").status().message()),

@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
@@ -105,6 +107,73 @@ TEST_F(LogTest, NeverThrows) {
   SetLogSink([this](std::string_view line) { lines_.emplace_back(line); });
   Log(v1::INFO, "x");
   EXPECT_EQ(lines_.size(), 1u) << "and goes on";
+}
+
+// A pipe with room for nothing until somebody reads it.
+class FullPipe {
+ public:
+  FullPipe() {
+    EXPECT_EQ(pipe2(ends_, O_NONBLOCK), 0);
+    const std::string filler(4096, '.');
+    while (write(ends_[1], filler.data(), filler.size()) > 0) {
+    }
+    fcntl(ends_[1], F_SETFL, 0);
+  }
+  ~FullPipe() {
+    close(ends_[0]);
+    close(ends_[1]);
+  }
+  int writing_end() const { return ends_[1]; }
+  // What was written behind the filler, up to a text that must come.
+  std::string ReadUntil(const std::string& last) {
+    std::string all;
+    std::string chunk(65536, ' ');
+    for (int n = 0; n < 2000 && all.find(last) == std::string::npos; ++n) {
+      const ssize_t got = read(ends_[0], chunk.data(), chunk.size());
+      if (got > 0) all += chunk.substr(0, static_cast<std::size_t>(got));
+      if (got < 0) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return all.substr(std::min(all.size(), all.find_first_not_of('.')));
+  }
+
+ private:
+  int ends_[2] = {-1, -1};
+};
+
+TEST_F(LogTest, NobodyWaitsForAReader) {
+  FullPipe pipe;
+  SetLogSink(nullptr);
+  ConfigureLog(v1::INFO, 0);
+  StartLogWriter(pipe.writing_end());
+  const std::string text(1000, 'x');
+  const int lines = static_cast<int>(kLogWaitingBytesMax / text.size()) + 100;
+  for (int i = 0; i < lines; ++i) Log(v1::INFO, "much", {{"text", text}, {"i", i}});
+  const std::uint64_t dropped = LogLinesDropped();
+  EXPECT_GT(dropped, 100u) << "what waits is bounded";
+  EXPECT_LT(dropped, 400u);
+  // Once somebody reads, all that waited is there, and the next line says how many are missing.
+  const std::string read = pipe.ReadUntil("\"i\":" + std::to_string(lines - static_cast<int>(dropped) - 1) + "}\n");
+  EXPECT_THAT(read, HasSubstr("\"i\":0}\n"));
+  Log(v1::INFO, "next");
+  const std::string more = pipe.ReadUntil("next");
+  EXPECT_THAT(more, HasSubstr("\"event\":\"log.dropped\",\"lines\":" + std::to_string(dropped) + "}\n{"));
+  EndLogWriter(std::chrono::milliseconds(1000));
+  EXPECT_EQ(LogLinesDropped(), dropped);
+}
+
+TEST_F(LogTest, TheEndWaitsForAllThatCanBeWritten) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  SetLogSink(nullptr);
+  ConfigureLog(v1::INFO, 0);
+  StartLogWriter(ends[1]);
+  for (int i = 0; i < 100; ++i) Log(v1::INFO, "last", {{"i", i}});
+  EndLogWriter(std::chrono::milliseconds(10'000));
+  std::string all(1 << 16, ' ');
+  all.resize(static_cast<std::size_t>(std::max<ssize_t>(0, read(ends[0], all.data(), all.size()))));
+  EXPECT_EQ(std::count(all.begin(), all.end(), '\n'), 100);
+  close(ends[0]);
+  close(ends[1]);
 }
 
 TEST_F(LogTest, LinesOfManyThreadsDoNotMix) {

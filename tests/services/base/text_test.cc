@@ -4,6 +4,8 @@
 
 #include <cerrno>
 #include <cmath>
+#include <cstdint>
+#include <limits>
 
 namespace lvs::services {
 namespace {
@@ -54,6 +56,16 @@ TEST(Text, HashesHaveSixteenDigits) {
   EXPECT_EQ(FormatHex(0), "0000000000000000");
   EXPECT_EQ(FormatHex(255), "00000000000000ff");
   EXPECT_EQ(FormatHex(~std::uint64_t{0}), "ffffffffffffffff");
+}
+
+TEST(Text, MillionthsAreExact) {
+  EXPECT_EQ(FormatMillionths(0), "0");
+  EXPECT_EQ(FormatMillionths(1), "0.000001");
+  EXPECT_EQ(FormatMillionths(2'500'000), "2.5");
+  EXPECT_EQ(FormatMillionths(10'000'000), "10");
+  EXPECT_EQ(FormatMillionths(123'456'789'012'345), "123456789.012345");
+  EXPECT_EQ(FormatMillionths(-1'050'000), "-1.05");
+  EXPECT_EQ(FormatMillionths(std::numeric_limits<std::int64_t>::min()), "-9223372036854.775808");
 }
 
 TEST(Text, NearestWords) {

@@ -213,6 +213,8 @@ TEST(YamlProto, ShippedRefusals) {
            "f.yaml:4: thresholds[0].max: 5 parsecs: \"parsecs\" is not a unit of a limit; write 5s, 50KB, 1%, 2VU or a "
            "plain number such as 1e-6"},
           {"drift: {alpha: 5%}\n", "f.yaml:4: drift.alpha: 5% takes no unit; write a plain number"},
+          {"thresholds: [{metric: m, min: -1e308GB}]\n",
+           "f.yaml:4: thresholds[0].min: -1e308GB is out of range; it must be a finite number"},
           {"drift: {alpha: .inf}\n", "f.yaml:4: drift.alpha: .inf is not a finite number; write a plain number"},
           // Types.
           {"seed: -1\n", "f.yaml:4: seed: -1 is out of range; it must be between 0 and 18446744073709551615"},
@@ -268,6 +270,13 @@ TEST(YamlProto, WhatIsNotOneYamlDocument) {
   EXPECT_THAT(ErrorOf("- a\n"), HasSubstr("f.yaml:1: expected a group of keys (name,"));
   EXPECT_THAT(ErrorOf("name: [a\nb: c\n"), HasSubstr("is not valid YAML at column"));
   EXPECT_THAT(ErrorOf("name: x\n\tseed: 1\n"), HasSubstr("f.yaml:2: is not valid YAML"));
+  for (const char* tabbed : {"name: x\n\tseed: 1\n", "name: x\n \tseed: 1\n", "name: x\nevents:\n\t- {at: 1s}\n",
+                             "name: x\npopulation:\n\tmicro_nodes: 10\n"}) {
+    EXPECT_THAT(ErrorOf(tabbed), HasSubstr("indented with a tab, which YAML does not allow: use spaces")) << tabbed;
+  }
+  EXPECT_THAT(ErrorOf("name: x\nseed: [1\n"), Not(HasSubstr("tab")));
+  EXPECT_THAT(ErrorOf("name: [::1]:7400\n"), HasSubstr("put quotes around an address with brackets"));
+  EXPECT_THAT(ErrorOf("name: {a: [[::1]:7400]}\n"), HasSubstr("found a group of keys"));
   EXPECT_THAT(ErrorOf("name: x\n---\nname: y\n"), HasSubstr("the document ends before this"));
   EXPECT_EQ(ErrorOf("name: x\nabout: \xff\n"), "f.yaml:2: is not UTF-8 text; save the file as UTF-8");
   EXPECT_EQ(ErrorOf(std::string("name: x\n\0", 9)), "f.yaml:2: is not UTF-8 text; save the file as UTF-8");

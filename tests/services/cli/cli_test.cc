@@ -142,6 +142,13 @@ TEST_F(Cli, RunWithJsonWritesNothingElseToStandardOutput) {
   EXPECT_EQ(nlohmann::json::parse(run.err.substr(0, run.err.find('\n')))["event"], "start");
 }
 
+TEST_F(Cli, NamesThatAreNoUtf8AreNoError) {
+  const Outcome run = Lvs({"run", Tiny(kHolds), "--out", Path("odd-\xff"), "--format", "json"});
+  EXPECT_EQ(run.exit_code, kExitPassed) << run.err;
+  EXPECT_TRUE(nlohmann::json::accept(run.out));
+  EXPECT_TRUE(nlohmann::json::accept(run.err.substr(0, run.err.find('\n')))) << run.err;
+}
+
 TEST_F(Cli, RunRefusesWhatItCannotRun) {
   Outcome run = Lvs({"run", Path("none.yaml")});
   EXPECT_EQ(run.exit_code, kExitCouldNotRun);
@@ -255,6 +262,79 @@ TEST_F(Cli, WrongArgumentsExitWith2AndPointToHelp) {
     EXPECT_THAT(outcome.err, HasSubstr("--help"));
   }
   EXPECT_THAT(Lvs({"run"}).err, HasSubstr("see `lvs run --help`"));
+}
+
+TEST_F(Cli, NumbersThatAreNoneExitWith2) {
+  for (const char* rate : {"nan", "-nan", "inf", "-inf", "-1", "0", "1e7", "1e999", "-1e999", "x", "", "1/s", "0x10"}) {
+    const Outcome load = Lvs({"testnet", "load", "--dir", Path("none"), "--rate", rate});
+    EXPECT_EQ(load.exit_code, kExitUsage) << rate << ": " << load.err;
+    EXPECT_THAT(load.err, HasSubstr("--rate")) << rate;
+  }
+  const std::vector<std::vector<std::string>> commands{
+      {"run", "pair", "--seed"},
+      {"run", "pair", "--threads"},
+      {"run", "pair", "--cycles"},
+      {"testnet", "load", "--sessions"},
+      {"testnet", "load", "--shards"},
+      {"testnet", "up", "--nodes"},
+      {"testnet", "up", "--micro-nodes"},
+      {"testnet", "up", "--base-port"},
+      {"testnet", "kill"},
+      {"watch", "--count"},
+      {"contribute", "--slot", "0", "--amount", "1VU", "--shard"},
+      {"contribute", "--shard", "0", "--amount", "1VU", "--slot"},
+      {"node", "--validate", "--micro-nodes"},
+  };
+  for (std::vector<std::string> arguments : commands) {
+    arguments.emplace_back();
+    for (const char* number : {"nan", "inf", "-1", "1.5", "1e3", "010", "0x10", "", "99999999999999999999999"}) {
+      arguments.back() = number;
+      EXPECT_EQ(Lvs(arguments).exit_code, kExitUsage) << ::testing::PrintToString(arguments);
+    }
+  }
+}
+
+TEST_F(Cli, TimesThatOverflowExitWith2) {
+  const std::vector<std::vector<std::string>> commands{{"testnet", "load", "--dir", Path("none"), "--for"},
+                                                       {"testnet", "report", "--dir", Path("none"), "--for"},
+                                                       {"testnet", "up", "--dir", Path("none"), "--delay"},
+                                                       {"testnet", "up", "--dir", Path("none"), "--deadline"},
+                                                       {"status", "--timeout"},
+                                                       {"watch", "--interval"}};
+  for (std::vector<std::string> arguments : commands) {
+    arguments.emplace_back();
+    for (const char* time : {"2500000h", "1e300h", "nans", "infs", "-1s", "5"}) {
+      arguments.back() = time;
+      const Outcome outcome = Lvs(arguments);
+      EXPECT_EQ(outcome.exit_code, kExitUsage) << ::testing::PrintToString(arguments) << outcome.err;
+    }
+  }
+}
+
+TEST_F(Cli, OutputThatCannotBeWrittenExitsWith1) {
+  // A stream that takes a few bytes, as a disk that gets full does.
+  class Narrow : public std::streambuf {
+   protected:
+    int_type overflow(int_type c) override { return left_-- > 0 ? c : traits_type::eof(); }
+
+   private:
+    int left_ = 5;
+  };
+  for (const std::vector<const char*>& arguments : {std::vector<const char*>{"lvs", "--version"},
+                                                    {"lvs", "--help"},
+                                                    {"lvs", "limits"},
+                                                    {"lvs", "limits", "--format", "json"},
+                                                    {"lvs", "scenario", "list"},
+                                                    {"lvs", "scenario", "explain"},
+                                                    {"lvs", "scenario", "validate", LVS_SCENARIO_DIR "/pair.yaml"},
+                                                    {"lvs", "node", "--validate"}}) {
+    Narrow narrow;
+    std::ostream out(&narrow);
+    std::ostringstream err;
+    EXPECT_EQ(Main(static_cast<int>(arguments.size()), arguments.data(), out, err), kExitCouldNotRun)
+        << ::testing::PrintToString(arguments);
+    EXPECT_THAT(err.str(), HasSubstr("lvs: standard output could not be written")) << arguments[1];
+  }
 }
 
 TEST_F(Cli, EveryHelpShowsAnExample) {

@@ -6,11 +6,15 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <mutex>
 #include <string>
 #include <thread>
 
 #include "services/base/log.h"
+#include "services/node/journal.h"
 #include "services/node/node.h"
 #include "services/node/node_config.h"
 #include "tests/services/cli/lvs_command.h"
@@ -95,6 +99,25 @@ TEST(NodeCommand, Spec9_4_ItsExitCodeSaysWhetherAllWasHandedOver) {
       Lvs({"contribute", "--node", alone.control(), "--shard", "1", "--slot", "0", "--amount", "1VU"});
   EXPECT_EQ(contributed.exit_code, kExitPassed) << contributed.err;
   EXPECT_EQ(alone.ExitCodeOfDrain(), kExitNotHandedOver) << "nobody is there to take it over";
+}
+
+TEST(NodeCommand, ACacheOfAnotherShapeIsFoundByValidate) {
+  std::string pattern = (std::filesystem::temp_directory_path() / "lvs-shape-XXXXXX").string();
+  const std::string folder = mkdtemp(pattern.data());
+  const std::string config = folder + "/node.yaml";
+  const auto validate = [&](const std::string& state) {
+    std::ofstream(config) << "cache_dir: " << folder << "/cache\nstate: " << state << "\n";
+    return Lvs({"node", "--config", config, "--validate"});
+  };
+  EXPECT_EQ(validate("{shards: 16, value_slots: 2}").exit_code, kExitPassed) << "there is no cache yet";
+  Journal::Restored restored;
+  const auto journal = Journal::Open(folder + "/cache", 16, 2, &restored);
+  ASSERT_TRUE(journal.ok()) << journal.status();
+  EXPECT_EQ(validate("{shards: 16, value_slots: 2}").exit_code, kExitPassed) << "even while a node has it open";
+  const Outcome other = validate("{shards: 8, value_slots: 2}");
+  EXPECT_EQ(other.exit_code, kExitUsage);
+  EXPECT_THAT(other.err, HasSubstr("cache holds a cache of 16 shards of 2 value slots, and this node has 8"));
+  std::filesystem::remove_all(folder);
 }
 
 TEST(NodeCommand, LogLevelsAreNamed) {

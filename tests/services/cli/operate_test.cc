@@ -373,6 +373,7 @@ TEST(Operate, ContributeThatIsNotDurableYetSaysHowFarItCame) {
   const Outcome outcome = Ask({"contribute", "--node", node.address(), "--shard", "0", "--slot", "0", "--amount", "2VU",
                                "--durability", "nodes:3"});
   EXPECT_EQ(outcome.exit_code, kExitCouldNotRun);
+  EXPECT_EQ(outcome.out, "") << "no table, as if it had worked";
   EXPECT_THAT(outcome.err, HasSubstr("1 of 3 nodes hold it"));
   EXPECT_THAT(outcome.err, HasSubstr("reached so far: held in memory, by 1 server node"));
   EXPECT_THAT(outcome.err, HasSubstr("no sooner than in 200ms"));
@@ -393,6 +394,7 @@ TEST(Operate, ContributeThatMustBeMendedDoesNotOfferToRepeat) {
   const Outcome outcome =
       Ask({"contribute", "--node", node.address(), "--shard", "99", "--slot", "0", "--amount", "2VU"});
   EXPECT_EQ(outcome.exit_code, kExitUsage);
+  EXPECT_EQ(outcome.out, "");
   EXPECT_THAT(outcome.err, HasSubstr("there is no shard 99"));
   EXPECT_THAT(outcome.err, Not(HasSubstr("repeating")));
 }

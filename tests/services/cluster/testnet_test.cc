@@ -286,6 +286,33 @@ class TestnetCommand : public TestnetTest {
   std::vector<std::string> peer_addresses_;
 };
 
+TEST_F(TestnetTest, FoldersThatCannotBeSearchedAreAMessage) {
+  ASSERT_TRUE(Testnet::Create(Directory(), {.nodes = 1}).ok());
+  const fs::path node = Directory() / "node-0";
+  fs::permissions(folder_, fs::perms(0755));
+  fs::permissions(node, fs::perms::none);
+  const bool root = geteuid() == 0;
+  ASSERT_EQ(seteuid(root ? 65534 : geteuid()), 0);  // root may search every folder
+  std::vector<Outcome> outcomes;
+  for (const char* command : {"status", "down", "load", "heal"}) {
+    outcomes.push_back(Lvs({"testnet", command, "--dir", Directory().string()}));
+  }
+  outcomes.push_back(Lvs({"status", "--cluster", "--dir", Directory().string()}));
+  ASSERT_EQ(seteuid(root ? 0 : geteuid()), 0);
+  fs::permissions(node, fs::perms::owner_all);
+  for (const Outcome& outcome : outcomes) {
+    EXPECT_EQ(outcome.exit_code, kExitCouldNotRun);
+    EXPECT_THAT(outcome.err,
+                HasSubstr("cannot look into " + node.string() + ": Permission denied; run this as the user"));
+  }
+}
+
+TEST_F(TestnetTest, HintsNameADirectoryThatIsNotTheDefault) {
+  EXPECT_EQ(TestnetHint("./runs/testnet", "down"), "lvs testnet down");
+  EXPECT_EQ(TestnetHint(fs::current_path() / "runs" / "testnet", "down"), "lvs testnet down");
+  EXPECT_EQ(TestnetHint("/a b", "start 1"), "lvs testnet start 1 --dir '/a b'");
+}
+
 TEST_F(TestnetCommand, StatusTellsWhoDoesNotRun) {
   Make(2);
   Outcome status = Do({"status"});
@@ -294,7 +321,8 @@ TEST_F(TestnetCommand, StatusTellsWhoDoesNotRun) {
   controls_[1]->Stop();
   status = Do({"status"});
   EXPECT_EQ(status.exit_code, kExitUnhealthy);
-  EXPECT_THAT(status.out, HasSubstr("node 1 does not run; `lvs testnet start 1` brings it back"));
+  EXPECT_THAT(status.out, HasSubstr("node 1 does not run; `lvs testnet start 1 --dir " + Directory().string() +
+                                    "` brings it back"));
   EXPECT_THAT(status.out, Not(HasSubstr("node 0 does not run")));
   EXPECT_EQ(Lvs({"status", "--cluster", "--dir", Directory().string()}).exit_code, kExitUnhealthy);
   EXPECT_EQ(Do({"kill", "1"}).exit_code, kExitCouldNotRun);
@@ -310,8 +338,16 @@ TEST_F(TestnetCommand, PartitionSeversBothWaysAndHealMends) {
   EXPECT_THAT(controls_[1]->Faults().severed(), ::testing::ElementsAre(peer_addresses_[2]));
   EXPECT_THAT(controls_[2]->Faults().severed(), ::testing::ElementsAre(peer_addresses_[0], peer_addresses_[1]));
   EXPECT_EQ(Testnet::Open(Directory())->SavedFaults(0).severed_size(), 1);
+  // Each half looks well by itself.
+  const std::string heal = "lvs testnet heal --dir " + Directory().string();
+  EXPECT_THAT(outcome.out, HasSubstr("`" + heal + "` mends it"));
+  for (const Outcome& status : {Do({"status"}), Lvs({"status", "--cluster", "--dir", Directory().string()})}) {
+    EXPECT_EQ(status.exit_code, kExitUnhealthy);
+    EXPECT_THAT(status.out, HasSubstr("problem: the testnet is partitioned into 0,1/2; `" + heal + "` mends it"));
+  }
   ASSERT_EQ(Do({"heal"}).exit_code, kExitPassed);
   for (const auto& control : controls_) EXPECT_EQ(control->Faults().severed_size(), 0);
+  EXPECT_EQ(Do({"status"}).exit_code, kExitPassed);
 }
 
 TEST_F(TestnetCommand, ReportIsARunDirectory) {
@@ -356,7 +392,7 @@ TEST_F(TestnetCommand, ReportNeedsANodeAndADirectoryOfItsOwn) {
   ASSERT_EQ(Do({"kill", "0", "--hard"}).exit_code, kExitPassed);
   report = Do({"report"});
   EXPECT_EQ(report.exit_code, kExitCouldNotRun);
-  EXPECT_THAT(report.err, HasSubstr("no node of the testnet runs; `lvs testnet start 0`"));
+  EXPECT_THAT(report.err, HasSubstr("no node of the testnet runs; `lvs testnet start 0 --dir "));
 }
 
 TEST_F(TestnetCommand, LoadWithAReportCoversBoth) {
@@ -400,7 +436,7 @@ TEST_F(TestnetCommand, DownEndsAllAndUpRefusesBefore) {
   const Outcome up = Do({"up", "--nodes", "2", "--binary", Sleeper().string()});
   EXPECT_EQ(up.exit_code, kExitCouldNotRun);
   EXPECT_THAT(up.err, HasSubstr("a testnet runs in "));
-  EXPECT_THAT(up.err, HasSubstr("lvs testnet down"));
+  EXPECT_THAT(up.err, HasSubstr("`lvs testnet down --dir " + Directory().string() + "`"));
   const Outcome down = Do({"down"});
   EXPECT_EQ(down.exit_code, kExitPassed) << down.err;
   EXPECT_THAT(down.out, HasSubstr("the testnet is down; logs are in "));
@@ -435,6 +471,8 @@ TEST_F(TestnetCommand, VerifyHoldsAndFindsWhatNobodySent) {
   verify = Do({"verify", "--record", record, "--within", "0s"});
   EXPECT_EQ(verify.exit_code, kExitBreached);
   EXPECT_THAT(verify.out, HasSubstr("TOO MUCH"));
+  EXPECT_THAT(verify.out, HasSubstr("UNEXPLAINED: 1 total above what these records sent"));
+  EXPECT_THAT(verify.out, Not(HasSubstr("BROKEN"))) << "nothing is lost, and another load may have sent it";
   controls_[0]->Corrupt(-1);
   verify = Do({"verify", "--record", record, "--within", "0s", "--format", "json"});
   EXPECT_EQ(verify.exit_code, kExitBreached);

@@ -210,6 +210,15 @@ TEST_F(MeasurementTest, EffectiveErrorAgainstTheTruth) {
   EXPECT_NEAR(sample.effective_uvu(), 200e6 - 1e6, 1);
 }
 
+TEST_F(MeasurementTest, Spec8_1_WhatIsHeldAndNotAcknowledgedYetIsNoError) {
+  const std::int64_t accepted = 200'000'000;
+  Node early{{0, 0}, {0, 0}, accepted + 50'000'000};  // contributions that wait for other nodes
+  early.worst_vu = 0.5;
+  const v1::Sample sample = Add(1, {early}, accepted);
+  EXPECT_NEAR(sample.effective_error_relative(), 0.5 / 200, 1e-12);
+  EXPECT_EQ(Finish().ledger().excess_uvu(), 50'000'000u) << "it is counted there";
+}
+
 TEST_F(MeasurementTest, ConvergenceIsTheFirstCycleUnderAMillionth) {
   const auto at = [](double spread) {
     Node node{{-spread, spread}, {-spread, spread}, 1'000'000'000};

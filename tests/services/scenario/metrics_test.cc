@@ -243,6 +243,10 @@ TEST(Metrics, ValuesAsAPersonWritesThem) {
   EXPECT_EQ(text("ledger.missing_uvu", 0), "0");
   EXPECT_EQ(text("ledger.missing_uvu", 3), "3uVU");
   EXPECT_EQ(text("ledger.accepted_uvu", 2.5e6), "2.5VU");
+  EXPECT_EQ(text("ledger.accepted_uvu", 1'234'567'890), "1234.56789VU") << "to the micro-VU";
+  EXPECT_EQ(text("ledger.accepted_uvu", 1'234'567'891), "1234.567891VU");
+  EXPECT_EQ(text("ledger.accepted_uvu", 1e12), "1000000VU");
+  EXPECT_EQ(text("ledger.accepted_uvu", 3e18), "3000000000000VU");
   EXPECT_EQ(text("drift.relative_spread", 1e-6), "1e-06");
   EXPECT_EQ(text("drift.cycles_to_1ppm", 18), "18");
   EXPECT_EQ(text("drift.relative_spread", kNan), "none");

@@ -220,6 +220,17 @@ TEST(ScenarioLoader, RefusesWithLineAndMend) {
   }
 }
 
+TEST(ScenarioLoader, RefusesChurnOfMoreThanAllInACycle) {
+  const auto file = [](const std::string& period) {
+    return "name: x\npopulation: {micro_nodes: 100}\ncycle: {count: 15, period: " + period +
+           "}\nevents:\n  - {at: 2s, churn: {rate: 100%/s}}\n";
+  };
+  EXPECT_EQ(ErrorOf(file("2s")),
+            "f.yaml:5: events[0].churn.rate: 100%/s is more than every micro-node in each cycle of 2s; write at most "
+            "50%/s, or a shorter cycle.period");
+  EXPECT_EQ(Load(file("1s")).events_size(), 1);
+}
+
 TEST(ScenarioLoader, RefusesEvents) {
   for (const Case& c : std::vector<Case>{
            {"{at: 10s, churn: {rate: 1%/s}}",

@@ -128,6 +128,17 @@ TEST_F(NodeHostTest, ChurnReplacesAsManyAsLeave) {
   EXPECT_EQ(Count(Kind::kLeave), 20u);
 }
 
+TEST_F(NodeHostTest, ChurnOfMoreThanAllReplacesAll) {
+  Make(100);
+  Cycle(At(0));
+  for (std::uint64_t cycle = 1; cycle < 12; ++cycle) {
+    const NodeReport report = Cycle(ChurnAt(cycle, 2.5));
+    EXPECT_EQ(report.alive, 100u) << "it must not grow";
+    EXPECT_EQ(report.online, 100u);
+    EXPECT_EQ(report.offline, 100u);
+  }
+}
+
 TEST_F(NodeHostTest, AFractionOfAnEventHappensThatOften) {
   Make(100);
   std::uint64_t left = 0;

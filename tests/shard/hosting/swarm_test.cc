@@ -144,6 +144,19 @@ TEST(Swarm, Spec11_5_RepairHoldsReplicasMinForEverySize) {
   EXPECT_EQ(Watched(1).rows.all(), Watched::kShards) << "the only micro-node holds every shard once";
 }
 
+TEST(Swarm, RepairIsQuickWhereEveryMicroNodeMustHoldEveryShard) {
+  // With a search of all holders for each replica, this takes minutes.
+  SwarmConfig config;
+  config.shards = 64;
+  config.shards_per_node = 4;
+  config.replicas_min = 600;
+  config.seed = 3;
+  Swarm swarm(config);
+  const std::vector<std::uint32_t> holders = swarm.Populate(600);
+  EXPECT_EQ(holders, std::vector<std::uint32_t>(64, 600));
+  EXPECT_EQ(swarm.replicas(), 64u * 600);
+}
+
 TEST(Swarm, Arch4_RepairAfterMassDepartures) {
   Watched w(1000);
   w.Leave(990);
