@@ -27,7 +27,7 @@ void PlacementOfRepairer(benchmark::State& state) {
   std::vector<std::uint64_t> candidates;
   for (std::int64_t n = 0; n < state.range(0); ++n) candidates.push_back(Mix(static_cast<std::uint64_t>(n) + 1));
   std::uint32_t shard = 0;
-  for (auto _ : state) benchmark::DoNotOptimize(ChooseRepairer(++shard, candidates));
+  for (auto _ : state) benchmark::DoNotOptimize(ChooseRepairers(++shard, candidates, 1).front());
   state.SetItemsProcessed(state.iterations());
 }
 BENCHMARK(PlacementOfRepairer)->ArgName("candidates")->Arg(100)->Arg(10'000);
