@@ -31,8 +31,8 @@
 #include "services/node/control_service.h"
 #include "services/node/journal.h"
 #include "services/node/node_config.h"
-#include "vaultguard/limits.h"
 #include "services/node/operations.h"
+#include "vaultguard/limits.h"
 
 namespace lvs::services {
 namespace {
