@@ -260,7 +260,9 @@ void Measurement::NoteConvergence(std::uint64_t cycle) {
       reduction_per_cycle_ = std::pow(std::max(relative_spread(), 1e-12), -1.0 / static_cast<double>(cycle));
     }
   }
-  if (effective_error_ < kPpm && ledger_cycles_to_1ppm_ < 0) ledger_cycles_to_1ppm_ = static_cast<std::int64_t>(cycle);
+  const bool was_off = effective_error_at_start_ >= kPpm;
+  if (effective_error_ < kPpm && was_off && ledger_cycles_to_1ppm_ < 0)
+    ledger_cycles_to_1ppm_ = static_cast<std::int64_t>(cycle);
 }
 
 void Measurement::HashStates(const Look& look) {

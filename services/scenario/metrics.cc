@@ -124,12 +124,15 @@ double MissingUvu(const v1::Summary& s) {
   return Given(tested || ledger.missing_uvu() > 0, static_cast<double>(ledger.missing_uvu()));
 }
 
+// Whether there was a way to go. Summaries of older builds say nothing about their start.
 bool StartedApart(const v1::Summary& s) {
-  return s.drift().value_spread_at_start_vu() > 0 || s.drift().free_spread_at_start() > 0;
+  return s.drift().value_spread_at_start_vu() > 0 || s.drift().free_spread_at_start() > 0 ||
+         s.drift().cycles_to_1ppm() > 0;
 }
 
-// Whether the error against the ledger was above 1e-6 at the start.
-bool StartedOffTheLedger(const v1::Summary& s) { return s.ledger().effective_error_at_start() >= 1e-6; }
+bool StartedOffTheLedger(const v1::Summary& s) {
+  return s.ledger().effective_error_at_start() >= 1e-6 || s.ledger().cycles_to_1ppm() > 0;
+}
 
 // Without a message nothing can be refused, cut down or suspicious.
 double CountOfMessages(const v1::Summary& s, double count) {

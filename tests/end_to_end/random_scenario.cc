@@ -67,7 +67,9 @@ class Author {
     state.set_opening_balance_uvu(dice_.Chance(0.2) ? 0 : 1'000'000 * std::int64_t{dice_.Roll(1, 5000)});
     v1::Population& population = *scenario_.mutable_population();
     population.set_micro_nodes(regions_ * dice_.Roll(kMicroNodesPerRegionMin, kMicroNodesPerRegionMax));
-    population.set_shards_per_node(dice_.Roll(1, state.shards()));
+    // Together they hold every shard.
+    const std::uint32_t micro_nodes = population.micro_nodes();
+    population.set_shards_per_node(dice_.Roll((state.shards() + micro_nodes - 1) / micro_nodes, state.shards()));
     for (std::uint32_t n = 0; n < regions_; ++n) (*population.mutable_regions())[RegionName(n)] = 1.0 / regions_;
     if (dice_.Chance(0.3)) population.set_low_power(dice_.Up(0.5));
     scenario_.mutable_drift()->set_peers(dice_.Roll(2, 16));

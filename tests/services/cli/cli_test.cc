@@ -406,6 +406,7 @@ v1::Summary SomeSummary() {
   summary.set_state_hash("00000000000000aa");
   summary.set_wall_seconds(2);
   summary.mutable_drift()->set_cycles_to_1ppm(16);
+  summary.mutable_drift()->set_value_spread_at_start_vu(58);
   return summary;
 }
 

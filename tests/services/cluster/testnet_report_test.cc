@@ -43,6 +43,7 @@ class Testnet3 : public ::testing::Test {
     status.set_micro_nodes(10);
     status.set_replicas(20);
     status.set_cycle(cycle_);
+    status.mutable_work()->set_micro_node_cycles(10);
     status.mutable_ledger()->add_total_uvu(0);
     for (int s = 0; s < kShards; ++s) {
       v1::Shard* shard = looks_[i].shards->add_shards();
