@@ -187,7 +187,8 @@ FRAME = {
     19: ("bucket_digest", FIXED64, True)}
 ENTRY = {1: ("session_high", FIXED64, False), 2: ("session_low", FIXED64, False),
          3: ("opened_cycle", VARINT, False), 4: ("amount_uvu", VARINT, True)}
-BEACON = {1: ("replicas", VARINT, False), 2: ("load", FIXED32, False), 3: ("low_power_share", FIXED32, False)}
+BEACON = {1: ("replicas", VARINT, False), 2: ("load", FIXED32, False), 3: ("low_power_share", FIXED32, False),
+          4: ("leaving", VARINT, False)}
 CORRECTION = {1: ("kind", VARINT, False), 2: ("bucket_mask", VARINT, False)}
 HELLO = {1: ("protocol_min", VARINT, False), 2: ("protocol_max", VARINT, False), 3: ("build", BYTES, False),
          4: ("session_high", FIXED64, False), 5: ("session_low", FIXED64, False), 6: ("region", BYTES, False),

@@ -30,6 +30,7 @@ TEST(Vectors, Spec14_Cycles) {
     const std::chrono::system_clock::time_point at{std::chrono::microseconds(c.at("unix_us").get<std::int64_t>())};
     const std::uint64_t cycle = Number(c.at("cycle"));
     const std::uint64_t period_us = Number(c.at("period_us"));
+    EXPECT_EQ(CycleAt(at, period_us), cycle);
     EXPECT_TRUE(cycle == 0 || CycleStart(cycle, period_us) <= at);
     EXPECT_LT(at, CycleStart(cycle + 1, period_us));
   }
@@ -133,7 +134,7 @@ shard::Frame FrameIn(const json& c) {
   for (const json& word : c.at("entropy")) frame.entropy.push_back(Word(word));
   const json& beacon = c.at("beacon");
   frame.beacon = {Word(beacon.at("replicas")), vectors::Float(beacon.at("load")),
-                  vectors::Float(beacon.at("low_power_share"))};
+                  vectors::Float(beacon.at("low_power_share")), Word(beacon.at("leaving")) != 0};
   frame.correction = static_cast<shard::Correction>(Word(c.at("correction").at("kind")));
   frame.correction_buckets = Word(c.at("correction").at("bucket_mask"));
   for (const json& digest : c.at("bucket_digest")) frame.bucket_digest.push_back(Number(digest));
