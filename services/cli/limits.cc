@@ -150,7 +150,9 @@ void AppendLinks(std::vector<Limit>* limits) {
   Append({"link", "link between server nodes, limit", "services/peering/peer_stream.h"},
          {{"message_bytes_max", kMessageBytesMax, "B", "longest message on a stream"}}, limits);
   Append({"link", "link between server nodes, limit", "services/peering/peer_table.h"},
-         {{"strangers_max", kStrangersMax, "", "streams that have not said hello, above the links"}}, limits);
+         {{"strangers_max", kStrangersMax, "", "streams that have not said hello, above the links"},
+          {"streams_max", kStreamsMax, "", "streams at a time, those included that are just ending"}},
+         limits);
   Append({"link", "link between server nodes, limit", "services/peering/intake.h"},
          {{"frames_per_shard_cycle", kFramesPerShardCycle, "", "frames taken from a link, for each shard and cycle"},
           {"messages_beside_frames", kReadsBesideFrames, "", "messages read from a link each cycle, above its frames"},

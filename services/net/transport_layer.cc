@@ -35,6 +35,13 @@ class OutletSink final : public actors::FrameSink {
   const std::shared_ptr<Outlet> outlet_;
 };
 
+// Ends a stream that is not taken in, without keeping anything of it.
+class RefusedStream final : public ServerReactor {
+ public:
+  RefusedStream() { Finish({grpc::StatusCode::RESOURCE_EXHAUSTED, "too many streams; try another node"}); }
+  void OnDone() override { delete this; }
+};
+
 PeeringOptions WithRecycledFrames(PeeringOptions options) {
   if (!options.new_frame) options.new_frame = [] { return actors::Recycled<shard::Frame>(); };
   return options;
@@ -78,6 +85,7 @@ class TransportLayer::Impl final : public v1::Peering::WithRawCallbackMethod_Con
   // Called by gRPC for a stream that a peer opens.
   ServerReactor* Connect(grpc::CallbackServerContext* context) override {
     const std::shared_ptr<PeerStream> stream = peering_->Accept(SteadySeconds());
+    if (stream == nullptr) return new RefusedStream;
     auto carrier = std::make_unique<ServerCarrier>(stream.get(), context, live_);
     ServerReactor* const reactor = carrier.get();
     stream->Begin(std::move(carrier));

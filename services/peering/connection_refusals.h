@@ -26,6 +26,7 @@ enum class ConnectionRefusal : std::uint8_t {
   kHelloInvalid,      // the hello is one that no node would say
   kHelloMisfit,       // the hello has another protocol, state or period
   kUnreadable,        // bytes that are no message, although the connection stood
+  kStreamsFull,       // more streams than carriers have ended yet
   kCount,
 };
 
@@ -39,6 +40,7 @@ constexpr std::string_view Name(ConnectionRefusal refusal) {
     case ConnectionRefusal::kHelloInvalid: return "hello_invalid";
     case ConnectionRefusal::kHelloMisfit: return "hello_misfit";
     case ConnectionRefusal::kUnreadable: return "unreadable";
+    case ConnectionRefusal::kStreamsFull: return "streams_full";
     case ConnectionRefusal::kCount: break;
   }
   return "";
