@@ -1,6 +1,7 @@
 #include "services/net/transport_layer.h"
 
 #include <chrono>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -54,6 +55,7 @@ class TransportLayer::Impl final : public v1::Peering::WithRawCallbackMethod_Con
   explicit Impl(const TransportOptions& options)
       : boot_(options.boot),
         credentials_(options.credentials),
+        connections_(options.connections),
         peering_(std::make_shared<services::Peering>(WithRecycledFrames(options))) {}
 
   services::Peering& peering() { return *peering_; }
@@ -84,9 +86,14 @@ class TransportLayer::Impl final : public v1::Peering::WithRawCallbackMethod_Con
 
   // Called by gRPC for a stream that a peer opens.
   ServerReactor* Connect(grpc::CallbackServerContext* context) override {
+    std::optional<Connections::Hold> hold;
+    if (connections_ != nullptr) {
+      hold = connections_->Begin(context->peer());
+      if (!hold) return new RefusedStream;
+    }
     const std::shared_ptr<PeerStream> stream = peering_->Accept(SteadySeconds());
     if (stream == nullptr) return new RefusedStream;
-    auto carrier = std::make_unique<ServerCarrier>(stream.get(), context, live_);
+    auto carrier = std::make_unique<ServerCarrier>(stream.get(), context, live_, std::move(hold));
     ServerReactor* const reactor = carrier.get();
     stream->Begin(std::move(carrier));
     return reactor;
@@ -127,6 +134,7 @@ class TransportLayer::Impl final : public v1::Peering::WithRawCallbackMethod_Con
 
   const std::vector<std::string> boot_;
   const std::shared_ptr<grpc::ChannelCredentials> credentials_;
+  const std::shared_ptr<Connections> connections_;  // null: they have no limits
   const std::shared_ptr<services::Peering> peering_;
   const std::shared_ptr<LiveCarriers> live_ = std::make_shared<LiveCarriers>();
 

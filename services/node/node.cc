@@ -126,7 +126,7 @@ class LiveNode final : public Node {
   ~LiveNode() override { End(); }
 
   absl::Status Begin() {
-    RaiseFileLimit();
+    const std::size_t files = RaiseFileLimit();
     if (!config_.cache_dir().empty()) {
       auto cache = CacheKeeper::Open(config_.cache_dir(), config_.state().shards(),
                                      static_cast<int>(config_.state().value_slots()));
@@ -134,6 +134,7 @@ class LiveNode final : public Node {
       cache_ = *std::move(cache);
       cache_->Start([this](const std::vector<std::uint64_t>& ids) { core_.OnDisk(ids); });
     }
+    servers_.ShareOut(SharesOf(files, OpenFiles()));
     const std::uint64_t seed = Random64();
     if (const absl::Status status = Listen(seed); !status.ok()) return status;
     StartCycles(seed);
@@ -162,6 +163,7 @@ class LiveNode final : public Node {
     v1::NodeStatus status;
     FillProcess(&status);
     FillPeers(&status);
+    servers_.FillStatus(&status);
     if (cache_ != nullptr) cache_->FillStatus(status.mutable_cache());
     ProblemFacts facts;
     facts.has_boot = config_.boot_size() > 0;
@@ -224,13 +226,14 @@ class LiveNode final : public Node {
     transport.session = session_;
     transport.credentials = *channel_credentials;
     transport.refusals = refusals_;
+    transport.connections = servers_.peer_connections();
     transport.seed = seed;
     transport_ = std::make_unique<TransportLayer>(transport);
 
     const absl::StatusOr<int> peer_port =
         servers_.StartPeers(config_.listen(), *server_credentials, transport_->service());
     if (!peer_port.ok()) return peer_port.status();
-    control_service_ = MakeControlService(this);
+    control_service_ = MakeControlService(this, servers_.control_connections());
     const absl::StatusOr<int> control_port = servers_.StartControl(config_.control_listen(), *server_credentials,
                                                                    control_service_.get(), config_.reflection());
     if (!control_port.ok()) return control_port.status();
@@ -244,7 +247,8 @@ class LiveNode final : public Node {
       control_address_ = FormatHostPort(*control_at);
     }
     auto operations = OperationsEndpoint::Start(
-        config_.health_listen(), [this] { return Status(); }, [this] { return Peers(); });
+        config_.health_listen(), [this] { return Status(); }, [this] { return Peers(); }, servers_.shares().health,
+        refusals_);
     if (!operations.ok()) {
       return absl::Status(operations.status().code(),
                           absl::StrCat("health_listen: ", std::string(operations.status().message())));
@@ -399,7 +403,7 @@ class LiveNode final : public Node {
   std::unique_ptr<actors::ServerNode> node_;
   std::unique_ptr<v1::Control::CallbackService> control_service_;
   std::unique_ptr<OperationsEndpoint> operations_;
-  NodeServers servers_;
+  NodeServers servers_{refusals_};
   std::thread clock_;
   bool ran_ = false;  // by the clock's thread: the first cycle has begun
 };

@@ -27,6 +27,9 @@ enum class ConnectionRefusal : std::uint8_t {
   kHelloMisfit,       // the hello has another protocol, state or period
   kUnreadable,        // bytes that are no message, although the connection stood
   kStreamsFull,       // more streams than carriers have ended yet
+  kConnectionsFull,   // a connection that made room for a newer one, or found no room
+  kCallsTooFast,      // a connection began calls faster than it may, and was reset
+  kFilesExhausted,    // a connection could not be accepted for want of a file
   kCount,
 };
 
@@ -41,6 +44,9 @@ constexpr std::string_view Name(ConnectionRefusal refusal) {
     case ConnectionRefusal::kHelloMisfit: return "hello_misfit";
     case ConnectionRefusal::kUnreadable: return "unreadable";
     case ConnectionRefusal::kStreamsFull: return "streams_full";
+    case ConnectionRefusal::kConnectionsFull: return "connections_full";
+    case ConnectionRefusal::kCallsTooFast: return "calls_too_fast";
+    case ConnectionRefusal::kFilesExhausted: return "files_exhausted";
     case ConnectionRefusal::kCount: break;
   }
   return "";
