@@ -179,6 +179,8 @@ class LiveNode final : public Node {
       (*status.mutable_refused())[std::string(Name(static_cast<Refusal>(n)))] = refused.count[n];
     }
     refusals_->AddTo(status.mutable_refused());
+    if (certificates_ != nullptr) *status.mutable_tls() = certificates_->Status();
+    facts.now_unix_s = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
     for (std::string& problem : Problems(status, facts)) status.add_problems(std::move(problem));
     return status;
   }
@@ -217,25 +219,26 @@ class LiveNode final : public Node {
 
   // Binds every address, so that what can fail has failed before the first cycle.
   absl::Status Listen(std::uint64_t seed) {
-    const auto server_credentials = ServerCredentials(config_, kCertificateRefresh, refusals_);
-    if (!server_credentials.ok()) return server_credentials.status();
-    const auto channel_credentials = ChannelCredentials(config_, kCertificateRefresh, refusals_);
-    if (!channel_credentials.ok()) return channel_credentials.status();
+    if (config_.has_tls()) {
+      const auto certificates = Certificates::Load(config_.tls());
+      if (!certificates.ok()) return certificates.status();
+      certificates_ = *certificates;
+    }
+    const NodeServers::Credentials credentials = ServerCredentials(certificates_, refusals_);
 
     TransportOptions transport = TransportOf(config_);
     transport.session = session_;
-    transport.credentials = *channel_credentials;
+    transport.credentials = ChannelCredentials(certificates_, refusals_);
     transport.refusals = refusals_;
     transport.connections = servers_.peer_connections();
     transport.seed = seed;
     transport_ = std::make_unique<TransportLayer>(transport);
 
-    const absl::StatusOr<int> peer_port =
-        servers_.StartPeers(config_.listen(), *server_credentials, transport_->service());
+    const absl::StatusOr<int> peer_port = servers_.StartPeers(config_.listen(), credentials, transport_->service());
     if (!peer_port.ok()) return peer_port.status();
     control_service_ = MakeControlService(this, servers_.control_connections());
-    const absl::StatusOr<int> control_port = servers_.StartControl(config_.control_listen(), *server_credentials,
-                                                                   control_service_.get(), config_.reflection());
+    const absl::StatusOr<int> control_port =
+        servers_.StartControl(config_.control_listen(), credentials, control_service_.get(), config_.reflection());
     if (!control_port.ok()) return control_port.status();
     TellHealth();
     absl::StatusOr<HostPort> control_at = ParseHostPort(config_.control_listen());
@@ -398,7 +401,8 @@ class LiveNode final : public Node {
   // The parts, each safe from any thread.
   mutable NodeCore core_;  // Shards() notes that somebody looks
   const std::shared_ptr<ConnectionRefusals> refusals_ = std::make_shared<ConnectionRefusals>();
-  std::unique_ptr<CacheKeeper> cache_;  // null without a cache
+  std::shared_ptr<Certificates> certificates_;  // null without TLS
+  std::unique_ptr<CacheKeeper> cache_;          // null without a cache
   std::unique_ptr<TransportLayer> transport_;
   std::unique_ptr<actors::ServerNode> node_;
   std::unique_ptr<v1::Control::CallbackService> control_service_;

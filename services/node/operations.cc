@@ -88,6 +88,14 @@ void AddHealth(const v1::NodeStatus& status, Families* to) {
   for (const v1::ConnectionStatus& port : status.connections()) {
     to->Sample(static_cast<std::uint64_t>(port.limit()), {{"port", port.port()}});
   }
+  to->Gauge("lvs_tls_expiry_timestamp_seconds",
+            "When the certificate that the node shows, or one of its chain, expires; absent without TLS.");
+  if (status.has_tls()) to->Sample(static_cast<double>(status.tls().expires_unix_s()));
+  to->Gauge("lvs_tls_renewal_failing",
+            "1 while the TLS files that are there now cannot be used, and those of before are; absent without TLS.");
+  if (status.has_tls()) to->Sample(status.tls().last_error().empty() ? 0.0 : 1.0);
+  to->Counter("lvs_tls_renewals_total", "TLS files that were replaced and taken, since the start.");
+  if (status.has_tls()) to->Sample(status.tls().renewals());
   to->Counter("lvs_refused_total", "What was refused, by reason, since the start.");
   for (const auto& [reason, count] :
        std::map<std::string, std::uint64_t>(status.refused().begin(), status.refused().end())) {

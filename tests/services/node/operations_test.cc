@@ -59,6 +59,9 @@ v1::NodeStatus Healthy() {
   connections->set_port("control");
   connections->set_open(5);
   connections->set_limit(1024);
+  status.mutable_tls()->set_expires_unix_s(1'800'000'000);
+  status.mutable_tls()->set_last_error("tls.key_file: is not the key");
+  status.mutable_tls()->set_renewals(7);
   status.mutable_ledger()->set_accepted(9);
   status.mutable_ledger()->set_refused(2);
   status.mutable_drift()->set_relative_spread(0.25);
@@ -354,6 +357,9 @@ TEST(Test6_Metrics, ValuesComeThrough) {
                            "lvs_cache_lost_total 1",
                            "lvs_refused_total{reason=\"stale \\\"cycle\\\"\\n\"} 4",
                            "process_resident_memory_bytes 1000000",
+                           "lvs_tls_expiry_timestamp_seconds 1800000000",
+                           "lvs_tls_renewal_failing 1",
+                           "lvs_tls_renewals_total 7",
                            "lvs_connections{port=\"control\"} 5",
                            "lvs_connections_limit{port=\"control\"} 1024",
                            "lvs_peer_rtt_seconds{peer_region=\"us\",statistic=\"median\"} 0.02",
