@@ -3,13 +3,18 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <iterator>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "services/base/log.h"
@@ -30,6 +35,25 @@ void Abort(int fd) {
   sockaddr nobody{};
   nobody.sa_family = AF_UNSPEC;
   if (connect(fd, &nobody, sizeof nobody) != 0) shutdown(fd, SHUT_RDWR);
+}
+
+// The kernel's struct tcp_info up to the member that counts. glibc's lacks it, and linux/tcp.h does not go together with
+// netinet/tcp.h.
+struct TcpInfoToReceived {
+  std::array<char, 128> before;
+  std::uint64_t bytes_received;
+};
+static_assert(offsetof(TcpInfoToReceived, bytes_received) == 128);
+
+// Bytes of a connection that this process has read; 0 where the kernel does not say.
+std::uint64_t BytesRead(int fd) {
+  TcpInfoToReceived info{};
+  socklen_t size = sizeof info;
+  int unread = 0;
+  if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 || size < sizeof info) return 0;
+  if (ioctl(fd, FIONREAD, &unread) != 0 || unread < 0) return 0;
+  const auto waiting = static_cast<std::uint64_t>(unread);
+  return info.bytes_received > waiting ? info.bytes_received - waiting : 0;
 }
 
 }  // namespace
@@ -80,8 +104,10 @@ std::optional<Connections::Watched> Connections::Add(int fd, double now_s) {
   connections_.emplace(id, Connection{.peer = std::move(peer),
                                       .fd = watched,
                                       .calls = TokenBucket(limits_.calls, now_s),
+                                      .bytes = TokenBucket(limits_.bytes, now_s),
                                       .resting = std::prev(resting_.end())});
   open_ = connections_.size();
+  resting_count_ = resting_.size();
   return Watched{id, watched};
 }
 
@@ -97,6 +123,7 @@ void Connections::Remove(Id id) {
   close(connection.fd);
   connections_.erase(at);
   open_ = connections_.size();
+  resting_count_ = resting_.size();
 }
 
 bool Connections::MakeRoom() {
@@ -124,11 +151,40 @@ Connections::Connection* Connections::Find(std::string_view peer) {
   return connection->reset ? nullptr : connection;
 }
 
+bool Connections::SendsTooMuch(Connection* connection, double now_s) const {
+  const std::uint64_t read = BytesRead(connection->fd);
+  const std::uint64_t sent = read > connection->weighed ? read - connection->weighed : 0;
+  const std::uint64_t of_calls = std::min(sent, std::exchange(connection->calls_to_weigh, 0) * kBytesOfACall);
+  connection->weighed = read;
+  connection->bytes.Spend(static_cast<double>(sent - of_calls), now_s);
+  return connection->bytes.Level(now_s) < 0;
+}
+
+void Connections::Review(double now_s) {
+  std::vector<std::string> too_much;
+  {
+    const MutexLock lock(&mu_);
+    for (auto next = resting_.begin(); next != resting_.end();) {
+      Connection* const connection = &connections_.at(*next++);
+      if (!SendsTooMuch(connection, now_s)) continue;
+      too_much.push_back(connection->peer);
+      flooded_ = true;
+      Reset(connection);
+    }
+    resting_count_ = resting_.size();
+  }
+  for (const std::string& peer : too_much) {
+    Count(ConnectionRefusal::kBytesWithoutCalls);
+    Log(v1::WARNING, "connection.reset", {{"peer", peer}, {"why", "it sent more than its calls need"}});
+  }
+}
+
 void Connections::CountCall(std::string_view peer, double now_s) {
   {
     const MutexLock lock(&mu_);
     Connection* const connection = Find(peer);
     if (connection == nullptr) return;
+    ++connection->calls_to_weigh;
     if (connection->held == 0) resting_.splice(resting_.end(), resting_, connection->resting);
     if (connection->calls.Take(now_s) == 0) return;
     flooded_ = true;  // before whoever looks for it learns that the connection is over
@@ -144,6 +200,7 @@ std::optional<Connections::Hold> Connections::Begin(std::string_view peer) {
   Connection* const connection = Find(peer);
   if (connection == nullptr) return std::nullopt;
   if (connection->held++ == 0) resting_.erase(connection->resting);
+  resting_count_ = resting_.size();
   return Hold(shared_from_this(), by_peer_.at(connection->peer));
 }
 
@@ -155,6 +212,10 @@ void Connections::Release(Id id) {
   if (--connection.held > 0 || connection.reset) return;
   resting_.push_back(id);
   connection.resting = std::prev(resting_.end());
+  resting_count_ = resting_.size();
+  // What came while the call lasted is not weighed.
+  connection.weighed = BytesRead(connection.fd);
+  connection.calls_to_weigh = 0;
 }
 
 }  // namespace lvs::services

@@ -11,7 +11,11 @@
 //   - A listener that is full resets its oldest resting connection, one without a call, for the newest. It refuses the
 //     newest where none rests.
 //   - A connection that begins calls faster than `calls` is reset: what it sent already is thrown away, unread.
-// With TLS the calls are counted as well: they are counted where gRPC has decrypted them.
+//   - A connection that sends bytes beyond `bytes`, without calls that they could belong to, is reset too. Headers that
+//     never end, streams whose message never comes and frames that are no calls cost gRPC memory and time, and nothing
+//     that this process sees counts them. While a call of a connection lasts, its bytes may be messages and are not
+//     weighed.
+// With TLS all of this holds as well: calls are counted where gRPC has decrypted them.
 //
 // Each connection costs a second descriptor of its socket, through which it is reset. Work and memory are constant a
 // call and a connection. Any thread.
@@ -36,15 +40,22 @@ struct sockaddr_storage;
 
 namespace lvs::services {
 
+// Bytes that a connection may send beside its calls: one message of the largest size, which is counted as a call only
+// once it is whole, handshakes, pings. Each call comes with kBytesOfACall of its own: some times what a contribution takes. More would
+// hide calls that gRPC has read and this process has not counted yet, because it is slower.
+inline constexpr TokenRate kBytesBesideCalls{.per_second = 4'096, .burst = 320 << 10};
+inline constexpr std::uint64_t kBytesOfACall = 512;
+
 struct ConnectionLimits {
   std::size_t connections = 1024;
   TokenRate calls = {.per_second = 100, .burst = 100};  // that one connection may begin
+  TokenRate bytes = kBytesBesideCalls;                  // that it may send beside calls
 };
 
 // A peer's connection carries one stream; a few more for nodes of other makes. A client of the control service that
 // needs more calls than these sends its contributions as one stream.
 inline constexpr TokenRate kPeerCalls{.per_second = 4, .burst = 64};
-inline constexpr TokenRate kControlCalls{.per_second = 5'000, .burst = 512};
+inline constexpr TokenRate kControlCalls{.per_second = 2'000, .burst = 512};
 
 // The address of the far end as gRPC writes it in ServerContext::peer(): "ipv4:10.0.0.7:4242", "ipv6:%5B::1%5D:4242".
 // Empty for what is no IP address.
@@ -93,12 +104,16 @@ class Connections : public std::enable_shared_from_this<Connections> {
   // Resets the oldest connection that rests. False: none does.
   bool MakeRoom() ABSL_LOCKS_EXCLUDED(mu_);
 
+  // Weighs what the resting connections have sent since the last review. A few times a second.
+  void Review(double now_s) ABSL_LOCKS_EXCLUDED(mu_);
+  bool any_rests() const { return resting_count_ > 0; }
+
   // A call begins on the connection of this peer.
   void CountCall(std::string_view peer, double now_s) ABSL_LOCKS_EXCLUDED(mu_);
   // Nothing: the connection is over or was reset, and the call should end at once.
   std::optional<Hold> Begin(std::string_view peer) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Whether a connection was reset since the last call because it began calls too fast: gRPC frees much memory then.
+  // Whether a connection was reset since the last call for what it sent: gRPC frees much memory then.
   bool TakeFlooded() { return flooded_.exchange(false); }
   // Connections that were reset wait to be removed, so many that no further one is taken before.
   bool crowded() const { return open_ >= MostAtOnce(); }
@@ -110,9 +125,12 @@ class Connections : public std::enable_shared_from_this<Connections> {
     std::string peer;
     int fd = -1;
     TokenBucket calls;
-    int held = 0;                     // calls that last
-    bool reset = false;               // and not yet gone
-    std::list<Id>::iterator resting;  // in resting_, where it is neither held nor reset
+    TokenBucket bytes;                 // beside calls
+    std::uint64_t weighed = 0;         // bytes received at the last review
+    std::uint64_t calls_to_weigh = 0;  // counted since the last review
+    int held = 0;                      // calls that last
+    bool reset = false;                // and not yet gone
+    std::list<Id>::iterator resting;   // in resting_, where it is neither held nor reset
   };
 
   // With those that were reset and have not been removed yet.
@@ -120,6 +138,7 @@ class Connections : public std::enable_shared_from_this<Connections> {
   void Release(Id id) ABSL_LOCKS_EXCLUDED(mu_);
   Connection* Find(std::string_view peer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool ResetOldest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool SendsTooMuch(Connection* connection, double now_s) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Reset(Connection* connection) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Count(ConnectionRefusal refusal) const {
     if (refusals_ != nullptr) refusals_->Add(refusal);
@@ -128,6 +147,7 @@ class Connections : public std::enable_shared_from_this<Connections> {
   const ConnectionLimits limits_;
   const std::shared_ptr<ConnectionRefusals> refusals_;
   std::atomic<std::size_t> open_{0};
+  std::atomic<std::size_t> resting_count_{0};
   std::atomic<bool> flooded_{false};
 
   Mutex mu_;

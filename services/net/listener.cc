@@ -28,6 +28,10 @@ namespace {
 constexpr int kAcceptedAtOnce = 64;
 // Time for gRPC to close what was reset, before accept is tried again.
 constexpr std::chrono::milliseconds kWithoutFilesPause{20};
+// Time between two looks at what resting connections have sent.
+constexpr std::chrono::milliseconds kReviewInterval{50};
+// Time between two looks at whether any rests.
+constexpr std::chrono::milliseconds kRestCheckInterval{1000};
 // Time for gRPC to end the calls of a connection that flooded, before their memory is given back.
 constexpr std::chrono::milliseconds kTrimAfter{1000};
 // A peer that acknowledges nothing of what was sent for so long is gone; the same time as gRPC's keepalive.
@@ -169,7 +173,7 @@ void Listener::Stop() {
 void Listener::Run() {
   std::array<epoll_event, 64> events{};
   while (true) {
-    const int ready = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), UntilTrimMs());
+    const int ready = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), UntilNextLookMs());
     for (int n = 0; n < ready; ++n) {
       const std::uint64_t what = events[static_cast<std::size_t>(n)].data.u64;
       if (what == kStopEvent) return;
@@ -179,20 +183,31 @@ void Listener::Run() {
         AcceptFrom(sockets_.sockets[what & ~kListenerEvent].get());
       }
     }
-    const auto now = std::chrono::steady_clock::now();
-    if (connections_->TakeFlooded()) trim_at_ = now + kTrimAfter;
-    if (trim_at_ && now >= *trim_at_) {
-      ReturnFreeMemory();
-      trim_at_.reset();
-    }
+    Look();
   }
 }
 
-int Listener::UntilTrimMs() const {
-  if (!trim_at_) return -1;
-  const auto left = *trim_at_ - std::chrono::steady_clock::now();
-  return static_cast<int>(
-      std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::milliseconds>(left).count() + 1));
+void Listener::Look() {
+  const Time now = std::chrono::steady_clock::now();
+  if (now >= review_at_ && connections_->any_rests()) {
+    connections_->Review(SteadySeconds());
+    review_at_ = now + kReviewInterval;
+  }
+  if (connections_->TakeFlooded()) trim_at_ = now + kTrimAfter;
+  if (trim_at_ && now >= *trim_at_) {
+    ReturnFreeMemory();
+    trim_at_.reset();
+  }
+}
+
+int Listener::UntilNextLookMs() const {
+  const Time now = std::chrono::steady_clock::now();
+  Time next = Time::max();
+  if (connections_->open() > 0) next = connections_->any_rests() ? review_at_ : now + kRestCheckInterval;
+  if (trim_at_) next = std::min(next, *trim_at_);
+  if (next == Time::max()) return -1;
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(next - now).count();
+  return static_cast<int>(std::max<std::int64_t>(0, left + 1));
 }
 
 void Listener::AcceptFrom(int listening) {

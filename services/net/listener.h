@@ -86,7 +86,8 @@ class Listener {
 
   absl::Status Prepare();
   void Run();
-  int UntilTrimMs() const;
+  int UntilNextLookMs() const;
+  void Look();
   void AcceptFrom(int listening);
   void Admit(int fd);
   void GetByWithoutFiles(int listening, int error);
@@ -98,7 +99,9 @@ class Listener {
   OwnedFile reserve_;  // given up for a moment, to accept and close a connection
   std::shared_ptr<Connections> connections_;
   Take take_;
-  std::optional<std::chrono::steady_clock::time_point> trim_at_;  // when memory is given back after a flood
+  using Time = std::chrono::steady_clock::time_point;
+  Time review_at_;               // when resting connections are weighed next
+  std::optional<Time> trim_at_;  // when memory is given back after a flood
   std::thread thread_;
 };
 

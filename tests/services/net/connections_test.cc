@@ -58,8 +58,11 @@ class ConnectionsTest : public ::testing::Test {
     }
   }
 
-  void Limit(std::size_t connections, const TokenRate& calls = {.per_second = 1, .burst = 4}) {
-    connections_ = std::make_shared<Connections>(ConnectionLimits{connections, calls}, refusals_);
+  void Limit(std::size_t connections, double calls_at_once = 4, double bytes_at_once = 320 << 10) {
+    const ConnectionLimits limits{.connections = connections,
+                                  .calls = {.per_second = 1, .burst = calls_at_once},
+                                  .bytes = {.per_second = 0, .burst = bytes_at_once}};
+    connections_ = std::make_shared<Connections>(limits, refusals_);
   }
   Far& Connect() {
     Far& far = far_.emplace_back();
@@ -135,6 +138,40 @@ TEST_F(ConnectionsTest, OneThatBeginsCallsTooFastIsReset) {
   EXPECT_TRUE(other.client->IsOpen());
   for (int second = 0; second < 20; ++second) connections_->CountCall(other.client->Text(), second);
   EXPECT_TRUE(other.client->IsOpen()) << "as many calls, in time";
+}
+
+TEST_F(ConnectionsTest, OneThatSendsBytesWithoutCallsIsReset) {
+  Limit(4, /*calls_at_once=*/1000);
+  const auto send = [](const Far& far, std::size_t bytes) {
+    EXPECT_TRUE(far.client->Send(std::string(bytes, 'x')));
+    std::string read(bytes, '\0');  // as gRPC does
+    EXPECT_EQ(recv(far.fd, read.data(), bytes, MSG_WAITALL), static_cast<ssize_t>(bytes));
+  };
+  constexpr std::size_t kPart = 64 << 10;
+  const Far& flood = Connect();
+  const Far& with_calls = Connect();
+  const Far& held = Connect();
+  const std::optional<Hold> hold = Begin(held);
+  for (int n = 0; n < 6; ++n) {
+    for (const Far* far : {&flood, &held, &with_calls}) send(*far, kPart);
+    for (std::size_t call = 0; call < kPart / kBytesOfACall; ++call) {
+      connections_->CountCall(with_calls.client->Text(), 0);
+    }
+    connections_->Review(0);
+    EXPECT_EQ(flood.client->IsOpen(n < 5 ? 0 : kSoonMs), n < 5) << n;
+  }
+  EXPECT_TRUE(with_calls.client->IsOpen());
+  EXPECT_TRUE(held.client->IsOpen()) << "its bytes may be messages";
+  EXPECT_EQ(refusals_->Of(ConnectionRefusal::kBytesWithoutCalls), 1u);
+  EXPECT_TRUE(connections_->TakeFlooded());
+}
+
+TEST_F(ConnectionsTest, WhatIsNotReadYetIsNotWeighed) {
+  Limit(4, 4, /*bytes_at_once=*/50'000);
+  const Far& far = Connect();
+  EXPECT_TRUE(far.client->Send(std::string(100'000, 'x')));
+  for (int n = 0; n < 10; ++n) connections_->Review(0);
+  EXPECT_TRUE(far.client->IsOpen());
 }
 
 TEST_F(ConnectionsTest, TheEndOfAConnectionIsSeenThroughTheSecondDescriptor) {

