@@ -14,7 +14,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 packages=(
   g++ cmake ninja-build ccache
   libcaf-dev libabsl-dev libprotobuf-dev protobuf-compiler libgrpc++-dev protobuf-compiler-grpc libhwy-dev
-  libleveldb-dev prometheus-cpp-dev libcivetweb-dev
+  libleveldb-dev prometheus-cpp-dev
   libcli11-dev libyaml-cpp-dev nlohmann-json3-dev
   libgtest-dev libgmock-dev libbenchmark-dev python3-grpcio openssl nftables iproute2
 )

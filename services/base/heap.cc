@@ -17,4 +17,6 @@ void KeepHeap() {
   mallopt(M_MMAP_THRESHOLD, kMappedBytes);
 }
 
+void ReturnFreeMemory() { malloc_trim(kTopBytes); }
+
 }  // namespace lvs::services

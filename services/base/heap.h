@@ -10,4 +10,8 @@ namespace lvs::services {
 // (docs/decisions.md). Call it before the first message is read.
 void KeepHeap();
 
+// Gives memory that is free inside the heap back to the system. Takes milliseconds and holds up other threads that
+// allocate: for the time after an attack, not for every day.
+void ReturnFreeMemory();
+
 }  // namespace lvs::services

@@ -17,6 +17,8 @@
 #include "services/cluster/testnet_config.h"
 #include "services/node/control_service.h"
 #include "services/node/node_config.h"
+#include "services/node/node_servers.h"
+#include "services/node/operations.h"
 #include "services/peering/hello.h"
 #include "services/peering/intake.h"
 #include "services/peering/membership.h"
@@ -100,6 +102,22 @@ void AppendNode(std::vector<Limit>* limits) {
          limits);
 }
 
+void AppendPorts(std::vector<Limit>* limits) {
+  Append({"control", "control service, limit", "services/net/connections.h"},
+         {{"calls_per_second_max", kControlCalls.per_second, "/s", "calls that one connection may begin"},
+          {"calls_burst_max", kControlCalls.burst, "", "calls that one connection may begin at once"}},
+         limits);
+  Append({"control", "control service, limit", "services/node/node_servers.h"},
+         {{"connections_max", kConnectionSharesMax.control, "",
+           "connections of tools and clients, where enough files may be open"}},
+         limits);
+  Append({"health", "health endpoint, limit", "services/node/operations.h"},
+         {{"connections_max", kConnectionSharesMax.health, "", "connections, where enough files may be open"},
+          {"request_bytes_max", OperationsEndpoint::kRequestBytes, "B", "longest request"},
+          {"timeout_ms", OperationsEndpoint::kTimeoutMs, "ms", "longest time of a connection"}},
+         limits);
+}
+
 void AppendScenario(std::vector<Limit>* limits) {
   constexpr ScenarioDefaults kDefaults;
   Append({"scenario", "scenario, default", "services/scenario/scenario.h"},
@@ -150,7 +168,9 @@ void AppendLinks(std::vector<Limit>* limits) {
   Append({"link", "link between server nodes, limit", "services/peering/peer_stream.h"},
          {{"message_bytes_max", kMessageBytesMax, "B", "longest message on a stream"}}, limits);
   Append({"link", "link between server nodes, limit", "services/peering/peer_table.h"},
-         {{"strangers_max", kStrangersMax, "", "streams that have not said hello, above the links"}}, limits);
+         {{"strangers_max", kStrangersMax, "", "streams that have not said hello, above the links"},
+          {"streams_max", kStreamsMax, "", "streams at a time, those included that are just ending"}},
+         limits);
   Append({"link", "link between server nodes, limit", "services/peering/intake.h"},
          {{"frames_per_shard_cycle", kFramesPerShardCycle, "", "frames taken from a link, for each shard and cycle"},
           {"messages_beside_frames", kReadsBesideFrames, "", "messages read from a link each cycle, above its frames"},
@@ -160,6 +180,13 @@ void AppendLinks(std::vector<Limit>* limits) {
          limits);
   Append({"log", "server node", "services/base/log.h"},
          {{"waiting_bytes_max", kLogWaitingBytesMax, "B", "log that waits for a reader; what comes then is dropped"}},
+         limits);
+  Append({"link", "link between server nodes, limit", "services/net/connections.h"},
+         {{"calls_per_second_max", kPeerCalls.per_second, "/s", "streams that one connection may begin"},
+          {"calls_burst_max", kPeerCalls.burst, "", "streams that one connection may begin at once"}},
+         limits);
+  Append({"link", "link between server nodes, limit", "services/node/node_servers.h"},
+         {{"connections_max", kConnectionSharesMax.peers, "", "connections of peers, where enough files may be open"}},
          limits);
   const MembershipOptions membership;
   Append({"membership", "server node", "services/peering/membership.h"},
@@ -239,6 +266,7 @@ int ShowLimits(const std::string& format, std::ostream& out, std::ostream&) {
 std::vector<Limit> Limits() {
   std::vector<Limit> limits;
   AppendNode(&limits);
+  AppendPorts(&limits);
   AppendScenario(&limits);
   AppendLinks(&limits);
   AppendProtocol(&limits);

@@ -4,7 +4,7 @@
 //   ClientCarrier::Dial(stream, channel, live);                                       // this node dials
 //   live->WaitNone(std::chrono::seconds(2));                                          // at the end
 //
-//   auto carrier = std::make_unique<ServerCarrier>(stream.get(), context, live);      // a peer dialled
+//   auto carrier = std::make_unique<ServerCarrier>(stream.get(), context, live, std::move(hold));   // a peer dialled
 //   ServerReactor* const reactor = carrier.get();
 //   stream->Begin(std::move(carrier));
 //   return reactor;                                                                   // to gRPC
@@ -16,6 +16,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -23,6 +24,7 @@
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/grpcpp.h"
 #include "services/base/mutex.h"
+#include "services/net/connections.h"
 #include "services/peering/carrier.h"
 #include "services/peering/peer_stream.h"
 
@@ -79,8 +81,10 @@ using ClientReactor = grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer
 
 class ServerCarrier final : public ReactorCarrier<ServerReactor> {
  public:
-  ServerCarrier(PeerStream* stream, grpc::CallbackServerContext* context, std::shared_ptr<LiveCarriers> live)
-      : ReactorCarrier(stream, std::move(live)), context_(context) {}
+  // `hold` keeps the connection from being closed in favour of another one; it may be empty.
+  ServerCarrier(PeerStream* stream, grpc::CallbackServerContext* context, std::shared_ptr<LiveCarriers> live,
+                std::optional<Connections::Hold> hold)
+      : ReactorCarrier(stream, std::move(live)), hold_(std::move(hold)), context_(context) {}
 
   void End(const absl::Status& why) override;
   void Abort() override ABSL_LOCKS_EXCLUDED(mu_);
@@ -90,6 +94,7 @@ class ServerCarrier final : public ReactorCarrier<ServerReactor> {
   void OnDone() override;
 
  private:
+  const std::optional<Connections::Hold> hold_;
   grpc::CallbackServerContext* context_ ABSL_GUARDED_BY(mu_);  // until OnDone
   bool unread_ ABSL_GUARDED_BY(mu_) = false;                   // a read failed while the connection stood
   bool cancelled_ ABSL_GUARDED_BY(mu_) = false;

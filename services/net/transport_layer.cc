@@ -1,6 +1,7 @@
 #include "services/net/transport_layer.h"
 
 #include <chrono>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -35,6 +36,13 @@ class OutletSink final : public actors::FrameSink {
   const std::shared_ptr<Outlet> outlet_;
 };
 
+// Ends a stream that is not taken in, without keeping anything of it.
+class RefusedStream final : public ServerReactor {
+ public:
+  RefusedStream() { Finish({grpc::StatusCode::RESOURCE_EXHAUSTED, "too many streams; try another node"}); }
+  void OnDone() override { delete this; }
+};
+
 PeeringOptions WithRecycledFrames(PeeringOptions options) {
   if (!options.new_frame) options.new_frame = [] { return actors::Recycled<shard::Frame>(); };
   return options;
@@ -47,6 +55,7 @@ class TransportLayer::Impl final : public v1::Peering::WithRawCallbackMethod_Con
   explicit Impl(const TransportOptions& options)
       : boot_(options.boot),
         credentials_(options.credentials),
+        connections_(options.connections),
         peering_(std::make_shared<services::Peering>(WithRecycledFrames(options))) {}
 
   services::Peering& peering() { return *peering_; }
@@ -77,8 +86,14 @@ class TransportLayer::Impl final : public v1::Peering::WithRawCallbackMethod_Con
 
   // Called by gRPC for a stream that a peer opens.
   ServerReactor* Connect(grpc::CallbackServerContext* context) override {
+    std::optional<Connections::Hold> hold;
+    if (connections_ != nullptr) {
+      hold = connections_->Begin(context->peer());
+      if (!hold) return new RefusedStream;
+    }
     const std::shared_ptr<PeerStream> stream = peering_->Accept(SteadySeconds());
-    auto carrier = std::make_unique<ServerCarrier>(stream.get(), context, live_);
+    if (stream == nullptr) return new RefusedStream;
+    auto carrier = std::make_unique<ServerCarrier>(stream.get(), context, live_, std::move(hold));
     ServerReactor* const reactor = carrier.get();
     stream->Begin(std::move(carrier));
     return reactor;
@@ -119,6 +134,7 @@ class TransportLayer::Impl final : public v1::Peering::WithRawCallbackMethod_Con
 
   const std::vector<std::string> boot_;
   const std::shared_ptr<grpc::ChannelCredentials> credentials_;
+  const std::shared_ptr<Connections> connections_;  // null: they have no limits
   const std::shared_ptr<services::Peering> peering_;
   const std::shared_ptr<LiveCarriers> live_ = std::make_shared<LiveCarriers>();
 

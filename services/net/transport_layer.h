@@ -27,6 +27,7 @@
 #include "grpcpp/impl/service_type.h"
 #include "grpcpp/security/credentials.h"
 #include "lvs/v1/control.pb.h"
+#include "services/net/connections.h"
 #include "services/peering/peer_table.h"
 #include "vaultguard/refusals.h"
 
@@ -34,6 +35,8 @@ namespace lvs::services {
 
 struct TransportOptions : PeeringOptions {
   std::shared_ptr<grpc::ChannelCredentials> credentials;
+  // Of the server that serves the service; null: connections have no limits.
+  std::shared_ptr<Connections> connections;
 };
 
 class TransportLayer {

@@ -22,6 +22,23 @@ namespace {
 using std::chrono::milliseconds;
 using Steady = std::chrono::steady_clock;
 
+// Keeps a call's connection from being closed in favour of another one; null where connections have no limits.
+using CallHold = std::shared_ptr<Connections::Hold>;
+
+grpc::Status ConnectionIsOver() { return {grpc::StatusCode::UNAVAILABLE, "the connection is over"}; }
+
+// Streams that end before any work is done for them.
+class RefusedContributions final : public grpc::ServerBidiReactor<v1::ContributeRequest, v1::ContributeReply> {
+ public:
+  RefusedContributions() { Finish(ConnectionIsOver()); }
+  void OnDone() override { delete this; }
+};
+class RefusedWatcher final : public grpc::ServerWriteReactor<v1::NodeStatus> {
+ public:
+  explicit RefusedWatcher(const grpc::Status& why) { Finish(why); }
+  void OnDone() override { delete this; }
+};
+
 // The status of a unary call. An error carries the whole reply as its detail.
 grpc::Status StatusOf(const v1::ContributeReply& reply) {
   if (reply.code() == 0) return grpc::Status::OK;
@@ -45,8 +62,8 @@ Steady::time_point DeadlineOf(const grpc::CallbackServerContext& context, const 
 // kStreamWaitingMax answers outstanding, the stream is read no further.
 class ContributionStream final : public grpc::ServerBidiReactor<v1::ContributeRequest, v1::ContributeReply> {
  public:
-  ContributionStream(ControlBackend* backend, grpc::CallbackServerContext* context)
-      : backend_(backend), context_(context), link_(context->peer()) {}
+  ContributionStream(ControlBackend* backend, grpc::CallbackServerContext* context, CallHold hold)
+      : hold_(std::move(hold)), backend_(backend), context_(context), link_(context->peer()) {}
 
   void Begin(std::shared_ptr<ContributionStream> self) {
     self_ = std::move(self);
@@ -124,6 +141,7 @@ class ContributionStream final : public grpc::ServerBidiReactor<v1::ContributeRe
     Finish(grpc::Status::OK);
   }
 
+  const CallHold hold_;
   ControlBackend* backend_;
   grpc::CallbackServerContext* context_;
   const std::string link_;
@@ -145,20 +163,14 @@ class ContributionStream final : public grpc::ServerBidiReactor<v1::ContributeRe
 class Watcher final : public grpc::ServerWriteReactor<v1::NodeStatus> {
  public:
   Watcher(const ControlBackend* backend, std::chrono::milliseconds interval, TimerThread* timers,
-          std::atomic<int>* watchers)
-      : backend_(backend), interval_(interval), timers_(timers), watchers_(watchers) {}
+          std::atomic<int>* watchers, CallHold hold)
+      : hold_(std::move(hold)), backend_(backend), interval_(interval), timers_(timers), watchers_(watchers) {}
 
   void Begin(std::shared_ptr<Watcher> self) {
     const MutexLock lock(&mu_);
     self_ = std::move(self);
     Tell();
   }
-  void Refuse(std::shared_ptr<Watcher> self, const grpc::Status& why) {
-    const MutexLock lock(&mu_);
-    self_ = std::move(self);
-    Finish(why);
-  }
-
   void OnWriteDone(bool ok) override {
     const MutexLock lock(&mu_);
     if (!ok || cancelled_) return End();
@@ -191,6 +203,7 @@ class Watcher final : public grpc::ServerWriteReactor<v1::NodeStatus> {
   }
   void End() { Finish(grpc::Status::OK); }
 
+  const CallHold hold_;
   const ControlBackend* backend_;
   const std::chrono::milliseconds interval_;
   TimerThread* const timers_;
@@ -204,29 +217,41 @@ class Watcher final : public grpc::ServerWriteReactor<v1::NodeStatus> {
 
 class ControlService final : public v1::Control::CallbackService {
  public:
-  explicit ControlService(ControlBackend* backend) : backend_(backend) {}
+  ControlService(ControlBackend* backend, std::shared_ptr<Connections> connections)
+      : backend_(backend), connections_(std::move(connections)) {}
 
   grpc::ServerUnaryReactor* GetStatus(grpc::CallbackServerContext* context, const v1::StatusRequest*,
                                       v1::NodeStatus* reply) override {
-    *reply = backend_->Status();
-    return Answer(context, absl::OkStatus());
+    return Answer(context, [&] {
+      *reply = backend_->Status();
+      return absl::OkStatus();
+    });
   }
   grpc::ServerUnaryReactor* ListPeers(grpc::CallbackServerContext* context, const v1::ListPeersRequest*,
                                       v1::PeerList* reply) override {
-    *reply = backend_->Peers();
-    return Answer(context, absl::OkStatus());
+    return Answer(context, [&] {
+      *reply = backend_->Peers();
+      return absl::OkStatus();
+    });
   }
   grpc::ServerUnaryReactor* ListShards(grpc::CallbackServerContext* context, const v1::ListShardsRequest*,
                                        v1::ShardList* reply) override {
-    *reply = backend_->Shards();
-    return Answer(context, absl::OkStatus());
+    return Answer(context, [&] {
+      *reply = backend_->Shards();
+      return absl::OkStatus();
+    });
   }
 
   grpc::ServerUnaryReactor* Contribute(grpc::CallbackServerContext* context, const v1::ContributeRequest* request,
                                        v1::ContributeReply* reply) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    CallHold hold;
+    if (!Admit(context, &hold)) {
+      reactor->Finish(ConnectionIsOver());
+      return reactor;
+    }
     backend_->Contribute(*request, context->peer(), DeadlineOf(*context, *request),
-                         [reactor, reply](const v1::ContributeReply& reached) {
+                         [reactor, reply, hold = std::move(hold)](const v1::ContributeReply& reached) {
                            *reply = reached;
                            reactor->Finish(StatusOf(reached));
                          });
@@ -235,44 +260,53 @@ class ControlService final : public v1::Control::CallbackService {
 
   grpc::ServerBidiReactor<v1::ContributeRequest, v1::ContributeReply>* ContributeStream(
       grpc::CallbackServerContext* context) override {
-    const auto stream = std::make_shared<ContributionStream>(backend_, context);
+    CallHold hold;
+    if (!Admit(context, &hold)) return new RefusedContributions;
+    const auto stream = std::make_shared<ContributionStream>(backend_, context, std::move(hold));
     stream->Begin(stream);
     return stream.get();
   }
 
-  grpc::ServerWriteReactor<v1::NodeStatus>* Watch(grpc::CallbackServerContext*,
+  grpc::ServerWriteReactor<v1::NodeStatus>* Watch(grpc::CallbackServerContext* context,
                                                   const v1::WatchRequest* request) override {
     const std::uint32_t interval_ms = request->interval_ms() == 0 ? 1000 : request->interval_ms();
-    ++watchers_;
-    const auto watcher = std::make_shared<Watcher>(backend_, milliseconds(interval_ms), &timers_, &watchers_);
+    CallHold hold;
+    if (!Admit(context, &hold)) return new RefusedWatcher(ConnectionIsOver());
     if (interval_ms < 100 || interval_ms > 60'000) {
-      watcher->Refuse(watcher, {grpc::StatusCode::INVALID_ARGUMENT, "interval_ms lies between 100 and 60000"});
-    } else if (watchers_ > kWatchersMax) {
-      watcher->Refuse(watcher,
-                      {grpc::StatusCode::RESOURCE_EXHAUSTED, "too many are watching this node; end another one"});
-    } else {
-      watcher->Begin(watcher);
+      return new RefusedWatcher({grpc::StatusCode::INVALID_ARGUMENT, "interval_ms lies between 100 and 60000"});
     }
+    if (++watchers_ > kWatchersMax) {
+      --watchers_;
+      return new RefusedWatcher(
+          {grpc::StatusCode::RESOURCE_EXHAUSTED, "too many are watching this node; end another one"});
+    }
+    const auto watcher =
+        std::make_shared<Watcher>(backend_, milliseconds(interval_ms), &timers_, &watchers_, std::move(hold));
+    watcher->Begin(watcher);
     return watcher.get();
   }
 
   grpc::ServerUnaryReactor* Drain(grpc::CallbackServerContext* context, const v1::DrainRequest*,
                                   v1::DrainReply*) override {
-    const absl::Status status = OnlyFromHere(*context);
-    if (status.ok()) backend_->Drain("asked over the control service");
-    return Answer(context, status);
+    return Answer(context, [&] {
+      const absl::Status status = OnlyFromHere(*context);
+      if (status.ok()) backend_->Drain("asked over the control service");
+      return status;
+    });
   }
 
   grpc::ServerUnaryReactor* SetFaults(grpc::CallbackServerContext* context, const v1::Faults* request,
                                       v1::Faults* reply) override {
-    const absl::Status status = backend_->SetFaults(*request);
-    if (status.ok()) *reply = *request;
-    return Answer(context, status);
+    return Answer(context, [&] {
+      const absl::Status status = backend_->SetFaults(*request);
+      if (status.ok()) *reply = *request;
+      return status;
+    });
   }
 
   grpc::ServerUnaryReactor* Scatter(grpc::CallbackServerContext* context, const v1::ScatterRequest*,
                                     v1::ScatterReply*) override {
-    return Answer(context, backend_->Scatter());
+    return Answer(context, [&] { return backend_->Scatter(); });
   }
 
  private:
@@ -283,13 +317,25 @@ class ControlService final : public v1::Control::CallbackService {
         "--node and a loopback address, or stop the process with SIGTERM to drain it");
   }
 
-  static grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, const absl::Status& status) {
+  // False: the connection is over, or was reset.
+  bool Admit(grpc::CallbackServerContext* context, CallHold* hold) const {
+    if (connections_ == nullptr) return true;
+    std::optional<Connections::Hold> begun = connections_->Begin(context->peer());
+    if (begun) *hold = std::make_shared<Connections::Hold>(*std::move(begun));
+    return begun.has_value();
+  }
+
+  // A call that is answered at once, with the status of `work`.
+  template <typename Work>
+  grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, const Work& work) const {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    reactor->Finish(ToGrpc(status));
+    CallHold hold;
+    reactor->Finish(Admit(context, &hold) ? ToGrpc(work()) : ConnectionIsOver());
     return reactor;
   }
 
   ControlBackend* backend_;
+  const std::shared_ptr<Connections> connections_;  // null: they have no limits
   std::atomic<int> watchers_{0};
   TimerThread timers_;  // of the watchers
 };
@@ -305,8 +351,9 @@ bool IsOnThisMachine(std::string_view peer) {
   return at.ok() && IsLoopback(at->host);
 }
 
-std::unique_ptr<v1::Control::CallbackService> MakeControlService(ControlBackend* backend) {
-  return std::make_unique<ControlService>(backend);
+std::unique_ptr<v1::Control::CallbackService> MakeControlService(ControlBackend* backend,
+                                                                 std::shared_ptr<Connections> connections) {
+  return std::make_unique<ControlService>(backend, std::move(connections));
 }
 
 }  // namespace lvs::services

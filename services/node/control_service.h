@@ -2,6 +2,9 @@
 //
 // Whoever may contribute need not be an operator: Drain is taken only from this machine, over loopback, with TLS or
 // without. From elsewhere it ends with PERMISSION_DENIED, whose message says how to go about it.
+//
+// A call whose connection is over, or was reset for beginning too many calls, ends with UNAVAILABLE before any work is
+// done for it.
 #pragma once
 
 #include <cstddef>
@@ -9,6 +12,7 @@
 #include <string_view>
 
 #include "lvs/v1/control.grpc.pb.h"
+#include "services/net/connections.h"
 #include "services/node/control_backend.h"
 
 namespace lvs::services {
@@ -22,7 +26,8 @@ inline constexpr int kWatchersMax = 64;
 // loopback or a Unix socket. Another address of the machine's own counts as elsewhere.
 bool IsOnThisMachine(std::string_view peer);
 
-// `backend` outlives the server that serves it.
-std::unique_ptr<v1::Control::CallbackService> MakeControlService(ControlBackend* backend);
+// `backend` outlives the server that serves it. `connections`: of that server; null: they have no limits.
+std::unique_ptr<v1::Control::CallbackService> MakeControlService(ControlBackend* backend,
+                                                                 std::shared_ptr<Connections> connections);
 
 }  // namespace lvs::services

@@ -126,7 +126,7 @@ class LiveNode final : public Node {
   ~LiveNode() override { End(); }
 
   absl::Status Begin() {
-    RaiseFileLimit();
+    const std::size_t files = RaiseFileLimit();
     if (!config_.cache_dir().empty()) {
       auto cache = CacheKeeper::Open(config_.cache_dir(), config_.state().shards(),
                                      static_cast<int>(config_.state().value_slots()));
@@ -134,6 +134,7 @@ class LiveNode final : public Node {
       cache_ = *std::move(cache);
       cache_->Start([this](const std::vector<std::uint64_t>& ids) { core_.OnDisk(ids); });
     }
+    servers_.ShareOut(SharesOf(files, OpenFiles()));
     const std::uint64_t seed = Random64();
     if (const absl::Status status = Listen(seed); !status.ok()) return status;
     StartCycles(seed);
@@ -162,6 +163,7 @@ class LiveNode final : public Node {
     v1::NodeStatus status;
     FillProcess(&status);
     FillPeers(&status);
+    servers_.FillStatus(&status);
     if (cache_ != nullptr) cache_->FillStatus(status.mutable_cache());
     ProblemFacts facts;
     facts.has_boot = config_.boot_size() > 0;
@@ -177,6 +179,8 @@ class LiveNode final : public Node {
       (*status.mutable_refused())[std::string(Name(static_cast<Refusal>(n)))] = refused.count[n];
     }
     refusals_->AddTo(status.mutable_refused());
+    if (certificates_ != nullptr) *status.mutable_tls() = certificates_->Status();
+    facts.now_unix_s = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
     for (std::string& problem : Problems(status, facts)) status.add_problems(std::move(problem));
     return status;
   }
@@ -215,24 +219,26 @@ class LiveNode final : public Node {
 
   // Binds every address, so that what can fail has failed before the first cycle.
   absl::Status Listen(std::uint64_t seed) {
-    const auto server_credentials = ServerCredentials(config_, kCertificateRefresh, refusals_);
-    if (!server_credentials.ok()) return server_credentials.status();
-    const auto channel_credentials = ChannelCredentials(config_, kCertificateRefresh, refusals_);
-    if (!channel_credentials.ok()) return channel_credentials.status();
+    if (config_.has_tls()) {
+      const auto certificates = Certificates::Load(config_.tls());
+      if (!certificates.ok()) return certificates.status();
+      certificates_ = *certificates;
+    }
+    const NodeServers::Credentials credentials = ServerCredentials(certificates_, refusals_);
 
     TransportOptions transport = TransportOf(config_);
     transport.session = session_;
-    transport.credentials = *channel_credentials;
+    transport.credentials = ChannelCredentials(certificates_, refusals_);
     transport.refusals = refusals_;
+    transport.connections = servers_.peer_connections();
     transport.seed = seed;
     transport_ = std::make_unique<TransportLayer>(transport);
 
-    const absl::StatusOr<int> peer_port =
-        servers_.StartPeers(config_.listen(), *server_credentials, transport_->service());
+    const absl::StatusOr<int> peer_port = servers_.StartPeers(config_.listen(), credentials, transport_->service());
     if (!peer_port.ok()) return peer_port.status();
-    control_service_ = MakeControlService(this);
-    const absl::StatusOr<int> control_port = servers_.StartControl(config_.control_listen(), *server_credentials,
-                                                                   control_service_.get(), config_.reflection());
+    control_service_ = MakeControlService(this, servers_.control_connections());
+    const absl::StatusOr<int> control_port =
+        servers_.StartControl(config_.control_listen(), credentials, control_service_.get(), config_.reflection());
     if (!control_port.ok()) return control_port.status();
     TellHealth();
     absl::StatusOr<HostPort> control_at = ParseHostPort(config_.control_listen());
@@ -244,7 +250,8 @@ class LiveNode final : public Node {
       control_address_ = FormatHostPort(*control_at);
     }
     auto operations = OperationsEndpoint::Start(
-        config_.health_listen(), [this] { return Status(); }, [this] { return Peers(); });
+        config_.health_listen(), [this] { return Status(); }, [this] { return Peers(); }, servers_.shares().health,
+        refusals_);
     if (!operations.ok()) {
       return absl::Status(operations.status().code(),
                           absl::StrCat("health_listen: ", std::string(operations.status().message())));
@@ -394,12 +401,13 @@ class LiveNode final : public Node {
   // The parts, each safe from any thread.
   mutable NodeCore core_;  // Shards() notes that somebody looks
   const std::shared_ptr<ConnectionRefusals> refusals_ = std::make_shared<ConnectionRefusals>();
-  std::unique_ptr<CacheKeeper> cache_;  // null without a cache
+  std::shared_ptr<Certificates> certificates_;  // null without TLS
+  std::unique_ptr<CacheKeeper> cache_;          // null without a cache
   std::unique_ptr<TransportLayer> transport_;
   std::unique_ptr<actors::ServerNode> node_;
   std::unique_ptr<v1::Control::CallbackService> control_service_;
   std::unique_ptr<OperationsEndpoint> operations_;
-  NodeServers servers_;
+  NodeServers servers_{refusals_};
   std::thread clock_;
   bool ran_ = false;  // by the clock's thread: the first cycle has begun
 };

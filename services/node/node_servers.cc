@@ -3,14 +3,22 @@
 #include <dlfcn.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "grpcpp/ext/health_check_service_server_builder_option.h"
 #include "grpcpp/grpcpp.h"
+#include "grpcpp/support/server_interceptor.h"
 #include "services/base/grpc_deadline.h"
+#include "services/base/host_port.h"
 #include "services/base/log.h"
+#include "services/net/grpc_stream.h"
 #include "services/net/transport_layer.h"
 
 namespace lvs::services {
@@ -20,6 +28,7 @@ namespace {
 // A peer's connection carries one stream, from its first moment; a client's may rest between calls.
 constexpr int kPeerIdleMs = 10'000;
 constexpr int kControlIdleMs = 300'000;
+constexpr int kReadBytesMax = 64 << 10;
 
 void Configure(grpc::ServerBuilder* builder, int idle_ms) {
   builder->SetMaxReceiveMessageSize(kMessageBytesMax);
@@ -33,25 +42,66 @@ void Configure(grpc::ServerBuilder* builder, int idle_ms) {
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 256);
+  // gRPC parses all that one read brings before anything else is done; by default up to 4 MB, tens of thousands of calls.
+  builder->AddChannelArgument(GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, kReadBytesMax);
 }
 
-// `key` is the one of the configuration that names the address.
-absl::StatusOr<int> Listen(const char* key, const std::string& listen, const NodeServers::Credentials& credentials,
-                           int idle_ms, grpc::Service* service, std::unique_ptr<grpc::Server>* server) {
-  int port = 0;
-  grpc::ServerBuilder builder;
-  Configure(&builder, idle_ms);
-  builder.AddListeningPort(listen, credentials, &port);
-  builder.RegisterService(service);
-  *server = builder.BuildAndStart();
-  if (*server != nullptr && port != 0) return port;
-  return absl::UnavailableError(
-      absl::StrCat(key, ": cannot listen on ", listen, "; is another process there? Choose another port"));
-}
+// Counts each call of a server, of whatever service and also of methods that it lacks, before the call is handled.
+class CallCounter final : public grpc::experimental::ServerInterceptorFactoryInterface {
+ public:
+  explicit CallCounter(std::shared_ptr<Connections> connections) : connections_(std::move(connections)) {}
+  grpc::experimental::Interceptor* CreateServerInterceptor(grpc::experimental::ServerRpcInfo* info) override {
+    connections_->CountCall(info->server_context()->peer(), SteadySeconds());
+    return nullptr;  // the call itself is not intercepted
+  }
+
+ private:
+  const std::shared_ptr<Connections> connections_;
+};
 
 }  // namespace
+
+// `key` is the one of the configuration that names the address.
+absl::StatusOr<int> NodeServers::Listen(const char* key, const std::string& listen, const Credentials& credentials,
+                                        int idle_ms, grpc::Service* service, Served* served) const {
+  const absl::StatusOr<HostPort> at = ParseHostPort(listen);
+  if (!at.ok()) return absl::Status(at.status().code(), absl::StrCat(key, ": ", std::string(at.status().message())));
+  absl::StatusOr<std::unique_ptr<Listener>> listener = Listener::Open(*at, refusals_);
+  if (!listener.ok()) {
+    return absl::UnavailableError(absl::StrCat(key, ": cannot listen on ", listen, " (",
+                                               std::string(listener.status().message()),
+                                               "); is another process there? Choose another port"));
+  }
+  grpc::ServerBuilder builder;
+  Configure(&builder, idle_ms);
+  builder.RegisterService(service);
+  using External = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
+  std::shared_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor =
+      builder.experimental().AddExternalConnectionAcceptor(External::FROM_FD, credentials);
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> counters;
+  counters.push_back(std::make_unique<CallCounter>(served->connections));
+  builder.experimental().SetInterceptorCreators(std::move(counters));
+  served->server = builder.BuildAndStart();
+  if (served->server == nullptr) {
+    return absl::InternalError(absl::StrCat(key, ": gRPC could not start a server; its log lines say why"));
+  }
+  served->listener = *std::move(listener);
+  served->listener->Start(served->connections, [acceptor](int fd) {
+    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+    connection.fd = fd;
+    acceptor->HandleNewConnection(&connection);
+  });
+  return served->listener->port();
+}
+
+void NodeServers::ShareOut(const ConnectionShares& shares) {
+  shares_ = shares;
+  peers_.connections =
+      std::make_shared<Connections>(ConnectionLimits{.connections = shares.peers, .calls = kPeerCalls}, refusals_);
+  control_.connections =
+      std::make_shared<Connections>(ConnectionLimits{.connections = shares.control, .calls = kControlCalls}, refusals_);
+}
 
 absl::StatusOr<int> NodeServers::StartPeers(const std::string& listen, const Credentials& credentials,
                                             grpc::Service* service) {
@@ -68,9 +118,18 @@ absl::StatusOr<int> NodeServers::StartControl(const std::string& listen, const C
   return Listen("control_listen", listen, credentials, kControlIdleMs, service, &control_);
 }
 
+void NodeServers::FillStatus(v1::NodeStatus* status) const {
+  for (const auto& [port, served] : {std::pair("peers", &peers_), std::pair("control", &control_)}) {
+    v1::ConnectionStatus* const connections = status->add_connections();
+    connections->set_port(port);
+    connections->set_open(static_cast<std::uint32_t>(served->connections->open()));
+    connections->set_limit(static_cast<std::uint32_t>(served->connections->limit()));
+  }
+}
+
 void NodeServers::TellHealth(const std::function<bool()>& ready) {
-  if (control_ == nullptr) return;
-  grpc::HealthCheckServiceInterface* health = control_->GetHealthCheckService();
+  if (control_.server == nullptr) return;
+  grpc::HealthCheckServiceInterface* health = control_.server->GetHealthCheckService();
   if (health == nullptr) return;
   const MutexLock lock(&health_mu_);
   const bool is_ready = ready();
@@ -82,21 +141,52 @@ void NodeServers::TellHealth(const std::function<bool()>& ready) {
 
 void NodeServers::Stop() {
   const gpr_timespec deadline = DeadlineIn(std::chrono::seconds(2));
-  if (control_ != nullptr) control_->Shutdown(deadline);
-  if (peers_ != nullptr) peers_->Shutdown(deadline);
-  if (control_ != nullptr) control_->Wait();
-  if (peers_ != nullptr) peers_->Wait();
+  for (Served* served : {&control_, &peers_}) {
+    if (served->listener != nullptr) served->listener->Stop();
+  }
+  for (Served* served : {&control_, &peers_}) {
+    if (served->server != nullptr) served->server->Shutdown(deadline);
+  }
+  for (Served* served : {&control_, &peers_}) {
+    if (served->server != nullptr) served->server->Wait();
+  }
 }
 
-void RaiseFileLimit() {
-  constexpr rlim_t kFewFiles = 16'384;
+ConnectionShares SharesOf(std::size_t limit, std::size_t open) {
+  constexpr std::size_t kLeast = 4;        // of each port, however few files there are
+  constexpr std::size_t kKeptMax = 1'024;  // no node opens more itself
+  constexpr std::size_t kFilesOfEach = 4;  // two ports, two files a connection
+  const std::size_t free = limit > open ? limit - open : 0;
+  const std::size_t kept = std::min(free / 4, kKeptMax);
+  const std::size_t each = std::max(kLeast, (free - kept) / kFilesOfEach);
+  return {.peers = std::min(each, kConnectionSharesMax.peers),
+          .control = std::min(each, kConnectionSharesMax.control),
+          .health = std::clamp(kept / 4, kLeast, kConnectionSharesMax.health)};
+}
+
+std::size_t RaiseFileLimit() {
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
   limit.rlim_cur = limit.rlim_max;
-  if (setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max >= kFewFiles) return;
-  Log(v1::WARNING, "files.few",
-      {{"limit", static_cast<std::uint64_t>(limit.rlim_max)},
-       {"why", "whoever opens so many connections stops this node from listening; raise the hard limit (ulimit -Hn)"}});
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) getrlimit(RLIMIT_NOFILE, &limit);
+  const ConnectionShares shares = SharesOf(limit.rlim_cur, OpenFiles());
+  if (shares.control < kConnectionSharesMax.control) {
+    Log(v1::WARNING, "files.few",
+        {{"limit", static_cast<std::uint64_t>(limit.rlim_cur)},
+         {"connections", shares.control},
+         {"why",
+          "each port takes only so many connections at a time; raise the hard limit (ulimit -Hn, LimitNOFILE)"}});
+  }
+  return limit.rlim_cur;
+}
+
+std::size_t OpenFiles() {
+  std::error_code error;
+  std::size_t count = 0;
+  for (std::filesystem::directory_iterator at("/proc/self/fd", error), end; !error && at != end; at.increment(error)) {
+    ++count;
+  }
+  return count;
 }
 
 }  // namespace lvs::services

@@ -1,22 +1,16 @@
 #include "services/node/operations.h"
 
-#include <civetweb.h>
-
 #include <algorithm>
 #include <chrono>
-#include <exception>
 #include <map>
-#include <optional>
 #include <string_view>
-#include <thread>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "prometheus/metric_type.h"
 #include "prometheus/text_serializer.h"
 #include "services/base/host_port.h"
-#include "services/base/log.h"
-#include "services/base/mutex.h"
+#include "services/node/probe_server.h"
 
 namespace lvs::services {
 namespace {
@@ -86,6 +80,22 @@ void AddHealth(const v1::NodeStatus& status, Families* to) {
   to->Counter("lvs_clock_set_total", "How often this machine's clock was set since the start, by direction.")
       .Sample(status.clock().set_back(), {{"direction", "back"}})
       .Sample(status.clock().set_forward(), {{"direction", "forward"}});
+  to->Gauge("lvs_connections", "Connections that others have opened to this node, by port.");
+  for (const v1::ConnectionStatus& port : status.connections()) {
+    to->Sample(static_cast<std::uint64_t>(port.open()), {{"port", port.port()}});
+  }
+  to->Gauge("lvs_connections_limit", "The most that lvs_connections may be; a newer one ends one that rests.");
+  for (const v1::ConnectionStatus& port : status.connections()) {
+    to->Sample(static_cast<std::uint64_t>(port.limit()), {{"port", port.port()}});
+  }
+  to->Gauge("lvs_tls_expiry_timestamp_seconds",
+            "When the certificate that the node shows, or one of its chain, expires; absent without TLS.");
+  if (status.has_tls()) to->Sample(static_cast<double>(status.tls().expires_unix_s()));
+  to->Gauge("lvs_tls_renewal_failing",
+            "1 while the TLS files that are there now cannot be used, and those of before are; absent without TLS.");
+  if (status.has_tls()) to->Sample(status.tls().last_error().empty() ? 0.0 : 1.0);
+  to->Counter("lvs_tls_renewals_total", "TLS files that were replaced and taken, since the start.");
+  if (status.has_tls()) to->Sample(status.tls().renewals());
   to->Counter("lvs_refused_total", "What was refused, by reason, since the start.");
   for (const auto& [reason, count] :
        std::map<std::string, std::uint64_t>(status.refused().begin(), status.refused().end())) {
@@ -181,30 +191,6 @@ void AddLinks(const v1::NodeStatus& status, const v1::PeerList& peers, Families*
 
 // ---- HTTP ----------------------------------------------------------------------------------------------------------
 
-struct Answer {
-  int code = 200;
-  std::string text;
-  const char* type = "text/plain; charset=utf-8";
-};
-
-const char* ReasonOf(int code) {
-  switch (code) {
-    case 200: return "OK";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 503: return "Service Unavailable";
-    default: return "Internal Server Error";
-  }
-}
-
-// The address as civetweb takes it. Its own parser would also read lists, redirections and TLS from the text, and
-// Debian's build of it has no IPv6.
-std::optional<std::pair<std::string, int>> SplitListen(const std::string& listen) {
-  const absl::StatusOr<HostPort> at = ParseHostPort(listen);
-  if (!at.ok()) return std::nullopt;
-  const std::string host = at->host == "localhost" ? "127.0.0.1" : at->host;
-  if (!IsIpv4(host)) return std::nullopt;
-  return std::pair(host, at->port);
 }
 
 }  // namespace
@@ -243,103 +229,57 @@ class OperationsEndpoint::Server {
   Server(std::function<v1::NodeStatus()> status, std::function<v1::PeerList()> peers)
       : status_(std::move(status)), peers_(std::move(peers)) {}
 
-  ~Server() {
-    if (context_ == nullptr) return;
-    // The accepting thread checks every two seconds whether it should end; a connection wakes it at once.
-    std::thread wake([this] {
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-      char ignored[128];
-      mg_connection* connection = mg_connect_client(host_.c_str(), port_, 0, ignored, sizeof ignored);
-      if (connection != nullptr) mg_close_connection(connection);
-    });
-    mg_stop(context_);
-    wake.join();
-  }
-
-  absl::Status Listen(const std::string& listen) {
-    const auto parsed = SplitListen(listen);
-    if (!parsed.has_value()) {
+  absl::Status Listen(const std::string& listen, std::size_t connections,
+                      std::shared_ptr<ConnectionRefusals> refusals) {
+    absl::StatusOr<HostPort> at = ParseHostPort(listen);
+    if (!at.ok() || (!IsIpv4(at->host) && !IsIpv6(at->host) && at->host != "localhost")) {
       return absl::InvalidArgumentError(
-          "\"" + listen + "\" is no address to listen on; write an IPv4 address and a port, 127.0.0.1:9100 say");
+          "\"" + listen + "\" is no address to listen on; write an IP address and a port, 127.0.0.1:9100 say");
     }
-    const std::string threads = std::to_string(kThreads);
-    const std::string waiting = std::to_string(kWaiting);
-    const std::string request_bytes = std::to_string(kRequestBytes);
-    const std::string timeout_ms = std::to_string(kTimeoutMs);
-    const std::string port = parsed->first + ":" + std::to_string(parsed->second);
-    const char* options[] = {"listening_ports",     port.c_str(),        "num_threads",
-                             threads.c_str(),       "connection_queue",  waiting.c_str(),
-                             "listen_backlog",      waiting.c_str(),     "max_request_size",
-                             request_bytes.c_str(), "enable_keep_alive", "no",
-                             "request_timeout_ms",  timeout_ms.c_str(),  nullptr};
-    mg_callbacks callbacks{};
-    callbacks.begin_request = &Server::OnRequest;
-    callbacks.log_message = &Server::OnLog;
-    context_ = mg_start(&callbacks, this, options);
-    if (context_ == nullptr) {
-      const MutexLock lock(&mu_);
-      return absl::UnavailableError("cannot listen on " + listen + ": " +
-                                    (problem_.empty() ? "the address may be taken or not of this host" : problem_));
+    if (at->host == "localhost") at->host = "127.0.0.1";
+    ProbeServer::Limits limits;
+    limits.connections = connections;
+    limits.request_bytes = kRequestBytes;
+    limits.timeout = std::chrono::milliseconds(kTimeoutMs);
+    auto server = ProbeServer::Open(*at, limits, std::move(refusals));
+    if (!server.ok()) {
+      return absl::UnavailableError("cannot listen on " + listen + ": " + std::string(server.status().message()));
     }
-    mg_server_port taken{};
-    if (mg_get_server_ports(context_, 1, &taken) != 1) return absl::InternalError("no port was taken for " + listen);
-    host_ = parsed->first;
-    port_ = taken.port;
+    server_ = *std::move(server);
+    at_ = *std::move(at);
+    at_.port = server_->port();
+    server_->Serve([this](std::string_view method, std::string_view path) { return Handle(method, path); });
     return absl::OkStatus();
   }
 
-  std::string address() const { return host_ + ":" + std::to_string(port_); }
+  std::string address() const { return FormatHostPort(at_); }
 
  private:
-  static int OnRequest(mg_connection* connection) {
-    const mg_request_info* request = mg_get_request_info(connection);
-    Answer answer;
-    try {
-      answer = static_cast<Server*>(request->user_data)->Handle(*request);
-    } catch (const std::exception& e) {
-      answer = {500, std::string("this must not happen: ") + e.what() + "\n"};
-    }
-    const bool head = std::string_view(request->request_method) == "HEAD";
-    mg_printf(connection,
-              "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n%sConnection: "
-              "close\r\n\r\n",
-              answer.code, ReasonOf(answer.code), answer.type, answer.text.size(),
-              answer.code == 405 ? "Allow: GET, HEAD\r\n" : "");
-    if (!head) mg_write(connection, answer.text.data(), answer.text.size());
-    return answer.code;
-  }
-
-  // Keeps civetweb from writing to the terminal. Its first line is the reason where it does not start.
-  static int OnLog(const mg_connection* connection, const char* message) {
-    auto* server = static_cast<Server*>(mg_get_user_data(mg_get_context(connection)));
-    if (server == nullptr) return 1;
-    const MutexLock lock(&server->mu_);
-    if (server->problem_.empty()) server->problem_ = message;
-    return 1;
-  }
-
-  Answer Handle(const mg_request_info& request) {
-    const std::string_view path = request.local_uri == nullptr ? "" : request.local_uri;
-    const std::string_view method = request.request_method;
+  ProbeAnswer Handle(std::string_view method, std::string_view path) {
     if (path != "/livez" && path != "/readyz" && path != "/metrics") {
       return {404, "not found; there are /livez, /readyz and /metrics\n"};
     }
     if (method != "GET" && method != "HEAD") return {405, "only GET and HEAD\n"};
-    if (path == "/livez") return Liveness(status_());
     if (path == "/readyz") return Readiness(status_());
-    return {200, prometheus::TextSerializer().Serialize(NodeMetrics(status_(), peers_())),
+    v1::NodeStatus status = status_();
+    if (path == "/livez") return Liveness(status);
+    v1::ConnectionStatus* const own = status.add_connections();
+    own->set_port("health");
+    own->set_open(static_cast<std::uint32_t>(server_->open()));
+    own->set_limit(static_cast<std::uint32_t>(server_->limit()));
+    return {200, prometheus::TextSerializer().Serialize(NodeMetrics(status, peers_())),
             "text/plain; version=0.0.4; charset=utf-8"};
   }
 
-  Answer Liveness(const v1::NodeStatus& status) {
+  ProbeAnswer Liveness(const v1::NodeStatus& status) {
     const double stalled_s = StalledFor(status);
     if (stalled_s <= CycleWatch::StallLimit(status)) return {200, "ok\n"};
     return {503, StallText(stalled_s)};
   }
 
-  Answer Readiness(const v1::NodeStatus& status) {
+  ProbeAnswer Readiness(const v1::NodeStatus& status) {
     const double stalled_s = StalledFor(status);
-    Answer answer{IsReady(status, stalled_s) ? 200 : 503, StateName(status.state()) + "\n"};
+    ProbeAnswer answer{IsReady(status, stalled_s) ? 200 : 503, StateName(status.state()) + "\n"};
     if (stalled_s > CycleWatch::StallLimit(status)) answer.text += StallText(stalled_s);
     for (const std::string& problem : status.problems()) answer.text += problem + "\n";
     return answer;
@@ -347,7 +287,6 @@ class OperationsEndpoint::Server {
 
   double StalledFor(const v1::NodeStatus& status) {
     const double now = std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-    const MutexLock lock(&mu_);
     return watch_.StalledFor(status, now);
   }
 
@@ -357,19 +296,18 @@ class OperationsEndpoint::Server {
 
   const std::function<v1::NodeStatus()> status_;
   const std::function<v1::PeerList()> peers_;
-  std::string host_;
-  int port_ = 0;
-  Mutex mu_;
-  CycleWatch watch_ ABSL_GUARDED_BY(mu_);
-  std::string problem_ ABSL_GUARDED_BY(mu_);  // the first line that civetweb wrote
-  mg_context* context_ = nullptr;
+  HostPort at_;       // as bound
+  CycleWatch watch_;  // on the server's thread alone
+  std::unique_ptr<ProbeServer> server_;
 };
 
-absl::StatusOr<std::unique_ptr<OperationsEndpoint>> OperationsEndpoint::Start(const std::string& listen,
-                                                                              std::function<v1::NodeStatus()> status,
-                                                                              std::function<v1::PeerList()> peers) {
+absl::StatusOr<std::unique_ptr<OperationsEndpoint>> OperationsEndpoint::Start(
+    const std::string& listen, std::function<v1::NodeStatus()> status, std::function<v1::PeerList()> peers,
+    std::size_t connections, std::shared_ptr<ConnectionRefusals> refusals) {
   auto server = std::make_unique<Server>(std::move(status), std::move(peers));
-  if (const absl::Status listening = server->Listen(listen); !listening.ok()) return listening;
+  if (const absl::Status listening = server->Listen(listen, connections, std::move(refusals)); !listening.ok()) {
+    return listening;
+  }
   return std::unique_ptr<OperationsEndpoint>(new OperationsEndpoint(std::move(server)));
 }
 

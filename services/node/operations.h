@@ -12,12 +12,12 @@
 //       "127.0.0.1:9100", [&] { return node.Status(); }, [&] { return node.Peers(); });
 //   if (!operations.ok()) return operations.status();   // "cannot listen on 127.0.0.1:9100: ..."
 //
-// Bounded: kThreads requests at a time, kWaiting more wait; a request is at most kRequestBytes long; a client that has
-// not sent it kTimeoutMs after its turn came is hung up on, whether it is silent or sends a letter now and then; one
-// request a connection; a body is never read. So 200 silent clients hold a probe up for 200 / kThreads * kTimeoutMs at
-// most: 3.5 s. That is no defence against a flood: listen where only probes and Prometheus come.
+// Bounded (services/node/probe_server.h): `connections` at a time, of which the oldest makes room for the newest; a
+// request is at most kRequestBytes long; a connection lasts kTimeoutMs at most; one request a connection; a body is never
+// read. Clients that are silent, slow or many do not hold a probe up.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -27,26 +27,26 @@
 #include "absl/status/statusor.h"
 #include "lvs/v1/control.pb.h"
 #include "prometheus/metric_family.h"
+#include "services/peering/connection_refusals.h"
 
 namespace lvs::services {
 
 class OperationsEndpoint {
  public:
-  static constexpr int kThreads = 32;
-  static constexpr int kWaiting = 1024;
-  static constexpr int kRequestBytes = 4096;
-  static constexpr int kTimeoutMs = 500;
+  static constexpr std::size_t kConnections = 128;
+  static constexpr std::size_t kRequestBytes = 4096;
+  static constexpr int kTimeoutMs = 2000;
   // A stall is so long, or 50 cycles where that is longer.
   static constexpr double kStallSeconds = 10;
 
-  // `listen` is host:port, the host an IPv4 address or localhost (which is 127.0.0.1); port 0 takes a free one.
+  // `listen` is host:port, the host an IP address or localhost (which is 127.0.0.1); port 0 takes a free one.
   // INVALID_ARGUMENT where it cannot be parsed; UNAVAILABLE where it cannot be bound, a taken port above all. Both
-  // functions are called on threads of the endpoint, several at once, and must not wait.
-  static absl::StatusOr<std::unique_ptr<OperationsEndpoint>> Start(const std::string& listen,
-                                                                   std::function<v1::NodeStatus()> status,
-                                                                   std::function<v1::PeerList()> peers);
+  // functions are called on the thread of the endpoint and must not wait.
+  static absl::StatusOr<std::unique_ptr<OperationsEndpoint>> Start(
+      const std::string& listen, std::function<v1::NodeStatus()> status, std::function<v1::PeerList()> peers,
+      std::size_t connections = kConnections, std::shared_ptr<ConnectionRefusals> refusals = nullptr);
 
-  // Waits for the requests that are being answered: kTimeoutMs at most.
+  // Waits for the request that is being answered.
   ~OperationsEndpoint();
   OperationsEndpoint(const OperationsEndpoint&) = delete;
   OperationsEndpoint& operator=(const OperationsEndpoint&) = delete;

@@ -1,10 +1,12 @@
 #include "services/node/problems.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/time/time.h"
 #include "vaultguard/limits.h"
 
 namespace lvs::services {
@@ -40,6 +42,30 @@ std::string ClockProblem(const v1::ClockStatus& clock) {
   return "";
 }
 
+// Certificates are renewed well before they expire: this long before, or a fifth of their lifetime if that is shorter.
+constexpr std::int64_t kRenewedBeforeSeconds = 14 * 86'400;
+
+std::string DateOf(std::int64_t unix_s) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::FromUnixSeconds(unix_s), absl::UTCTimeZone());
+}
+
+void AddTlsProblems(const v1::TlsStatus& tls, std::int64_t now_unix_s, std::vector<std::string>* problems) {
+  if (!tls.last_error().empty()) {
+    problems->push_back(
+        absl::StrCat("the TLS files cannot be used, and the node goes on with those of before: ", tls.last_error()));
+  }
+  const std::int64_t left = tls.expires_unix_s() - now_unix_s;
+  const std::int64_t lifetime = tls.expires_unix_s() - tls.begins_unix_s();
+  if (left <= 0) {
+    problems->push_back(absl::StrCat("the TLS certificate, or one of its chain, expired at ",
+                                     DateOf(tls.expires_unix_s()),
+                                     "; no peer connects any more until tls.cert_file is replaced"));
+  } else if (left < std::min(kRenewedBeforeSeconds, lifetime / 5)) {
+    problems->push_back(absl::StrCat("the TLS certificate, or one of its chain, expires at ",
+                                     DateOf(tls.expires_unix_s()), "; replace tls.cert_file and tls.key_file"));
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> Problems(const v1::NodeStatus& status, const ProblemFacts& facts) {
@@ -55,6 +81,7 @@ std::vector<std::string> Problems(const v1::NodeStatus& status, const ProblemFac
         "no peer is connected although there are boot addresses; `lvs peers` says why they cannot be reached");
   }
   if (std::string problem = ClockProblem(status.clock()); !problem.empty()) problems.push_back(std::move(problem));
+  if (status.has_tls()) AddTlsProblems(status.tls(), facts.now_unix_s, &problems);
   if (facts.skipped_share > kSkippedShareMax) {
     problems.push_back(absl::StrCat("the node skips ", static_cast<int>(facts.skipped_share * 100),
                                     " % of its cycles; give it more cores, fewer micro-nodes or a longer period"));

@@ -14,6 +14,7 @@ namespace lvs::services {
 struct ProblemFacts {
   bool has_boot = false;  // the configuration names boot addresses
   std::string drain_reason;
+  std::int64_t now_unix_s = 0;                   // by the clock of the machine: certificates expire by it
   double skipped_share = 0;                      // of the recent cycles
   std::vector<std::uint64_t> sessions_by_shard;  // in the ledgers here
   std::uint32_t peers_connected = 0;

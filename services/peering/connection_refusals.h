@@ -18,14 +18,19 @@
 namespace lvs::services {
 
 enum class ConnectionRefusal : std::uint8_t {
-  kTlsNoCertificate,  // no certificate was shown
-  kTlsUntrusted,      // the certificate is not signed by the CA of this network
-  kTlsExpired,        // the certificate is expired, or not valid yet
-  kTlsUnfit,          // the certificate is for another use, or has a weak key
-  kHelloMissing,      // a stream said no hello in time, or had to make room before
-  kHelloInvalid,      // the hello is one that no node would say
-  kHelloMisfit,       // the hello has another protocol, state or period
-  kUnreadable,        // bytes that are no message, although the connection stood
+  kTlsNoCertificate,   // no certificate was shown
+  kTlsUntrusted,       // the certificate is not signed by the CA of this network
+  kTlsExpired,         // the certificate is expired, or not valid yet
+  kTlsUnfit,           // the certificate is for another use, or has a weak key
+  kHelloMissing,       // a stream said no hello in time, or had to make room before
+  kHelloInvalid,       // the hello is one that no node would say
+  kHelloMisfit,        // the hello has another protocol, state or period
+  kUnreadable,         // bytes that are no message, although the connection stood
+  kStreamsFull,        // more streams than carriers have ended yet
+  kConnectionsFull,    // a connection that made room for a newer one, or found no room
+  kCallsTooFast,       // a connection began calls faster than it may, and was reset
+  kBytesWithoutCalls,  // a connection sent more than its calls need, and was reset
+  kFilesExhausted,     // a connection could not be accepted for want of a file
   kCount,
 };
 
@@ -39,6 +44,11 @@ constexpr std::string_view Name(ConnectionRefusal refusal) {
     case ConnectionRefusal::kHelloInvalid: return "hello_invalid";
     case ConnectionRefusal::kHelloMisfit: return "hello_misfit";
     case ConnectionRefusal::kUnreadable: return "unreadable";
+    case ConnectionRefusal::kStreamsFull: return "streams_full";
+    case ConnectionRefusal::kConnectionsFull: return "connections_full";
+    case ConnectionRefusal::kCallsTooFast: return "calls_too_fast";
+    case ConnectionRefusal::kBytesWithoutCalls: return "bytes_without_calls";
+    case ConnectionRefusal::kFilesExhausted: return "files_exhausted";
     case ConnectionRefusal::kCount: break;
   }
   return "";

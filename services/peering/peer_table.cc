@@ -39,13 +39,16 @@ void PeerTable::Start(std::string advertise, double now_s) {
 
 void PeerTable::Add(const std::shared_ptr<PeerStream>& stream, double now_s) {
   links_.emplace(stream->id, Link{.stream = stream, .since_s = now_s, .heard_s = now_s, .intake{options_, now_s}});
+  if (stream->dialled.empty()) strangers_.insert(stream->id);
 }
 
-std::shared_ptr<PeerStream> PeerTable::CrowdedOut() const {
+std::shared_ptr<PeerStream> PeerTable::CrowdedOut() {
   if (links_.size() < options_.links + kStrangersMax) return nullptr;
-  for (const auto& [id, link] : links_) {
+  while (!strangers_.empty()) {
+    const Link* const link = Find(*strangers_.begin());
+    strangers_.erase(strangers_.begin());
     // Streams that are closed already leave anyway.
-    if (!link.slot && link.stream->dialled.empty() && !link.stream->closed()) return link.stream;
+    if (link != nullptr && !link->stream->closed()) return link->stream;
   }
   return nullptr;
 }
@@ -68,6 +71,7 @@ absl::StatusOr<std::uint32_t> PeerTable::Admit(const std::shared_ptr<PeerStream>
     membership_->Disconnected(stream->id, LinkEnd::kDropped, "no link is free", now_s);
     return absl::ResourceExhaustedError("no link is free; try another node");
   }
+  strangers_.erase(stream->id);
   return *link->slot;
 }
 
@@ -76,6 +80,7 @@ bool PeerTable::Remove(const std::shared_ptr<PeerStream>& stream, const absl::St
   if (at == links_.end()) return false;
   const Link link = std::move(at->second);
   links_.erase(at);
+  strangers_.erase(stream->id);
   gone_.Add(link);
   if (link.slot) {
     slots_.Leave(*link.slot);

@@ -19,6 +19,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,6 +39,9 @@ namespace lvs::services {
 
 // Streams that may be open without a hello, beside those that hold links.
 inline constexpr std::size_t kStrangersMax = 32;
+// Streams in the table, ended ones that their carriers still hold included. A peer that opens and resets streams makes
+// them faster than carriers report their end.
+inline constexpr std::size_t kStreamsMax = 512;
 
 struct PeeringOptions : NodeTerms {
   std::uint32_t links = 16;
@@ -98,8 +102,11 @@ class PeerTable {
 
   LinkId NextId() { return ++last_id_; }
   void Add(const std::shared_ptr<PeerStream>& stream, double now_s);
-  // Returns the stranger that must make room for the next one; null where there is room.
-  std::shared_ptr<PeerStream> CrowdedOut() const;
+  // The table takes no further stream until some have ended.
+  bool full() const { return links_.size() >= kStreamsMax; }
+  // Returns the stranger that must make room for the next one; null where there is room. The caller closes it. Constant
+  // time on average, however many streams have ended and are still in the table.
+  std::shared_ptr<PeerStream> CrowdedOut();
   // Null where the stream is gone. Valid until Remove.
   Link* Find(LinkId id);
   // Gives the stream a link, by number. Otherwise the status to end it with: RESOURCE_EXHAUSTED, ALREADY_EXISTS.
@@ -142,6 +149,7 @@ class PeerTable {
   std::string advertise_;                   // since Start
   std::unique_ptr<Membership> membership_;  // since Start
   std::map<LinkId, Link> links_;            // by age; strangers included
+  std::set<LinkId> strangers_;              // streams that peers opened and that hold no link; the oldest first
   LinkSlots slots_;
   LinkId last_id_ = 0;
   Totals gone_;

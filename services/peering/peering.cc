@@ -51,6 +51,10 @@ std::shared_ptr<PeerStream> Peering::Accept(double now_s) {
   bool welcome = false;
   {
     const MutexLock lock(&mu_);
+    if (table_.full()) {
+      options_.refusals->Add(ConnectionRefusal::kStreamsFull);
+      return nullptr;
+    }
     welcome = started_ && !draining_ && !stopped_;
     if (welcome) crowded_out = table_.CrowdedOut();
     stream = NewStream("", now_s);

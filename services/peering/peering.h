@@ -4,8 +4,7 @@
 //
 //   auto peering = std::make_shared<Peering>(options);
 //   peering->Start("10.0.0.5:7400", deliver, link_changed, now_s);
-//   const std::shared_ptr<PeerStream> opened = peering->Accept(now_s);  // a peer opened a stream
-//   opened->Begin(CarrierOf(opened));
+//   if (auto opened = peering->Accept(now_s)) opened->Begin(CarrierOf(opened));  // a peer opened a stream
 //   for (const std::string& address : peering->Tick(cycle, now_s)) {    // every cycle
 //     if (auto stream = peering->Dialled(address, now_s)) stream->Begin(CarrierOf(stream));
 //   }
@@ -59,7 +58,8 @@ class Peering final : public StreamOwner, public std::enable_shared_from_this<Pe
   // Starts; once. `advertise` is the host:port that peers are told to dial; empty: no peer dials this node.
   void Start(std::string advertise, Deliver deliver, LinkChanged link_changed, double now_s);
 
-  // The stream for a carrier that a peer opened. Never null: where the stream is not welcome, it ends when it begins.
+  // The stream for a carrier that a peer opened; one that is not welcome ends when it begins. Null where kStreamsMax
+  // streams are there already: the caller ends the carrier with RESOURCE_EXHAUSTED, and nothing is kept of it.
   std::shared_ptr<PeerStream> Accept(double now_s);
   // The stream for a carrier that dials this address; the hello waits in it. Null after Stop.
   std::shared_ptr<PeerStream> Dialled(const std::string& address, double now_s);

@@ -69,10 +69,17 @@ std::shared_ptr<grpc::ChannelCredentials> CarelessClient(const v1::NodeConfig& c
   return tls::TlsCredentials(options);
 }
 
+std::shared_ptr<Certificates> Loaded(const v1::NodeConfig& config) {
+  if (!config.has_tls()) return nullptr;
+  const auto certificates = Certificates::Load(config.tls(), 1s);
+  EXPECT_TRUE(certificates.ok()) << certificates.status();
+  return certificates.ok() ? *certificates : nullptr;
+}
+
 class RunningServer {
  public:
   explicit RunningServer(const v1::NodeConfig& config, std::shared_ptr<ConnectionRefusals> refusals = nullptr)
-      : RunningServer(*ServerCredentials(config, 1s, std::move(refusals))) {}
+      : RunningServer(ServerCredentials(Loaded(config), std::move(refusals))) {}
   explicit RunningServer(const std::shared_ptr<grpc::ServerCredentials>& credentials) {
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:0", credentials, &port_);
@@ -105,9 +112,7 @@ grpc::Status CallWith(const std::shared_ptr<grpc::ChannelCredentials>& credentia
 
 grpc::Status Call(const v1::NodeConfig& client, const std::string& address,
                   std::shared_ptr<ConnectionRefusals> refusals = nullptr) {
-  const auto credentials = ChannelCredentials(client, 1s, std::move(refusals));
-  EXPECT_TRUE(credentials.ok()) << credentials.status().ToString();
-  return CallWith(*credentials, address);
+  return CallWith(ChannelCredentials(Loaded(client), std::move(refusals)), address);
 }
 
 bool Refused(const grpc::Status& status) { return status.error_code() == grpc::StatusCode::UNAVAILABLE; }
@@ -341,13 +346,12 @@ TEST_F(CredentialsTest, AChannelReadsRotatedFilesToo) {
   fs::copy_file(dir_ / "ca.pem", dir_ / "ca-of-client.pem");
   config.mutable_tls()->set_ca_file((dir_ / "ca-of-client.pem").string());
   const RunningServer server(MakeMember("server", "other"));
-  const auto credentials = ChannelCredentials(config, 1s);
-  ASSERT_TRUE(credentials.ok());
-  EXPECT_TRUE(Refused(CallWith(*credentials, server.address())));
+  const auto credentials = ChannelCredentials(Loaded(config));
+  EXPECT_TRUE(Refused(CallWith(credentials, server.address())));
   Replace("client.key", "next.key");
   Replace("client.pem", "next.pem");
   Replace("ca-of-client.pem", "other.pem");
-  EXPECT_TRUE(Becomes([&] { return CallWith(*credentials, server.address()).ok(); }));
+  EXPECT_TRUE(Becomes([&] { return CallWith(credentials, server.address()).ok(); }));
 }
 
 TEST_F(CredentialsTest, FilesThatVanishChangeNothing) {
@@ -364,18 +368,68 @@ TEST_F(CredentialsTest, FilesThatVanishChangeNothing) {
   EXPECT_TRUE(Call(client, server.address()).ok());
 }
 
-// Half a rotation, which is a mistake or a moment: nobody gets in by it, and the other half mends it.
-TEST_F(CredentialsTest, AKeyThatDoesNotFitItsCertificateIsMendedByTheNextRead) {
+// Whatever is wrong with a renewal, the former pair stays in use, and the status says why; the next good one is taken.
+TEST_F(CredentialsTest, ABadRenewalChangesNothing) {
+  MakeCa("other");
   const v1::NodeConfig config = MakeMember("server");
   const v1::NodeConfig client = MakeMember("client");
   MakeMember("next");
-  const RunningServer server(config);
-  EXPECT_TRUE(Call(client, server.address()).ok());
+  MakeMember("foreign", "other");
+  MakeMember("expired", "ca", -1);
+  std::ofstream(dir_ / "empty") << "";
+  fs::copy_file(dir_ / "ca.pem", dir_ / "ca-of-server.pem");
+  fs::copy_file(dir_ / "server.key", dir_ / "first.key");
+  fs::copy_file(dir_ / "server.pem", dir_ / "first.pem");
+  v1::Tls files = config.tls();
+  files.set_ca_file((dir_ / "ca-of-server.pem").string());
+  const auto certificates = Certificates::Load(files, 1h);  // read when the test says so
+  ASSERT_TRUE(certificates.ok());
+  const RunningServer server(ServerCredentials(*certificates));
+  const auto as_client = ChannelCredentials(*certificates);
+  const RunningServer elsewhere(MakeMember("elsewhere"));
+  struct Case {
+    const char* what;
+    const char *key, *cert, *ca;
+    const char* says;
+  };
+  for (const Case& c : {Case{"half a renewal", "next.key", "first.pem", "ca.pem", "is not the key of"},
+                        Case{"the other half", "first.key", "next.pem", "ca.pem", "is not the key of"},
+                        Case{"another CA's", "foreign.key", "foreign.pem", "ca.pem", "would be refused by every node"},
+                        Case{"another CA", "first.key", "first.pem", "other.pem", "would be refused by every node"},
+                        Case{"expired", "expired.key", "expired.pem", "ca.pem", "certificate has expired"},
+                        Case{"an empty certificate", "first.key", "empty", "ca.pem", "holds no certificate"},
+                        Case{"an empty key", "empty", "first.pem", "ca.pem", "holds no private key"},
+                        Case{"an empty CA", "first.key", "first.pem", "empty", "holds no certificate"}}) {
+    SCOPED_TRACE(c.what);
+    Replace("server.key", c.key);
+    Replace("server.pem", c.cert);
+    Replace("ca-of-server.pem", c.ca);
+    (*certificates)->Refresh();
+    EXPECT_THAT((*certificates)->Status().last_error(), HasSubstr(c.says));
+  }
+  std::this_thread::sleep_for(1500ms);  // gRPC has looked since
+  EXPECT_TRUE(Call(client, server.address()).ok()) << "others are let in";
+  EXPECT_TRUE(CallWith(as_client, elsewhere.address()).ok()) << "and others let it in";
+  EXPECT_EQ((*certificates)->Status().renewals(), 0u);
   Replace("server.key", "next.key");
-  std::this_thread::sleep_for(2500ms);
-  EXPECT_TRUE(Refused(Call(client, server.address())));
   Replace("server.pem", "next.pem");
-  EXPECT_TRUE(Becomes([&] { return Call(client, server.address()).ok(); }));
+  Replace("ca-of-server.pem", "ca.pem");
+  (*certificates)->Refresh();
+  EXPECT_EQ((*certificates)->Status().last_error(), "");
+  EXPECT_EQ((*certificates)->Status().renewals(), 1u);
+  EXPECT_TRUE(Call(client, server.address()).ok());
+}
+
+TEST_F(CredentialsTest, TheStatusSaysWhenTheFirstOfTheChainExpires) {
+  const auto now_s = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  const v1::NodeConfig one_day = MakeMember("short", "ca", 1);
+  const auto expires = [](const v1::NodeConfig& config) {
+    return Certificates::Load(config.tls()).value()->Status().expires_unix_s();
+  };
+  EXPECT_NEAR(static_cast<double>(expires(one_day)), static_cast<double>(now_s + 86'400), 60.0);
+  EXPECT_NEAR(static_cast<double>(expires(MakeMember("long", "ca", 900))), static_cast<double>(now_s + 2 * 86'400),
+              60.0)
+      << "its CA expires before";
 }
 
 TEST_F(CredentialsTest, UnusableFilesAreSaidAtOnce) {
@@ -386,9 +440,7 @@ TEST_F(CredentialsTest, UnusableFilesAreSaidAtOnce) {
   const auto error = [&](const auto& change) {
     v1::NodeConfig config = sound;
     change(*config.mutable_tls());
-    const absl::Status server = ServerCredentials(config).status();
-    EXPECT_EQ(server, ChannelCredentials(config).status());
-    return server;
+    return Certificates::Load(config.tls()).status();
   };
   const auto text = [&](const auto& change) { return error(change).ToString(); };
   std::ofstream(dir_ / "text") << "not PEM";

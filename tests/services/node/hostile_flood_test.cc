@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "tests/services/node/honest_network.h"
@@ -102,6 +103,77 @@ TEST(Test7, ConnectionsBeyondTheSoftLimitOfFilesDeafenNobody) {
   for (int n = 0; n < 400; ++n) mute.push_back(std::make_unique<RawConnection>(network.address()));
   EXPECT_TRUE(mute.back()->connected());
   mute.clear();
+  Attacker newcomer(network.address());
+  EXPECT_TRUE(newcomer.Join());
+  network.ExpectUnharmed();
+}
+
+// gRPC does not count streams that are reset, so each connection may only begin so many calls. One that begins more is
+// reset, whatever method it names, and costs the node neither time nor memory that lasts.
+TEST(Test7, StreamsThatAreResetAtOnceEndTheirConnectionOnly) {
+  HonestNetwork network;
+  const std::string peers = network.address();
+  const std::string control = network.node().control_address();
+  for (const auto& [address, path] :
+       std::vector<std::pair<std::string, std::string>>{{peers, "/lvs.v1.Peering/Connect"},
+                                                        {peers, "/no.such/Method"},
+                                                        {control, "/lvs.v1.Control/GetStatus"},
+                                                        {control, "/lvs.v1.Control/ContributeStream"},
+                                                        {control, "/grpc.health.v1.Health/Watch"}}) {
+    SCOPED_TRACE(path);
+    // By its calls, or where the node is slow to count them, by its bytes.
+    const auto resets = [&] {
+      return Refused(network.node(), "calls_too_fast") + Refused(network.node(), "bytes_without_calls");
+    };
+    const std::uint64_t before = resets();
+    RawConnection flood(address);
+    OpenAndReset(&flood, path, 20'000);
+    EXPECT_TRUE(Within(2s, [&] { return flood.Closed(); }));
+    EXPECT_EQ(resets(), before + 1);
+    EXPECT_LT(network.RoundTripMs(0), 1000 * kPatience);
+  }
+  Attacker newcomer(network.address());
+  EXPECT_TRUE(newcomer.Join());
+  network.ExpectUnharmed();
+}
+
+// What gRPC itself never shows: streams whose message never comes, from a client that acknowledges no settings and so no
+// limit of streams; and headers that never end.
+TEST(Test7, BytesThatBecomeNoCallEndTheirConnectionOnly) {
+  HonestNetwork network;
+  const std::string control = network.node().control_address();
+  {
+    RawConnection flood(control);
+    OpenAndReset(&flood, "/lvs.v1.Control/Contribute", 20'000, /*reset=*/false);
+    EXPECT_TRUE(Within(2s, [&] { return flood.Closed(); }));
+  }
+  for (const std::string& address : {network.address(), control}) {
+    RawConnection flood(address);
+    OpenAndReset(&flood, "/lvs.v1.Control/Contribute", 0);
+    flood.Say(HttpFrame(1, 0, 1, ""));
+    std::string fields;
+    while (fields.size() < 8000) fields += std::string("\x40\x01k\x01v");
+    bool stands = true;
+    for (int n = 0; n < 1000 && stands; ++n) stands = flood.Say(HttpFrame(9, 0, 1, fields)) && !flood.Closed();
+    EXPECT_TRUE(Within(2s, [&] { return flood.Closed(); }));
+  }
+  EXPECT_GE(Refused(network.node(), "bytes_without_calls"), 1u);
+  EXPECT_LT(network.RoundTripMs(0), 1000 * kPatience);
+  network.ExpectUnharmed();
+}
+
+// Idle connections fill a port up to its limit; the oldest of them make room, and links stay.
+TEST(Test7, IdleConnectionsBeyondTheLimitKeepNobodyOut) {
+  HonestNetwork network;
+  const auto peers = [&] { return network.node().Status().connections(0); };
+  ASSERT_EQ(peers().port(), "peers");
+  std::vector<std::unique_ptr<RawConnection>> mute;
+  for (std::uint32_t n = 0; n < peers().limit() + 100; ++n) {
+    mute.push_back(std::make_unique<RawConnection>(network.address()));
+  }
+  EXPECT_TRUE(Within(2s, [&] { return Refused(network.node(), "connections_full") >= 100; }));
+  EXPECT_TRUE(mute.front()->Closed());
+  EXPECT_LE(peers().open(), peers().limit() * 9 / 8 + 4);
   Attacker newcomer(network.address());
   EXPECT_TRUE(newcomer.Join());
   network.ExpectUnharmed();

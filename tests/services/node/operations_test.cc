@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "prometheus/text_serializer.h"
+#include "services/node/node_servers.h"
 
 namespace lvs::services {
 namespace {
@@ -54,6 +55,13 @@ v1::NodeStatus Healthy() {
   status.set_peers_known(20);
   status.mutable_ledger()->add_total_uvu(41);
   status.mutable_ledger()->add_total_uvu(42);
+  v1::ConnectionStatus* connections = status.add_connections();
+  connections->set_port("control");
+  connections->set_open(5);
+  connections->set_limit(1024);
+  status.mutable_tls()->set_expires_unix_s(1'800'000'000);
+  status.mutable_tls()->set_last_error("tls.key_file: is not the key");
+  status.mutable_tls()->set_renewals(7);
   status.mutable_ledger()->set_accepted(9);
   status.mutable_ledger()->set_refused(2);
   status.mutable_drift()->set_relative_spread(0.25);
@@ -209,9 +217,8 @@ TEST_F(Operations, ATakenPortIsAClearError) {
 }
 
 TEST(OperationsAddress, MustBeHostAndPort) {
-  for (const char* bad :
-       {"", "9100", ":9100", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:70000", "127.0.0.1:0s",
-        "127.0.0.1:0,0.0.0.0:0", "127.0.0.1:0r", "+:1", "::1:0", "[::1]:0", "nohost:0"}) {
+  for (const char* bad : {"", "9100", ":9100", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:70000",
+                          "127.0.0.1:0s", "127.0.0.1:0,0.0.0.0:0", "127.0.0.1:0r", "+:1", "::1:0", "nohost:0"}) {
     const auto started = OperationsEndpoint::Start(bad, Healthy, Peers);
     EXPECT_EQ(started.status().code(), absl::StatusCode::kInvalidArgument) << bad;
   }
@@ -225,6 +232,52 @@ TEST_F(Operations, ClientsThatSayNothingDoNotStopAProbe) {
   const auto start = Clock::now();
   EXPECT_EQ(Ask(endpoint->address(), "GET", "/livez", 10).code, 200);
   EXPECT_LT(SecondsSince(start), 5);
+}
+
+// As many as a small machine lets one client open; each sends a byte now and then.
+TEST_F(Operations, AThousandSlowClientsDoNotStopAProbe) {
+  if (RaiseFileLimit() < 1100) GTEST_SKIP() << "the hard limit of open files is too low here";
+  std::vector<Socket> slow;
+  for (int i = 0; i < 1000; ++i) {
+    slow.emplace_back(endpoint->address());
+    slow.back().Send("GET /livez HTTP/1.1\r\nX: ");
+  }
+  for (int round = 0; round < 5; ++round) {
+    for (const Socket& socket : slow) (void)socket.Send("x");
+    const auto start = Clock::now();
+    EXPECT_EQ(Get("/livez").code, 200);
+    EXPECT_LT(SecondsSince(start), 5);
+  }
+}
+
+TEST_F(Operations, AProbeIsAnsweredAmongClientsThatKeepComing) {
+  std::atomic<bool> end{false};
+  std::thread flood([&] {
+    std::vector<Socket> slow;
+    while (!end) {
+      if (slow.size() == 500) slow.clear();
+      slow.emplace_back(endpoint->address());
+    }
+  });
+  for (int n = 0; n < 20; ++n) EXPECT_EQ(Get("/metrics").code, 200);
+  end = true;
+  flood.join();
+}
+
+TEST_F(Operations, AClientThatDoesNotReadIsHungUpOn) {
+  const Socket socket(endpoint->address());
+  socket.Send("GET /metrics HTTP/1.1\r\n\r\n");
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_EQ(Get("/livez").code, 200);
+  EXPECT_THAT(socket.ReadAll(10), HasSubstr("200 OK"));
+}
+
+TEST_F(Operations, BytesThatAreNoRequestGetAnError) {
+  for (const char* bytes : {"\r\n\r\n", "x\r\n\r\n", "GET /livez\r\n\r\n", "PRI * HTTP/2.0\r\n\r\n"}) {
+    const Socket socket(endpoint->address());
+    socket.Send(bytes);
+    EXPECT_THAT(socket.ReadAll(10), HasSubstr("HTTP/1.1 400 ")) << bytes;
+  }
 }
 
 TEST_F(Operations, AClientThatTricklesIsHungUpOn) {
@@ -304,6 +357,11 @@ TEST(Test6_Metrics, ValuesComeThrough) {
                            "lvs_cache_lost_total 1",
                            "lvs_refused_total{reason=\"stale \\\"cycle\\\"\\n\"} 4",
                            "process_resident_memory_bytes 1000000",
+                           "lvs_tls_expiry_timestamp_seconds 1800000000",
+                           "lvs_tls_renewal_failing 1",
+                           "lvs_tls_renewals_total 7",
+                           "lvs_connections{port=\"control\"} 5",
+                           "lvs_connections_limit{port=\"control\"} 1024",
                            "lvs_peer_rtt_seconds{peer_region=\"us\",statistic=\"median\"} 0.02",
                            "lvs_peer_rtt_seconds{peer_region=\"us\",statistic=\"max\"} 0.03"}) {
     EXPECT_THAT(text, HasSubstr(std::string("\n") + line + "\n"));
@@ -316,8 +374,8 @@ TEST(Test6_Metrics, NothingSaysWhichNodeSessionOrAddress) {
                              "18369614222190001903", "abadcafe", "12379726079470783230"}) {
     EXPECT_THAT(text, Not(HasSubstr(secret)));
   }
-  const std::set<std::string> allowed = {"build",     "protocol", "state",       "slot",      "result",
-                                         "direction", "reason",   "peer_region", "statistic", "part"};
+  const std::set<std::string> allowed = {"build",  "protocol",    "state",     "slot", "result", "direction",
+                                         "reason", "peer_region", "statistic", "part", "port"};
   for (const auto& family : NodeMetrics(Healthy(), Peers())) {
     for (const auto& metric : family.metric) {
       for (const auto& label : metric.label)

@@ -32,6 +32,25 @@ ProblemFacts Sound() {
 
 TEST(Problems, ASoundNodeHasNone) { EXPECT_THAT(Problems(Serving(), Sound()), IsEmpty()); }
 
+TEST(Problems, CertificatesAreSaidBeforeTheyExpire) {
+  constexpr std::int64_t kDay = 86'400;
+  v1::NodeStatus status = Serving();
+  status.mutable_tls()->set_begins_unix_s(0);
+  const auto problems = [&](std::int64_t lifetime_s, std::int64_t now_s) {
+    status.mutable_tls()->set_expires_unix_s(lifetime_s);
+    ProblemFacts facts = Sound();
+    facts.now_unix_s = now_s;
+    return Problems(status, facts);
+  };
+  EXPECT_THAT(problems(365 * kDay, 350 * kDay), IsEmpty());
+  EXPECT_THAT(problems(365 * kDay, 352 * kDay), ElementsAre(HasSubstr("expires at 1971-01-01T00:00:00Z")));
+  EXPECT_THAT(problems(365 * kDay, 365 * kDay), ElementsAre(HasSubstr("expired at 1971-01-01T00:00:00Z")));
+  EXPECT_THAT(problems(kDay, kDay / 2), IsEmpty()) << "short-lived ones are renewed later";
+  EXPECT_THAT(problems(kDay, kDay * 9 / 10), ElementsAre(HasSubstr("expires at")));
+  status.mutable_tls()->set_last_error("tls.key_file: x is not the key of y; replace both");
+  EXPECT_THAT(problems(365 * kDay, 0), ElementsAre(HasSubstr("x is not the key of y")));
+}
+
 TEST(Problems, ANodeAloneWithoutBootAddressesHasNone) {
   v1::NodeStatus status = Serving();
   status.set_peers_connected(0);

@@ -101,6 +101,23 @@ TEST_F(PeerTableTest, TheOldestStrangerMakesRoomForTheNewest) {
   EXPECT_NE(table_.CrowdedOut(), dialled) << "a stream of this node's is no stranger";
 }
 
+// Rapid reset: streams end faster than their carriers report it. The search for room must not pass the ended ones again
+// for each new one, and their number is bounded.
+TEST_F(PeerTableTest, EndedStreamsThatStayAreBoundedAndSoughtOnce) {
+  std::vector<std::shared_ptr<PeerStream>> ended;
+  while (!table_.full()) {
+    if (const auto crowded_out = table_.CrowdedOut()) crowded_out->Close(absl::ResourceExhaustedError("too many"));
+    ended.push_back(Add(0));
+    ended.back()->Close(absl::UnavailableError("the peer hung up"));
+  }
+  EXPECT_EQ(table_.stream_count(), kStreamsMax);
+  EXPECT_EQ(table_.CrowdedOut(), nullptr) << "all of them leave already";
+  table_.Remove(ended.front(), absl::UnavailableError("the peer hung up"), 0);
+  EXPECT_FALSE(table_.full());
+  const auto open = Add(0);
+  EXPECT_EQ(table_.CrowdedOut(), open);
+}
+
 TEST_F(PeerTableTest, StrangersAreEndedAfterTheHelloTime) {
   const auto stranger = Add(0);
   const auto dialled = Add(0, "10.0.0.2:7400");

@@ -291,6 +291,21 @@ TEST_F(PeeringTest, TheOldestStrangerMakesRoom) {
   EXPECT_EQ(options_.refusals->Of(ConnectionRefusal::kHelloMissing), 1u);
 }
 
+TEST_F(PeeringTest, StreamsThatWereResetTakeABoundedPart) {
+  Start();
+  std::vector<std::shared_ptr<PeerStream>> reset;
+  while (auto stream = peering_->Accept(now_s_)) {
+    stream->Begin(std::make_unique<FakeCarrier>(std::make_shared<Wire>()));
+    stream->Close(absl::UnavailableError("the peer hung up"));
+    reset.push_back(std::move(stream));
+    ASSERT_LE(reset.size(), kStreamsMax);
+  }
+  EXPECT_EQ(options_.refusals->Of(ConnectionRefusal::kStreamsFull), 1u);
+  for (const auto& stream : reset) stream->Ended(stream->why(), now_s_);
+  EXPECT_EQ(peering_->stream_count(), 0u);
+  EXPECT_TRUE(Listen(Welcomed(2)).empty()) << "and once their carriers are gone, peers are taken again";
+}
+
 TEST_F(PeeringTest, DrainedItSaysGoodbyeAndLetsNobodyIn) {
   Start();
   const Peer peer = Welcomed(2);

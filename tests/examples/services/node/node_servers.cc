@@ -8,7 +8,7 @@ struct Node {
   bool IsReady() const;
 };
 void Example(const v1::NodeConfig& config, const NodeServers::Credentials& credentials, TransportLayer& transport,
-             grpc::Service* service, const Node& node) {
+             grpc::Service* service, const Node& node, const std::shared_ptr<ConnectionRefusals>& refusals) {
   EXAMPLE;
 }
 }  // namespace lvs::services

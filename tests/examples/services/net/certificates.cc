@@ -1,0 +1,10 @@
+#include "services/net/certificates.h"
+
+#include <memory>
+
+namespace lvs::services {
+absl::Status Example(const v1::NodeConfig& config) {
+  EXAMPLE;
+  return absl::OkStatus();
+}
+}  // namespace lvs::services
