@@ -5,8 +5,10 @@
 #pragma once
 
 #include <filesystem>
+#include <utility>
 
 #include "absl/status/statusor.h"
+#include "services/base/owned_fd.h"
 
 namespace lvs::services {
 
@@ -16,17 +18,13 @@ class FileLock {
   // Creates the file where it is missing. UNAVAILABLE where another holder has it.
   static absl::StatusOr<FileLock> Take(const std::filesystem::path& file);
 
-  FileLock(FileLock&& other) noexcept;
-  FileLock& operator=(FileLock&&) = delete;
-  ~FileLock();
-
   // For content that says who holds it.
-  int fd() const { return fd_; }
+  int fd() const { return fd_.get(); }
 
  private:
-  explicit FileLock(int fd) : fd_(fd) {}
+  explicit FileLock(OwnedFd fd) : fd_(std::move(fd)) {}
 
-  int fd_;  // -1: moved from
+  OwnedFd fd_;
 };
 
 }  // namespace lvs::services

@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "services/base/files.h"
+#include "services/base/owned_fd.h"
 #include "services/base/text.h"
 
 extern char** environ;
@@ -42,34 +43,16 @@ char StateOf(const fs::path& process) {
   return name_end == std::string::npos || name_end + 2 >= stat.size() ? '\0' : stat[name_end + 2];
 }
 
-// A file descriptor that is closed where its block ends.
-class OwnedFd {
- public:
-  explicit OwnedFd(int fd) : fd_(fd) {}
-  ~OwnedFd() { Close(); }
-  OwnedFd(const OwnedFd&) = delete;
-  OwnedFd& operator=(const OwnedFd&) = delete;
-
-  int fd() const { return fd_; }
-  void Close() {
-    if (fd_ >= 0) ::close(std::exchange(fd_, -1));
-  }
-  int Release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
-
 // A file in memory with this content, to be read from its start; -1 where there is no room. Unlike a pipe it holds any
 // amount, and a command that does not read it raises no SIGPIPE here.
 int FileInMemory(std::string_view content) {
   OwnedFd file(::memfd_create("input", MFD_CLOEXEC));
-  while (!content.empty() && file.fd() >= 0) {
-    const ssize_t written = ::write(file.fd(), content.data(), content.size());
+  while (!content.empty() && file.get() >= 0) {
+    const ssize_t written = ::write(file.get(), content.data(), content.size());
     if (written < 0 && errno != EINTR) return -1;
     if (written > 0) content.remove_prefix(static_cast<std::size_t>(written));
   }
-  return ::lseek(file.fd(), 0, SEEK_SET) == 0 ? file.Release() : -1;
+  return ::lseek(file.get(), 0, SEEK_SET) == 0 ? file.Release() : -1;
 }
 
 std::string ReadAll(int fd) {
@@ -110,16 +93,16 @@ absl::StatusOr<pid_t> SpawnDaemon(const std::vector<std::string>& words, const f
 absl::StatusOr<std::string> RunCommand(const std::vector<std::string>& words, std::string_view input) {
   std::array<int, 2> ends{-1, -1};
   const OwnedFd in(FileInMemory(input));
-  if (in.fd() < 0 || ::pipe2(ends.data(), O_CLOEXEC) != 0) {
+  if (in.get() < 0 || ::pipe2(ends.data(), O_CLOEXEC) != 0) {
     return absl::UnavailableError("cannot run " + words[0] + ": " + ErrnoText(errno));
   }
   const OwnedFd out(ends[0]);
   OwnedFd out_of_command(ends[1]);
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_adddup2(&files, in.fd(), STDIN_FILENO);
-  posix_spawn_file_actions_adddup2(&files, out_of_command.fd(), STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(&files, out_of_command.fd(), STDERR_FILENO);
+  posix_spawn_file_actions_adddup2(&files, in.get(), STDIN_FILENO);
+  posix_spawn_file_actions_adddup2(&files, out_of_command.get(), STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&files, out_of_command.get(), STDERR_FILENO);
   pid_t pid = 0;
   const int error = ::posix_spawnp(&pid, words[0].c_str(), &files, nullptr, ArgvOf(words).data(), environ);
   posix_spawn_file_actions_destroy(&files);
@@ -128,7 +111,7 @@ absl::StatusOr<std::string> RunCommand(const std::vector<std::string>& words, st
         absl::StrCat("cannot run ", words[0], ": ", ErrnoText(error), "; is it installed?"));
   }
   out_of_command.Close();
-  std::string said = ReadAll(out.fd());
+  std::string said = ReadAll(out.get());
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }

@@ -57,8 +57,8 @@ absl::StatusOr<Addresses> Resolve(const HostPort& at) {
   return Addresses(found, &freeaddrinfo);
 }
 
-absl::StatusOr<OwnedFile> ListenOnAddress(const sockaddr* address, socklen_t size) {
-  OwnedFile fd(socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+absl::StatusOr<OwnedFd> ListenOnAddress(const sockaddr* address, socklen_t size) {
+  OwnedFd fd(socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd.valid()) return absl::UnavailableError(ErrnoText("socket", errno));
   SetOption(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   if (address->sa_family == AF_INET6) {
@@ -86,19 +86,12 @@ std::uint16_t BoundPort(int fd) {
 
 }  // namespace
 
-OwnedFile::~OwnedFile() { Close(); }
-
-void OwnedFile::Close() {
-  if (fd_ >= 0) close(fd_);
-  fd_ = -1;
-}
-
 absl::StatusOr<ListeningSockets> ListenOn(const HostPort& at) {
   ListeningSockets listening;
   if (IsWildcard(at.host)) {  // of both families where the machine has both
     auto both = Resolve({"::", at.port});
     if (both.ok()) {
-      absl::StatusOr<OwnedFile> fd = ListenOnAddress((*both)->ai_addr, (*both)->ai_addrlen);
+      absl::StatusOr<OwnedFd> fd = ListenOnAddress((*both)->ai_addr, (*both)->ai_addrlen);
       if (fd.ok()) {
         listening.port = BoundPort(fd->get());
         listening.sockets.push_back(*std::move(fd));
@@ -113,7 +106,7 @@ absl::StatusOr<ListeningSockets> ListenOn(const HostPort& at) {
     sockaddr_storage address{};
     std::memcpy(&address, next->ai_addr, next->ai_addrlen);
     if (listening.port != 0) *PortOf(&address) = htons(listening.port);
-    absl::StatusOr<OwnedFile> fd = ListenOnAddress(reinterpret_cast<const sockaddr*>(&address), next->ai_addrlen);
+    absl::StatusOr<OwnedFd> fd = ListenOnAddress(reinterpret_cast<const sockaddr*>(&address), next->ai_addrlen);
     if (!fd.ok()) {
       failed = fd.status();
       continue;
@@ -139,9 +132,9 @@ absl::StatusOr<std::unique_ptr<Listener>> Listener::Open(const HostPort& at,
 }
 
 absl::Status Listener::Prepare() {
-  epoll_ = OwnedFile(epoll_create1(EPOLL_CLOEXEC));
-  stop_ = OwnedFile(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  reserve_ = OwnedFile(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  epoll_ = OwnedFd(epoll_create1(EPOLL_CLOEXEC));
+  stop_ = OwnedFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  reserve_ = OwnedFd(open("/dev/null", O_RDONLY | O_CLOEXEC));
   if (!epoll_.valid() || !stop_.valid()) return absl::UnavailableError(ErrnoText("no file is left", errno));
   const auto watch = [&](int fd, std::uint64_t what) {
     epoll_event event{};
@@ -252,7 +245,7 @@ void Listener::GetByWithoutFiles(int listening, int error) {
     reserve_.Close();
     const int fd = AcceptOne(listening);
     if (fd >= 0) close(fd);
-    reserve_ = OwnedFile(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    reserve_ = OwnedFd(open("/dev/null", O_RDONLY | O_CLOEXEC));
   }
   std::this_thread::sleep_for(kWithoutFilesPause);
 }

@@ -25,33 +25,15 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "services/base/host_port.h"
+#include "services/base/owned_fd.h"
 #include "services/net/connections.h"
 #include "services/peering/connection_refusals.h"
 
 namespace lvs::services {
 
-// A file descriptor that is closed at the end.
-class OwnedFile {
- public:
-  explicit OwnedFile(int fd = -1) : fd_(fd) {}
-  OwnedFile(OwnedFile&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  OwnedFile& operator=(OwnedFile&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~OwnedFile();
-
-  int get() const { return fd_; }
-  bool valid() const { return fd_ >= 0; }
-  void Close();
-
- private:
-  int fd_;
-};
-
 // Sockets that listen on all addresses of `at`, nonblocking, and the port that they share.
 struct ListeningSockets {
-  std::vector<OwnedFile> sockets;
+  std::vector<OwnedFd> sockets;
   std::uint16_t port = 0;
 };
 
@@ -94,9 +76,9 @@ class Listener {
 
   ListeningSockets sockets_;
   const std::shared_ptr<ConnectionRefusals> refusals_;
-  OwnedFile epoll_;
-  OwnedFile stop_;     // an eventfd
-  OwnedFile reserve_;  // given up for a moment, to accept and close a connection
+  OwnedFd epoll_;
+  OwnedFd stop_;     // an eventfd
+  OwnedFd reserve_;  // given up for a moment, to accept and close a connection
   std::shared_ptr<Connections> connections_;
   Take take_;
   using Time = std::chrono::steady_clock::time_point;

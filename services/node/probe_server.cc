@@ -92,7 +92,7 @@ void ProbeServer::Run() {
 // The eventfd, the listening sockets, the clients.
 std::vector<pollfd> ProbeServer::Watched() const {
   std::vector<pollfd> watched = {{stop_.get(), POLLIN, 0}};
-  for (const OwnedFile& socket : sockets_.sockets) watched.push_back({socket.get(), POLLIN, 0});
+  for (const OwnedFd& socket : sockets_.sockets) watched.push_back({socket.get(), POLLIN, 0});
   for (const Client& client : clients_) {
     watched.push_back({client.fd.get(), static_cast<short>(client.out.empty() ? POLLIN : POLLOUT), 0});
   }
@@ -107,7 +107,7 @@ int ProbeServer::UntilNextDeadlineMs(Time now) const {
 
 void ProbeServer::Accept(int listening, Time now) {
   for (int n = 0; n < kAcceptedInARound; ++n) {
-    OwnedFile fd(AcceptOne(listening));
+    OwnedFd fd(AcceptOne(listening));
     if (!fd.valid()) {
       if (WouldBlock(errno)) return;
       if (!IsWithoutFiles(errno)) continue;  // this connection is over already; the next may be sound
@@ -115,8 +115,8 @@ void ProbeServer::Accept(int listening, Time now) {
       Refuse(ConnectionRefusal::kFilesExhausted);
       if (clients_.empty()) {  // no client's file can be had: one is told at once that there is none
         reserve_.Close();
-        OwnedFile(AcceptOne(listening)).Close();
-        reserve_ = OwnedFile(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+        OwnedFd(AcceptOne(listening)).Close();
+        reserve_ = OwnedFd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
         return;
       }

@@ -67,7 +67,7 @@ class ProbeServer {
   using Time = std::chrono::steady_clock::time_point;
 
   struct Client {
-    OwnedFile fd;
+    OwnedFd fd;
     Time deadline;
     std::string in;   // until the request is whole
     std::string out;  // what is left of the answer
@@ -91,8 +91,8 @@ class ProbeServer {
   const Limits limits_;
   const std::shared_ptr<ConnectionRefusals> refusals_;
   Handle handle_;              // since Serve
-  OwnedFile stop_;             // an eventfd
-  OwnedFile reserve_;          // given up for a moment, to accept and close a connection
+  OwnedFd stop_;               // an eventfd
+  OwnedFd reserve_;            // given up for a moment, to accept and close a connection
   std::list<Client> clients_;  // the oldest first
   std::atomic<std::size_t> open_{0};
   std::thread thread_;
