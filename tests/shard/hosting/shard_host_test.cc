@@ -146,7 +146,9 @@ TEST_F(ShardHostTest, AContributionIsAcceptedWhenEnoughServerNodesHoldIt) {
 }
 
 TEST_F(ShardHostTest, Spec9_4_WhoLeavesSaysSoInEveryFrameAndHandsOver) {
-  const auto shard = Make(50, 100);
+  ShardHostConfig config = ConfigOf(50, 100);
+  config.tell_changes = true;
+  const auto shard = std::make_unique<ShardHost>(config);
   ShardTick tick;
   for (tick.cycle = 1; tick.cycle < 60; ++tick.cycle) Tick(shard.get(), tick);
   for (tick.leaving = true; tick.cycle < 65; ++tick.cycle) {
