@@ -189,10 +189,6 @@ void AddLinks(const v1::NodeStatus& status, const v1::PeerList& peers, Families*
   }
 }
 
-// ---- HTTP ----------------------------------------------------------------------------------------------------------
-
-}
-
 }  // namespace
 
 std::vector<MetricFamily> NodeMetrics(const v1::NodeStatus& status, const v1::PeerList& peers) {
