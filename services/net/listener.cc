@@ -32,8 +32,9 @@ constexpr std::chrono::milliseconds kWithoutFilesPause{20};
 constexpr std::chrono::milliseconds kReviewInterval{50};
 // Time between two looks at whether any rests.
 constexpr std::chrono::milliseconds kRestCheckInterval{1000};
-// Time for gRPC to end the calls of a connection that flooded, before their memory is given back.
-constexpr std::chrono::milliseconds kTrimAfter{1000};
+// gRPC ends the calls of a connection that flooded one by one. What it has freed is given back so often, at this interval.
+constexpr std::chrono::milliseconds kTrimInterval{1000};
+constexpr int kTrims = 5;
 // A peer that acknowledges nothing of what was sent for so long is gone; the same time as gRPC's keepalive.
 constexpr int kUserTimeoutMs = 5'000;
 
@@ -186,10 +187,14 @@ void Listener::Look() {
     connections_->Review(SteadySeconds());
     review_at_ = now + kReviewInterval;
   }
-  if (connections_->TakeFlooded()) trim_at_ = now + kTrimAfter;
-  if (trim_at_ && now >= *trim_at_) {
+  if (connections_->TakeFlooded()) {
+    trims_left_ = kTrims;
+    trim_at_ = now + kTrimInterval;
+  }
+  if (trims_left_ > 0 && now >= trim_at_) {
     ReturnFreeMemory();
-    trim_at_.reset();
+    --trims_left_;
+    trim_at_ = now + kTrimInterval;
   }
 }
 
@@ -197,7 +202,7 @@ int Listener::UntilNextLookMs() const {
   const Time now = std::chrono::steady_clock::now();
   Time next = Time::max();
   if (connections_->open() > 0) next = connections_->any_rests() ? review_at_ : now + kRestCheckInterval;
-  if (trim_at_) next = std::min(next, *trim_at_);
+  if (trims_left_ > 0) next = std::min(next, trim_at_);
   if (next == Time::max()) return -1;
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(next - now).count();
   return static_cast<int>(std::max<std::int64_t>(0, left + 1));

@@ -17,7 +17,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -82,8 +81,9 @@ class Listener {
   std::shared_ptr<Connections> connections_;
   Take take_;
   using Time = std::chrono::steady_clock::time_point;
-  Time review_at_;               // when resting connections are weighed next
-  std::optional<Time> trim_at_;  // when memory is given back after a flood
+  Time review_at_;      // when resting connections are weighed next
+  int trims_left_ = 0;  // after a flood, how often memory is still given back
+  Time trim_at_;        // and when next
   std::thread thread_;
 };
 

@@ -40,8 +40,9 @@ absl::Status CacheFileError(const std::string& what, int reason) {
 absl::Status MakeCacheFolder(const fs::path& folder) {
   std::error_code error;
   std::vector<fs::path> made;  // the lowest first
-  for (fs::path at = fs::absolute(folder).lexically_normal(); !fs::exists(at, error) && at != at.root_path();
-       at = at.parent_path()) {
+  const fs::path whole = fs::absolute(folder, error).lexically_normal();
+  if (error) return CacheFileError(folder.string(), error.value());
+  for (fs::path at = whole; !fs::exists(at, error) && at != at.root_path(); at = at.parent_path()) {
     made.push_back(at);
   }
   fs::create_directories(folder, error);

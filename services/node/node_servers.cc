@@ -183,8 +183,11 @@ std::size_t RaiseFileLimit() {
 std::size_t OpenFiles() {
   std::error_code error;
   std::size_t count = 0;
-  for (std::filesystem::directory_iterator at("/proc/self/fd", error), end; !error && at != end; at.increment(error)) {
+  std::filesystem::directory_iterator at("/proc/self/fd", error);
+  const std::filesystem::directory_iterator end;
+  while (!error && at != end) {
     ++count;
+    at.increment(error);
   }
   return count;
 }

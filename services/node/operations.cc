@@ -10,6 +10,7 @@
 #include "prometheus/metric_type.h"
 #include "prometheus/text_serializer.h"
 #include "services/base/host_port.h"
+#include "services/base/log.h"
 #include "services/node/probe_server.h"
 
 namespace lvs::services {

@@ -1,7 +1,7 @@
 // The plain HTTP endpoint of a server node, for probes and for Prometheus:
 //
-//   GET /livez     200 while the process turns its cycles; 503 where none has gone by for kStallSeconds
-//   GET /readyz    200 while the node is SERVING, turns its cycles, and its clock does not keep it from its peers;
+//   GET /livez     200 while the process turns its cycles, 503 where none has gone by for kStallSeconds
+//   GET /readyz    200 while the node is SERVING, turns its cycles, and its clock does not keep it from its peers,
 //                  otherwise 503. With its state and what is wrong as text
 //   GET /metrics   the figures of v1::NodeStatus and v1::PeerList in Prometheus' text format, read at the scrape
 //

@@ -1,9 +1,12 @@
 #include "services/scenario/metrics.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
+#include <iterator>
 #include <limits>
+#include <utility>
 
 #include "absl/strings/str_format.h"
 #include "services/base/text.h"
@@ -139,88 +142,113 @@ double CountOfMessages(const v1::Summary& s, double count) {
   return Given(!std::isnan(s.bandwidth().loss_ratio()) || count > 0, count);
 }
 
-std::vector<Metric> MakeMetrics() {
+constexpr const char* kNoTwo = "no shard had two honest replicas that could disagree";
+constexpr const char* kNoMessage = "no message was sent";
+constexpr const char* kNobody = "no micro-node was alive";
+
+constexpr auto kAsDouble = [](auto value) { return static_cast<double>(value); };
+
+std::vector<Metric> LedgerMetrics() {
   using S = v1::Summary;
   using R = v1::Sample;
   using U = MetricUnit;
-  const auto as_double = [](auto value) { return static_cast<double>(value); };
-  const std::string no_honest = "no honest replica was there to judge";
-  const std::string no_two = "no shard had two honest replicas that could disagree";
-  const std::string no_message = "no message was sent";
-  const std::string nobody = "no micro-node was alive";
   return {
       {"ledger.missing_uvu", U::kValue, "accepted value that the worst live replica's shard lacks at the end",
        MissingUvu, nullptr, "nothing was accepted that could be missing"},
       {"ledger.accepted_uvu", U::kValue, "value acknowledged to clients, opening balance included",
-       [=](const S& s) { return as_double(s.ledger().accepted_uvu()); },
-       [=](const R& r) { return as_double(r.accepted_uvu()); }},
+       [](const S& s) { return kAsDouble(s.ledger().accepted_uvu()); },
+       [](const R& r) { return kAsDouble(r.accepted_uvu()); }},
       {"ledger.excess_uvu", U::kValue, "what server nodes hold beyond what was accepted",
-       [=](const S& s) { return Given(s.replicas() > 0, as_double(s.ledger().excess_uvu())); }, nullptr,
+       [](const S& s) { return Given(s.replicas() > 0, kAsDouble(s.ledger().excess_uvu())); }, nullptr,
        "no replica was there that could hold too much"},
       {"ledger.effective_error_relative", U::kRatio,
        "largest distance of an honest replica's value from its ledger total",
        [](const S& s) { return s.ledger().effective_error_relative(); },
-       [](const R& r) { return r.effective_error_relative(); }, no_honest},
+       [](const R& r) { return r.effective_error_relative(); }, "no honest replica was there to judge"},
       {"ledger.cycles_to_1ppm", U::kCycles, "cycles until ledger.effective_error_relative was first below 1e-6",
-       [=](const S& s) { return Given(StartedOffTheLedger(s), as_double(s.ledger().cycles_to_1ppm())); }, nullptr,
+       [](const S& s) { return Given(StartedOffTheLedger(s), kAsDouble(s.ledger().cycles_to_1ppm())); }, nullptr,
        "every value was right from the start"},
       {"ledger.contributions", U::kCount, "contributions that were acknowledged to their clients",
-       [=](const S& s) { return as_double(s.ledger().contributions()); }, nullptr},
+       [](const S& s) { return kAsDouble(s.ledger().contributions()); }, nullptr},
       {"ledger.contributions_pending", U::kCount, "contributions that were never acknowledged",
-       [=](const S& s) {
+       [](const S& s) {
          const bool any = s.ledger().contributions_offered() + s.ledger().contributions() > 0;
-         return Given(any, as_double(s.ledger().contributions_pending()));
+         return Given(any, kAsDouble(s.ledger().contributions_pending()));
        },
        nullptr, "no client contributed"},
       {"ledger.redundancy_syncs", U::kCount, "lagging replicas brought up to date by a direct copy",
-       [=](const S& s) { return as_double(s.ledger().redundancy_syncs()); }, nullptr},
+       [](const S& s) { return kAsDouble(s.ledger().redundancy_syncs()); }, nullptr},
+  };
+}
+
+std::vector<Metric> DriftMetrics() {
+  using S = v1::Summary;
+  using R = v1::Sample;
+  using U = MetricUnit;
+  return {
       {"drift.relative_spread", U::kRatio, "disagreement of honest replicas, relative to the start",
        [](const S& s) { return s.drift().relative_spread(); },
-       [](const R& r) { return std::fmax(r.value_spread_relative(), r.free_spread_relative()); }, no_two},
+       [](const R& r) { return std::fmax(r.value_spread_relative(), r.free_spread_relative()); }, kNoTwo},
       {"drift.honest_bias_relative", U::kRatio, "how far the honest free coordinates' mean was pulled, of their range",
        [](const S& s) { return s.drift().honest_bias_relative(); }, [](const R& r) { return r.honest_bias_relative(); },
        "no honest replica had a free coordinate"},
       {"drift.reduction_per_cycle", U::kFactor, "factor by which disagreement falls a cycle, down to 1e-6",
-       [](const S& s) { return Given(StartedApart(s), s.drift().reduction_per_cycle()); }, nullptr, no_two},
+       [](const S& s) { return Given(StartedApart(s), s.drift().reduction_per_cycle()); }, nullptr, kNoTwo},
       {"drift.cycles_to_1ppm", U::kCycles, "cycles until disagreement was first below 1e-6 of the start",
-       [=](const S& s) { return Given(StartedApart(s), as_double(s.drift().cycles_to_1ppm())); }, nullptr, no_two},
+       [](const S& s) { return Given(StartedApart(s), kAsDouble(s.drift().cycles_to_1ppm())); }, nullptr, kNoTwo},
       {"drift.vector_variance", U::kVariance, "variance of the drift vector over honest replicas",
        [](const S& s) { return s.drift().vector_variance(); }, [](const R& r) { return r.drift_vector_variance(); },
-       no_two},
+       kNoTwo},
+  };
+}
+
+std::vector<Metric> TrafficMetrics() {
+  using S = v1::Summary;
+  using R = v1::Sample;
+  using U = MetricUnit;
+  return {
       {"bandwidth.bytes_per_node_minute", U::kBytes,
        "what a micro-node sends a minute in the steady state (median of the time series)",
        [](const S& s) { return s.bandwidth().bytes_per_node_minute(); },
-       [](const R& r) { return r.bytes_per_node_minute(); }, nobody},
+       [](const R& r) { return r.bytes_per_node_minute(); }, kNobody},
       {"bandwidth.average_bytes_per_node_minute", U::kBytes,
        "what a micro-node sends a minute, averaged over the whole run, start-up and faults included",
-       [](const S& s) { return s.bandwidth().average_bytes_per_node_minute(); }, nullptr, nobody},
+       [](const S& s) { return s.bandwidth().average_bytes_per_node_minute(); }, nullptr, kNobody},
       {"bandwidth.loss_ratio", U::kRatio, "share of messages that never arrived",
-       [](const S& s) { return s.bandwidth().loss_ratio(); }, [](const R& r) { return r.loss_ratio(); }, no_message},
+       [](const S& s) { return s.bandwidth().loss_ratio(); }, [](const R& r) { return r.loss_ratio(); }, kNoMessage},
       {std::string(kRecoveryMetric), U::kSeconds,
        "from the end of an event (after: KIND) to full agreement; the worst one", nullptr, nullptr,
        "no such event ended, or no two honest replicas were left to agree"},
       {"vaultguard.refused_total", U::kCount, "messages, entries and contributions refused, all reasons",
-       [](const S& s) { return CountOfMessages(s, Sum(s.vaultguard().refused())); }, nullptr, no_message,
-       [=](const R& r) { return as_double(r.refused()); }},
+       [](const S& s) { return CountOfMessages(s, Sum(s.vaultguard().refused())); }, nullptr, kNoMessage,
+       [](const R& r) { return kAsDouble(r.refused()); }},
       {"vaultguard.clamped_total", U::kCount, "corrections cut down by an invariant, all rules",
-       [](const S& s) { return CountOfMessages(s, Sum(s.vaultguard().clamped())); }, nullptr, no_message},
+       [](const S& s) { return CountOfMessages(s, Sum(s.vaultguard().clamped())); }, nullptr, kNoMessage},
       {"vaultguard.anomalies_total", U::kCount, "anomalies raised, all kinds",
-       [](const S& s) { return CountOfMessages(s, Sum(s.vaultguard().anomalies())); }, nullptr, no_message,
-       [=](const R& r) { return as_double(r.anomalies()); }},
+       [](const S& s) { return CountOfMessages(s, Sum(s.vaultguard().anomalies())); }, nullptr, kNoMessage,
+       [](const R& r) { return kAsDouble(r.anomalies()); }},
       {"vaultguard.recoveries", U::kCount, "recoveries that VaultGuard ordered",
-       [=](const S& s) { return as_double(s.vaultguard().recoveries()); }, nullptr},
-      {"micro_nodes_alive", U::kCount, "micro-nodes alive",
-       [=](const S& s) { return as_double(s.micro_nodes_alive()); }, [=](const R& r) { return as_double(r.alive()); }},
+       [](const S& s) { return kAsDouble(s.vaultguard().recoveries()); }, nullptr},
+  };
+}
+
+std::vector<Metric> SwarmMetrics() {
+  using S = v1::Summary;
+  using R = v1::Sample;
+  using U = MetricUnit;
+  return {
+      {"micro_nodes_alive", U::kCount, "micro-nodes alive", [](const S& s) { return kAsDouble(s.micro_nodes_alive()); },
+       [](const R& r) { return kAsDouble(r.alive()); }},
       {"swarm.joined", U::kCount, "micro-nodes that entered after the start",
-       [=](const S& s) { return as_double(s.swarm().joined()); }, nullptr, "",
-       [=](const R& r) { return as_double(r.online_events()); }},
+       [](const S& s) { return kAsDouble(s.swarm().joined()); }, nullptr, "",
+       [](const R& r) { return kAsDouble(r.online_events()); }},
       {"swarm.left", U::kCount, "micro-nodes that left silently",
-       [=](const S& s) { return as_double(s.swarm().left()); }, nullptr, "",
-       [=](const R& r) { return as_double(r.offline_events()); }},
+       [](const S& s) { return kAsDouble(s.swarm().left()); }, nullptr, "",
+       [](const R& r) { return kAsDouble(r.offline_events()); }},
       {"swarm.repaired", U::kCount, "replicas created because a shard had too few",
-       [=](const S& s) { return as_double(s.swarm().repaired()); }, nullptr},
+       [](const S& s) { return kAsDouble(s.swarm().repaired()); }, nullptr},
       {"swarm.fallback_links", U::kCount, "links replaced by a random fallback connection",
-       [=](const S& s) { return as_double(s.swarm().fallback_links()); }, nullptr},
+       [](const S& s) { return kAsDouble(s.swarm().fallback_links()); }, nullptr},
       {"resident_bytes_per_micro_node", U::kBytes, "memory of the process, for each micro-node",
        [](const S& s) { return Given(s.resident_bytes_per_micro_node() > 0, s.resident_bytes_per_micro_node()); },
        nullptr, "no memory was measured"},
@@ -230,6 +258,13 @@ std::vector<Metric> MakeMetrics() {
       {"replica_cycles_per_second", U::kRate, "speed of the emulator: replicas times cycles a second of wall time",
        [](const S& s) { return s.replica_cycles_per_second(); }, nullptr},
   };
+}
+
+std::vector<Metric> MakeMetrics() {
+  std::vector<Metric> all;
+  for (const auto& part : {LedgerMetrics, DriftMetrics, TrafficMetrics, SwarmMetrics})
+    std::ranges::move(part(), std::back_inserter(all));
+  return all;
 }
 
 }  // namespace

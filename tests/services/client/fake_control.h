@@ -178,6 +178,10 @@ class FakeControl final : public v1::Control::Service {
     const auto corrupted =
         static_cast<std::uint64_t>(static_cast<std::int64_t>(now.ledger().total_uvu(0)) + corruption_);
     now.mutable_ledger()->set_total_uvu(0, corrupted);
+    // Micro-nodes that have lived go on: a cycle for each look.
+    if (now.work().micro_node_cycles() > 0) {
+      now.mutable_work()->set_micro_node_cycles(now.work().micro_node_cycles() + ++looks_);
+    }
     return now;
   }
 
@@ -205,6 +209,7 @@ class FakeControl final : public v1::Control::Service {
   std::atomic<std::int64_t> corruption_{0};
   std::atomic<bool> drained_{false};
   std::atomic<int> scattered_{0};
+  std::uint64_t looks_ = 0;  // at the status; guarded by mutex_
   std::atomic<bool> stopping_{false};
   std::string address_;
   std::unique_ptr<grpc::Server> server_;

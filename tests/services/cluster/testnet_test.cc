@@ -269,13 +269,13 @@ class TestnetCommand : public TestnetTest {
     shard.add_total_uvu(0);
   }
 
-  // A replica that sits where its ledger is.
   // Two replicas that agree, of micro-nodes that have lived for a cycle.
   static void AddReplicas(FakeControl* control) {
     v1::Shard* shard = control->shards.mutable_shards(0);
     shard->set_replicas(2);
     for (int c = 0; c < 4; ++c) shard->add_coordinates()->set_replicas(2);
     control->status.mutable_work()->set_micro_node_cycles(10);
+    control->status.set_period_us(100'000);
   }
 
   Outcome Do(std::vector<std::string> arguments) const {

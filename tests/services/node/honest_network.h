@@ -154,7 +154,7 @@ class HonestNetwork {
       }
     }
     if (!kSanitized) {
-      EXPECT_TRUE(Within(3s, [&] { return Grown() < grown_max_mb << 20; })) << Grown() << " bytes";
+      EXPECT_TRUE(Within(8s, [&] { return Grown() < grown_max_mb << 20; })) << Grown() << " bytes";
     }
   }
 

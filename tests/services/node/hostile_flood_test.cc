@@ -129,7 +129,7 @@ TEST(Test7, StreamsThatAreResetAtOnceEndTheirConnectionOnly) {
     RawConnection flood(address);
     OpenAndReset(&flood, path, 20'000);
     EXPECT_TRUE(Within(2s, [&] { return flood.Closed(); }));
-    EXPECT_EQ(resets(), before + 1);
+    EXPECT_TRUE(Within(2s, [&] { return resets() == before + 1; }));
     EXPECT_LT(network.RoundTripMs(0), 1000 * kPatience);
   }
   Attacker newcomer(network.address());

@@ -4,11 +4,11 @@
 #include "services/net/transport_layer.h"
 
 namespace lvs::services {
-struct Node {
+struct ServedNode {
   bool IsReady() const;
 };
 void Example(const v1::NodeConfig& config, const NodeServers::Credentials& credentials, TransportLayer& transport,
-             grpc::Service* service, const Node& node, const std::shared_ptr<ConnectionRefusals>& refusals) {
+             grpc::Service* service, const ServedNode& node, const std::shared_ptr<ConnectionRefusals>& refusals) {
   EXAMPLE;
 }
 }  // namespace lvs::services
