@@ -73,12 +73,6 @@ std::vector<std::string> Problems(const v1::NodeStatus& status, const ProblemFac
   if (status.state() == v1::SYNCING) {
     problems.emplace_back("the node is fetching the ledger from its peers; wait, or look at `lvs peers`");
   }
-  if (status.state() == v1::SERVING && status.has_sync() && !status.sync().holds_all() &&
-      status.peers_connected() > 0) {
-    problems.push_back(absl::StrCat(status.sync().shards_missing(), " of ", status.shards(),
-                                    " shards have not fetched all that peers hold; wait before another node is ",
-                                    "stopped, or look at `lvs shards` and `lvs peers`"));
-  }
   if (status.state() == v1::DRAINING) {
     problems.push_back("the node is draining and will end: " + facts.drain_reason);
   }
@@ -110,6 +104,12 @@ std::vector<std::string> Problems(const v1::NodeStatus& status, const ProblemFac
   if (2 * facts.peers_behind > facts.peers_connected && status.clock().ahead_s() < kAheadSeconds) {
     problems.emplace_back(
         "peers send frames of cycles long past, and refuse this node's; compare the clocks of the nodes (NTP)");
+  }
+  if (status.state() == v1::SERVING && status.has_sync() && !status.sync().holds_all() &&
+      status.peers_connected() > 0) {
+    problems.push_back(absl::StrCat(status.sync().shards_missing(), " of ", status.shards(),
+                                    " shards have not fetched all that peers hold; wait before another node is ",
+                                    "stopped, or look at `lvs shards` and `lvs peers`"));
   }
   return problems;
 }

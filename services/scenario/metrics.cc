@@ -219,6 +219,8 @@ std::vector<Metric> MakeMetrics() {
        [=](const R& r) { return as_double(r.offline_events()); }},
       {"swarm.repaired", U::kCount, "replicas created because a shard had too few",
        [=](const S& s) { return as_double(s.swarm().repaired()); }, nullptr},
+      {"swarm.restarted", U::kCount, "server nodes that a rolling restart has brought back",
+       [=](const S& s) { return as_double(s.swarm().restarted()); }, nullptr},
       {"swarm.fallback_links", U::kCount, "links replaced by a random fallback connection",
        [=](const S& s) { return as_double(s.swarm().fallback_links()); }, nullptr},
       {"resident_bytes_per_micro_node", U::kBytes, "memory of the process, for each micro-node",
