@@ -55,6 +55,7 @@ Frame Coalesce(const Frame& older, Frame newer) {
   if (newer.correction == Correction::kNone) {
     newer.correction = older.correction;
     newer.correction_buckets = older.correction_buckets;
+    newer.held = older.held;
   }
   if (newer.bucket_digest.empty()) newer.bucket_digest = older.bucket_digest;
   std::vector<std::uint32_t> said = newer.halo_row;
@@ -80,6 +81,9 @@ std::optional<Refusal> CheckForm(const Frame& frame, const Shape& shape, std::ui
   if (frame.diff.size() != rows * static_cast<std::size_t>(shape.dimensions())) return Refusal::kWrongDimension;
   if (!frame.bucket_digest.empty() && frame.bucket_digest.size() != Ledger::kBuckets) return Refusal::kColumnLengths;
   if (frame.news_to < frame.news_from) return Refusal::kBadEntry;
+  if (frame.held.size() > 2 * vaultguard::kMaxHeldRanges) return Refusal::kTooLarge;
+  if (frame.held.size() % 2 != 0) return Refusal::kColumnLengths;
+  if (!std::is_sorted(frame.held.begin(), frame.held.end())) return Refusal::kBadEntry;
   return std::nullopt;
 }
 

@@ -45,14 +45,20 @@ struct Frame {
   std::vector<std::uint32_t> entropy;
   Beacon beacon;
   Correction correction = Correction::kNone;
+  // With kSyncBuckets: which. With kSyncAll: the sender takes the parts of the ledger in any order, says which of them it
+  // holds (`held`), asks until it has all, and wants these buckets first; 0: from an earlier version, which does not.
   std::uint32_t correction_buckets = 0;
   std::vector<std::uint64_t> bucket_digest;  // empty, or Ledger::kBuckets of them
+  // Beside kSyncAll: what the sender has merged of the receiver's ledger beyond `acknowledged`, as pairs of change
+  // numbers (from, to], ascending and apart; vaultguard::kMaxHeldRanges pairs at most.
+  std::vector<std::uint64_t> held;
+  std::uint64_t news_all = 0;  // to a peer that asks for everything: the newest change of the sender's ledger
   // Plain rule only: contributions of this cycle, sent once. Never on the wire.
   SlotAmounts plain_increment_uvu{};
 
   static constexpr auto kColumns =
       std::tuple(&Frame::entries, &Frame::halo_row, &Frame::published_cycle, &Frame::drift_weight, &Frame::diff,
-                 &Frame::entropy, &Frame::bucket_digest);  // reuse.h
+                 &Frame::entropy, &Frame::bucket_digest, &Frame::held);  // reuse.h
 };
 
 // ResizeRows and ClearRows set the number of rows and keep the memory. AppendRow appends row `n` of one frame to

@@ -35,6 +35,8 @@ enum FrameField : std::uint32_t {
   kBeacon = 17,
   kCorrection = 18,
   kBuckets = 19,
+  kHeld = 20,
+  kNewsAll = 21,
 };
 enum EntryField : std::uint32_t { kEntryHigh = 1, kEntryLow = 2, kEntryOpened = 3, kEntryAmount = 4 };
 enum BeaconField : std::uint32_t { kBeaconReplicas = 1, kBeaconLoad = 2, kBeaconLowPower = 3, kBeaconLeaving = 4 };
@@ -42,6 +44,20 @@ enum CorrectionField : std::uint32_t { kCorrectionKind = 1, kCorrectionBuckets =
 // Numbers of CorrectionSignal.Kind.
 static_assert(static_cast<int>(Correction::kNone) == 0 && static_cast<int>(Correction::kSyncAll) == 1 &&
               static_cast<int>(Correction::kSyncBuckets) == 2);
+
+template <typename Out>
+void PutEntries(const Frame& frame, Out* out) {
+  const auto slots = static_cast<std::size_t>(frame.value_slots);
+  for (const LedgerEntry& entry : frame.entries) {
+    const auto put = [&entry, slots](auto* to) {
+      PutFixed(kEntryHigh, entry.session.high, to);
+      PutFixed(kEntryLow, entry.session.low, to);
+      PutVarint(kEntryOpened, entry.opened_cycle, to);
+      PutVarints(kEntryAmount, entry.amount_uvu.data(), slots, to);
+    };
+    PutDelimited(kEntries, put, out);
+  }
+}
 
 // Field by field in the order of their numbers, as protobuf does.
 template <typename Out>
@@ -57,15 +73,7 @@ void Put(const Frame& frame, Out* out) {
   PutVarint(kNewsTo, frame.news_to, out);
   PutVarint(kAcknowledged, frame.acknowledged, out);
   PutFixed(kAcknowledgedOf, frame.acknowledged_of, out);
-  for (const LedgerEntry& entry : frame.entries) {
-    const auto put = [&entry, slots](auto* to) {
-      PutFixed(kEntryHigh, entry.session.high, to);
-      PutFixed(kEntryLow, entry.session.low, to);
-      PutVarint(kEntryOpened, entry.opened_cycle, to);
-      PutVarints(kEntryAmount, entry.amount_uvu.data(), slots, to);
-    };
-    PutDelimited(kEntries, put, out);
-  }
+  PutEntries(frame, out);
   PutVarints(kHaloRow, frame.halo_row.data(), frame.halo_row.size(), out);
   PutColumn(kPublished, frame.published_cycle.data(), frame.published_cycle.size(), out);
   PutColumn(kWeight, frame.drift_weight.data(), frame.drift_weight.size(), out);
@@ -86,6 +94,8 @@ void Put(const Frame& frame, Out* out) {
     PutDelimited(kCorrection, correction, out);
   }
   PutColumn(kBuckets, frame.bucket_digest.data(), frame.bucket_digest.size(), out);
+  PutColumn(kHeld, frame.held.data(), frame.held.size(), out);
+  PutVarint(kNewsAll, frame.news_all, out);
 }
 
 }  // namespace
@@ -93,6 +103,12 @@ void Put(const Frame& frame, Out* out) {
 std::size_t EncodedSize(const Frame& frame) {
   Counter out;
   Put(frame, &out);
+  return out.bytes;
+}
+
+std::size_t EntriesSize(const Frame& frame) {
+  Counter out;
+  PutEntries(frame, &out);
   return out.bytes;
 }
 
@@ -141,7 +157,7 @@ bool TakeVarints(Wire wire, Reader* in, bool* whole, const Take& take) {
 // Counts the elements of each column of an encoded frame, without copying any.
 struct Survey {
   bool whole = true;  // the outermost fields are well formed
-  std::array<std::size_t, kBuckets + 1> elements{};
+  std::array<std::size_t, kHeld + 1> elements{};
   Reader weight{nullptr, 0};  // the last one counts
 
   explicit Survey(Reader bytes) {
@@ -157,7 +173,8 @@ struct Survey {
     whole = ForEachField(bytes, [&](std::uint32_t field, Wire wire, Reader* in) {
       switch (field) {
         case kTotal:
-        case kBuckets: return count_fixed(field, 8, Wire::kFixed64, wire, in);
+        case kBuckets:
+        case kHeld: return count_fixed(field, 8, Wire::kFixed64, wire, in);
         case kPublished:
         case kDiff:
         case kEntropy: return count_fixed(field, 4, Wire::kFixed32, wire, in);
@@ -189,7 +206,8 @@ struct Survey {
     constexpr std::size_t kRows = vaultguard::kMaxFrameRows;
     if (elements[kEntries] > vaultguard::kMaxFrameEntries || elements[kHaloRow] > kRows ||
         elements[kPublished] > kRows || weight.left() > kRows || elements[kEntropy] > kRows ||
-        elements[kDiff] > kRows * vaultguard::kMaxDimensions || elements[kBuckets] > Ledger::kBuckets) {
+        elements[kDiff] > kRows * vaultguard::kMaxDimensions || elements[kBuckets] > Ledger::kBuckets ||
+        elements[kHeld] > 2 * vaultguard::kMaxHeldRanges) {
       return Refusal::kTooLarge;
     }
     if (elements[kTotal] > vaultguard::kMaxValueSlots) return Refusal::kWrongDimension;
@@ -322,6 +340,8 @@ bool DecodeColumns(Reader bytes, Frame* frame, std::vector<Reader>* entries) {
         whole &= DecodeCorrection(in->Delimited(), &out);
         return true;
       case kBuckets: return TakeFixeds(wire, in, &whole, &out.bucket_digest);
+      case kHeld: return TakeFixeds(wire, in, &whole, &out.held);
+      case kNewsAll: return varint(wire, in, &out.news_all);
       default: return false;  // the weights too: Survey has them
     }
   });

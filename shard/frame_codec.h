@@ -20,6 +20,8 @@ namespace lvs::shard {
 
 // Counts the bytes that Encode would write.
 std::size_t EncodedSize(const Frame& frame);
+// Counts those of them that are ledger entries.
+std::size_t EntriesSize(const Frame& frame);
 // Writes a frame, and returns the end of what was written.
 std::uint8_t* Encode(const Frame& frame, std::uint8_t* to);
 

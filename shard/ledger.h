@@ -60,6 +60,7 @@ inline bool Join(const LedgerEntry& other, LedgerEntry* entry) {
 class Ledger {
  public:
   static constexpr int kBuckets = 16;
+  static constexpr std::uint32_t kAllBuckets = (std::uint32_t{1} << kBuckets) - 1;
 
   struct Outcome {
     bool grew = false;                             // a slot's amount rose

@@ -17,7 +17,10 @@
 //             other side acknowledges a range once it holds all of it; what stays unacknowledged for `resend_cycles` is
 //             sent again from there, and ever more rarely where the other side is heard but refuses some of it for
 //             good.
-//   all       A node that starts empty asks for everything (Correction::kSyncAll) until it has heard a range from 0.
+//   all       A node that starts empty asks every peer for everything (Correction::kSyncAll), in every frame, until it
+//             has all that the peer has. Each peer tells it in parts, a frame a cycle. Of several peers each also tells
+//             some buckets first, so that together they are faster; the asker joins the parts in any order, and says
+//             which it holds. After the last part a peer goes round again, once a round trip, over what still lacks.
 //   buckets   Each frame carries a digest of the whole ledger. Where they differ for 50 cycles although all news was
 //             acknowledged, both sides say the digests of their buckets, then the entries of those that differ.
 //   silence   Equal ledgers exchange nothing but digests, every 20 cycles.
@@ -26,9 +29,10 @@
 // nothing. An acknowledgement holds for one session of each side only.
 //
 // The cost of a link is bounded, whatever it sends: frames in the inbox (an equal part each), new sessions a cycle, one
-// frame a cycle of at most kMaxFrameEntries, and, while it keeps its session, pauses that grow to 1600 cycles between
-// answers to "everything" and to buckets. A frame may lie about what its sender holds. The sender then counts as a
-// holder (Holders), but nothing is lost or changed.
+// frame a cycle of at most kMaxFrameEntries, and a budget of bytes for entries that are sent again, whatever for
+// (kRepeatBytesAtOnce, kRepeatBytesPerCycle). The budget belongs to the link: a sender cannot refill it by taking a new
+// session. A frame may lie about what its sender holds. The sender then counts as a holder (Holders), but nothing is
+// lost or changed.
 //
 // A cycle without anything new allocates nothing. Link arguments must be below `links`. Not thread-safe: one owner.
 #pragma once
@@ -56,6 +60,9 @@ struct LedgerSyncConfig {
   bool holds = true;        // the ledger is kept here from the start
   // Cycles after which unacknowledged news is sent again, by link: a round trip and some.
   std::vector<std::uint32_t> resend_cycles;
+  // Cycles of a round trip, by link: a peer that asks for everything is told what it lacks again after so many. Empty:
+  // two for every link.
+  std::vector<std::uint32_t> round_trip_cycles{};
   // Delays that gather more into one frame: for ledger news, and for a frame with nothing but an acknowledgement.
   std::uint32_t news_cycles = 6;
   std::uint32_t acknowledge_cycles = 10;
@@ -90,7 +97,7 @@ class LedgerSync {
     bool read = false;         // the frame is not from an earlier life of the server node at the far end
     bool newest = false;       // the newest of its session: its beacon and its state diffs count
     bool new_session = false;  // a different session is at the far end now
-    bool tell_all = false;     // the peer asked for everything and is answered: state diffs have to be sent anew, too
+    bool tell_all = false;     // the peer asks for everything: state diffs have to be sent anew, too
   };
 
   // The present ledger of `owner` counts as held by all peers, so it is no news. Begins the session NewSession(0).
@@ -121,7 +128,7 @@ class LedgerSync {
 
   // ---- A cycle ----
 
-  // Refills the allowances of new sessions. Call once a cycle, before its frames.
+  // Refills the allowances of new sessions and of repeats. Call once a cycle, before its frames.
   void Begin(std::uint64_t cycle);
   // Keeps a frame until it is due. False: the link's part of the inbox is full, and the frame was not kept.
   bool Receive(std::uint32_t link, std::uint64_t due_cycle, std::shared_ptr<const Frame> frame);
@@ -151,36 +158,30 @@ class LedgerSync {
   bool IsUp(std::uint32_t link) const { return peers_[link].up; }
   // Cycle of the last frame that was sent on the link; 0: none yet.
   std::uint64_t spoke_cycle(std::uint32_t link) const { return peers_[link].spoke_cycle; }
-  // Counts the server nodes that claim to hold this change of the ledger and stay, this one included, each once however
-  // many links lead to it. Claims are not verified: a liar counts too.
+  // Counts the server nodes that are there, stay, and claim to hold this change of the ledger, this one included, each once
+  // however many links lead to it. Claims are not verified: a liar counts too.
   std::uint32_t Holders(std::uint64_t version) const;
   // True where the peer there said that it leaves. It should be answered at once, for it waits.
   bool IsLeaving(std::uint32_t link) const { return peers_[link].up && peers_[link].leaving; }
   // True where more than half of the present peers that stay have merged the whole ledger, so that a single claim is not
   // enough. False without any.
   bool HandedOver(std::uint64_t cycle) const;
-  // True where this side has all that its peers had when they were asked, or where no peer answers.
+  // True where nothing is to be waited for: every peer that is there has told all, or tells nothing more; or no peer is
+  // there for alone_cycles.
   bool Synced(std::uint64_t cycle) const;
+  // True from when this side first had all that its peers had, since it began to hold the ledger: every peer that was
+  // there had told everything, except for those that told nothing more. Stays true until the ledger is lost.
+  bool compared() const { return compared_ || !holds_; }
+  // The same, or no peer was heard for kSilenceCycles since: nobody is known to hold more.
+  bool HoldsAll(std::uint64_t cycle) const;
 
  private:
-  // A pause between answers to a peer's requests: asking is cheap and answering is not. Each pause is twice the one
-  // before, until nothing was asked for eight times as long.
-  class Pause {
-   public:
-    explicit Pause(std::uint64_t cycles) : first_(cycles), cycles_(cycles) {}
-    bool Over(std::uint64_t cycle) const { return cycle >= since_ + cycles_; }
-    void Begin(std::uint64_t cycle);
-
-   private:
-    std::uint64_t first_;
-    std::uint64_t cycles_;
-    std::uint64_t since_ = 0;
+  // A range of change numbers: after `from`, up to `to`.
+  struct Range {
+    std::uint64_t from = 0;
+    std::uint64_t to = 0;
   };
 
-  // First pauses: before a repeated request for everything is granted, and, once all entries of the differing buckets
-  // were sent, before they are sent again.
-  static constexpr std::uint64_t kTellAllCycles = 10;
-  static constexpr std::uint64_t kRepairCycles = 50;
   // From a peer's decision to leave until this side has heard of it: a round trip and some.
   static constexpr std::uint64_t kNoticeCycles = 3;
 
@@ -193,17 +194,29 @@ class LedgerSync {
     std::uint64_t heard_cycle = 0;   // when that frame was taken
     std::uint64_t merged = 0;        // newest change of its ledger that is merged here
     std::uint64_t acknowledged = 0;  // newest change of this ledger that it has merged
-    std::uint64_t sent = 0;          // newest change that was sent to it
+    std::uint64_t sent = 0;          // newest change that was sent to it; or, while it asks, where the next part begins
+    std::uint64_t told = 0;          // newest change that was ever sent on the link: up to here it is a repeat
     std::uint64_t sent_cycle = 0;    // when news was sent, all had been sent, or some was acknowledged
     bool told_all = true;            // the last frame's news reached the newest change
     std::uint32_t fruitless = 0;     // how often news was sent again since it last acknowledged some
     std::uint64_t disagrees_since = 0;
     std::uint32_t buckets_wanted = 0;  // buckets that it lacks
     std::size_t bucket_cursor = 0;
-    Pause tell_all{kTellAllCycles};    // since it last asked for everything and was heard
-    Pause repair{kRepairCycles};       // since it was last sent all of the buckets that differ
+    std::uint64_t repair_cycle = 0;  // from here on the buckets that differ may be sent once more
+    std::int64_t repeat_bytes = vaultguard::kRepeatBytesAtOnce;  // of entries, that may be sent again by now
     std::uint64_t tell_all_until = 0;  // up to this change even its own entries are sent back: it forgot them
-    bool ask_all = false;              // this side is empty: ask for everything
+    // The peer asks for everything.
+    std::uint64_t asked_cycle = 0;        // when it was last heard to ask; 0: it does not ask
+    std::uint32_t buckets_first = 0;      // that it asked for; 0: it takes no parts
+    std::vector<std::uint64_t> it_holds;  // pairs of change numbers, as it said
+    std::uint64_t round_cycle = 0;        // when it was last begun to be told what it lacks
+    std::uint64_t everybody_cycle = 0;    // when state diffs were last sent anew
+    // This side asks for everything.
+    bool ask_all = false;
+    std::vector<Range> merged_ranges;  // beyond `merged`, ascending and apart
+    std::uint64_t progress_cycle = 0;  // when the session began, or something new was last merged from it
+    std::uint32_t idle_frames = 0;     // heard since then
+    bool refused = false;              // it told something that is refused here for good
     std::uint32_t new_sessions = 0;    // that the link may still open
     std::uint64_t spoke_cycle = 0;     // of the last frame to it, and what that acknowledged
     std::uint64_t spoke_acknowledged = 0;
@@ -212,19 +225,38 @@ class LedgerSync {
   };
 
   void NewPeers();
+  // Asks every link for everything: the ledger is empty as of this cycle.
+  void Fetch(std::uint64_t cycle);
+  bool AnyIsThere(std::uint64_t cycle) const;
+  // Whether the peer may still tell something that is worth waiting for.
+  bool IsAwaited(const Peer& peer, std::uint64_t cycle) const;
+  bool HasAllOfPeers(std::uint64_t cycle) const;
   bool IsThere(const Peer& peer, std::uint64_t cycle) const;
   // Identifies the sender by its session. False, and counted as refused: an earlier life of that server node.
   bool Recognise(const Frame& frame, Peer* peer, Taken* taken, vaultguard::RefusalCounts* refused);
   std::uint64_t ResendPause(std::uint32_t link) const;
   void JoinEntries(std::uint32_t link, const Frame& frame, std::uint64_t cycle, vaultguard::RefusalCounts* refused);
+  void TakeRange(const Frame& frame, Peer* peer);
   void TakeAcknowledgement(const Frame& frame, std::uint64_t cycle, Peer* peer);
-  bool TakeCorrection(const Frame& frame, std::uint64_t cycle, Peer* peer);
+  bool TakeCorrection(const Frame& frame, std::uint64_t cycle, Peer* peer, vaultguard::RefusalCounts* refused);
+  // Takes a request for everything. Returns whether state diffs are sent anew.
+  bool TakeRequest(const Frame& frame, std::uint64_t cycle, Peer* peer);
+  bool Asks(const Peer& peer, std::uint64_t cycle) const {
+    return peer.asked_cycle != 0 && cycle < peer.asked_cycle + kSignOfLifeCycles;
+  }
   void CompareLedgers(const Frame& frame, std::uint64_t cycle, Peer* peer);
+  std::uint32_t BucketsFirst(std::uint32_t link, std::uint64_t cycle) const;
+  void FillPart(std::uint32_t link, std::uint64_t cycle, Frame* frame);
+  void FillNews(std::uint32_t link, std::uint64_t cycle, Frame* frame);
+  void FillBuckets(std::uint64_t cycle, Peer* peer, Frame* frame) const;
 
   LedgerSyncConfig config_;
   Owner* owner_;
   SessionId session_;
   std::uint64_t started_cycle_ = 0;
+  std::uint64_t fetching_since_ = 0;  // when the ledger that is held began empty
+  bool compared_ = false;
+  bool alone_ = false;  // no peer was heard for kSilenceCycles
   bool holds_;
   bool populated_ = true;  // replicas live, or lived, here since holding began
   bool hands_over_ = false;
@@ -234,7 +266,7 @@ class LedgerSync {
   std::vector<Arrival> due_;
   std::uint64_t received_ = 0;
   std::uint32_t new_sessions_ = vaultguard::kNewSessionsAtOnce;  // shared by all links, beyond what each may open
-  std::uint64_t allowed_cycle_ = 0;
+  std::uint64_t begun_cycle_ = 0;
 };
 
 }  // namespace lvs::shard

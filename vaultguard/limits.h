@@ -55,6 +55,13 @@ inline constexpr std::uint64_t kMaxSessionCycles = 36'000;  // an ephemeral sess
 inline constexpr std::size_t kMaxFrameRows = 1024;
 inline constexpr std::size_t kMaxFrameEntries = 1024;
 inline constexpr std::uint64_t kMaxCyclesAhead = 50;
+// Ranges of a ledger in one request for everything that say what the sender holds already.
+inline constexpr std::size_t kMaxHeldRanges = 16;
+// Bytes of ledger entries that one link and shard may be sent again, at once and for each further cycle: a peer that
+// starts fetches a ledger of kNewSessionsAtOnce twice over at full speed, which leaves room for loss, and the rest of a
+// larger one somewhat faster than it may open sessions.
+inline constexpr std::int64_t kRepeatBytesAtOnce = std::int64_t{1} << 23;
+inline constexpr std::int64_t kRepeatBytesPerCycle = std::int64_t{1} << 13;
 // Frames that a shard actor keeps until they are due; further frames are refused.
 inline constexpr std::size_t kMaxPendingFrames = 4096;
 

@@ -21,6 +21,7 @@ std::string_view Name(Refusal refusal) {
     case Refusal::kSessionsReserved: return "sessions_reserved";
     case Refusal::kSessionsTooFast: return "sessions_too_fast";
     case Refusal::kMalformed: return "malformed";
+    case Refusal::kRepeatsTooFast: return "repeats_too_fast";
     case Refusal::kCount: break;
   }
   return "unknown";

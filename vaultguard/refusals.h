@@ -28,6 +28,7 @@ enum class Refusal : std::uint8_t {
   kSessionsReserved,  // the rest of the table is for the server node's own clients, and a peer sent the session
   kSessionsTooFast,   // more new sessions than a link may open by now; it sends them again later
   kMalformed,         // bytes that are no frame at all
+  kRepeatsTooFast,    // a peer asks for its ledger again beyond what may be sent again by now; it gets the rest later
   kCount,
 };
 inline constexpr std::size_t kRefusals = static_cast<std::size_t>(Refusal::kCount);

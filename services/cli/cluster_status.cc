@@ -10,7 +10,7 @@ namespace lvs::services {
 
 void PrintStatus(const ClusterStatus& cluster, std::ostream& out) {
   Rows rows{{"control", "peers' address", "region", "state", "health", "peers", "cycle", "micro-nodes", "ledger",
-             "digest", "spread", "contributions", "memory"}};
+             "digest", "holds all", "spread", "contributions", "memory"}};
   for (const ClusterStatus::Node& node : cluster.nodes) {
     if (!node.status.ok()) {
       rows.push_back({node.control_address, "-", "-", "-", "UNREACHABLE"});
@@ -21,7 +21,8 @@ void PrintStatus(const ClusterStatus& cluster, std::ostream& out) {
                     status.problems().empty() ? "ok" : "UNHEALTHY",
                     std::to_string(status.peers_connected()) + " of " + std::to_string(status.peers_known()),
                     FormatGrouped(status.cycle()), FormatGrouped(status.micro_nodes()), LedgerText(status.ledger()),
-                    DigestText(status.ledger().digest()), absl::StrFormat("%.1e", status.drift().relative_spread()),
+                    DigestText(status.ledger().digest()), status.sync().holds_all() ? "yes" : "NO",
+                    absl::StrFormat("%.1e", status.drift().relative_spread()),
                     FormatGrouped(status.ledger().accepted()), FormatMegabytes(status.resident_bytes())});
   }
   const bool named = std::any_of(cluster.nodes.begin(), cluster.nodes.end(),

@@ -232,7 +232,10 @@ void AppendProtocol(std::vector<Limit>* limits) {
        {"frame_rows_max", vaultguard::kMaxFrameRows, "", "state diffs in a frame"},
        {"frame_entries_max", vaultguard::kMaxFrameEntries, "", "ledger entries in a frame"},
        {"cycles_ahead_max", vaultguard::kMaxCyclesAhead, "cycles", "a frame's lead over the receiver's clock"},
-       {"pending_frames_max", vaultguard::kMaxPendingFrames, "", "frames that a shard keeps until they are due"}},
+       {"pending_frames_max", vaultguard::kMaxPendingFrames, "", "frames that a shard keeps until they are due"},
+       {"held_ranges_max", vaultguard::kMaxHeldRanges, "", "ranges in a request for everything that are there already"},
+       {"repeat_bytes_at_once", vaultguard::kRepeatBytesAtOnce, "B", "entries sent again on a link and shard at once"},
+       {"repeat_bytes_per_cycle", vaultguard::kRepeatBytesPerCycle, "B", "and for each further cycle"}},
       limits);
   Append({"tools", "command line", "services/cluster/testnet_config.h"},
          {{"testnet_nodes_max", kTestnetNodesMax, "", "server nodes of a testnet"}}, limits);

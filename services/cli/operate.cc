@@ -131,13 +131,13 @@ int ShowShards(const NodeOptions& options, std::ostream& out, std::ostream& err)
       rows.push_back({node, std::to_string(shard.shard()), FormatGrouped(shard.replicas()), totals,
                       FormatGrouped(shard.sessions()), DigestText(shard.digest()),
                       ValueText(static_cast<std::int64_t>(shard.behind_uvu())),
-                      FormatNumber(shard.worst_value_vu()) + "VU", shard.synced() ? "yes" : "NO"});
+                      FormatNumber(shard.worst_value_vu()) + "VU", shard.holds_all() ? "yes" : "NO"});
     }
     return rows;
   };
   return ShowLists<v1::ShardList>(
       options, [](const ControlClient& client) { return client.ListShards(); },
-      {"node", "shard", "replicas", "total a slot", "sessions", "digest", "behind", "farthest", "synced"}, make_rows,
+      {"node", "shard", "replicas", "total a slot", "sessions", "digest", "behind", "farthest", "holds all"}, make_rows,
       out, err);
 }
 

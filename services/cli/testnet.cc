@@ -58,6 +58,7 @@ void AddTestnet(CLI::App& app, Commands& commands) {
   AddTestnetStatus(testnet_commands);
   AddTestnetKill(testnet_commands);
   AddTestnetStart(testnet_commands);
+  AddTestnetRoll(testnet_commands);
   AddTestnetFaults(testnet_commands);
   AddTestnetLoad(testnet_commands);
   AddTestnetReport(testnet_commands);

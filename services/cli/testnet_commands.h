@@ -69,6 +69,7 @@ void AddTestnetUp(TestnetCommands& commands);
 void AddTestnetStatus(TestnetCommands& commands);
 void AddTestnetKill(TestnetCommands& commands);
 void AddTestnetStart(TestnetCommands& commands);
+void AddTestnetRoll(TestnetCommands& commands);
 void AddTestnetFaults(TestnetCommands& commands);  // partition, heal, scatter
 void AddTestnetLoad(TestnetCommands& commands);
 void AddTestnetReport(TestnetCommands& commands);

@@ -1,4 +1,4 @@
-// `lvs testnet up` and `start`: start nodes, with their faults.
+// `lvs testnet up`, `start` and `roll`: start nodes, with their faults.
 #include <sstream>
 
 #include "services/base/files.h"
@@ -165,6 +165,32 @@ int Start(const StartArguments& arguments, std::ostream& out, std::ostream& err)
   return kExitPassed;
 }
 
+struct RollArguments : TestnetArguments {
+  StartingArguments starting;
+};
+
+int RollAndPrint(const RollArguments& arguments, std::ostream& out, std::ostream& err) {
+  const absl::StatusOr<StartOptions> options = OptionsOf(arguments.starting);
+  if (!options.ok()) return Fail(err, options.status());
+  absl::StatusOr<Testnet> net = Testnet::Open(arguments.directory);
+  if (!net.ok()) return Fail(err, net.status());
+  InterruptGuard interrupts;
+  const StartResult rolled = Roll(*net, *options, [&](std::size_t node) {
+    if (arguments.format != "json") out << "node " << node << " is back and holds all" << std::endl;
+  });
+  if (!rolled.status.ok()) {
+    Fail(err, rolled.status);
+    if (rolled.failed && !absl::IsCancelled(rolled.status)) PrintLogTail(*net, *rolled.failed, err);
+    return kExitCouldNotRun;
+  }
+  if (arguments.format == "json") {
+    out << StatusAsJson(rolled.cluster).dump(2) << "\n";
+  } else {
+    PrintStatus(rolled.cluster, out);
+  }
+  return kExitPassed;
+}
+
 // ---- Declarations --------------------------------------------------------------------------------------------------
 
 void AddStarting(CLI::App* command, StartingArguments& given) {
@@ -223,6 +249,17 @@ void AddTestnetStart(TestnetCommands& commands) {
                                  AddNodeNumber(command, given.node);
                                  AddStarting(command, given.starting);
                                });
+}
+
+void AddTestnetRoll(TestnetCommands& commands) {
+  commands.Add<RollArguments>(
+      "roll", "Restart all nodes, one after the other",
+      std::string("Examples:\n  lvs testnet roll\n  lvs testnet roll --binary ./new/lvs\n"
+                  "\nEach node drains and starts again; the next one follows once every node serves and holds all that "
+                  "its\npeers hold, so that nothing is lost. If a node does not come back, the others stay as they "
+                  "are.\n") +
+          kTestnetExitCodes + ".",
+      RollAndPrint, [](CLI::App* command, RollArguments& given) { AddStarting(command, given.starting); });
 }
 
 }  // namespace lvs::services

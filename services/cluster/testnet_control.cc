@@ -1,6 +1,7 @@
 #include "services/cluster/testnet_control.h"
 
 #include <algorithm>
+#include <csignal>
 #include <map>
 #include <set>
 #include <utility>
@@ -19,6 +20,8 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kCallTimeout{2'000};
 constexpr milliseconds kPoll{100};
+// A node drains for 10 s at most, and may take some time to close.
+constexpr milliseconds kDrainDeadline{15'000};
 // The report's page shows at most this many configurations.
 constexpr std::size_t kFilesInReport = 10;
 
@@ -39,6 +42,9 @@ class Startup {
       : net_(net), numbers_(std::move(nodes)), peers_wanted_(peers_wanted) {
     for (const std::size_t i : numbers_) nodes_.push_back(net.nodes()[i]);
   }
+
+  // The node was started again, and needs its faults again.
+  void Restarted(std::size_t node) { has_faults_.erase(node); }
 
   StartResult Wait(const StartOptions& options) {
     const Clock::time_point end = Clock::now() + options.deadline;
@@ -97,6 +103,9 @@ class Startup {
       if (!net_.Pid(i)) return Laggard{i, "ended", true};
       if (!status.ok()) return Laggard{i, "does not answer: " + std::string(status.status().message())};
       if (status->state() != v1::SERVING) return Laggard{i, "is still " + StateText(*status)};
+      if (status->has_sync() && !status->sync().holds_all() && status->peers_connected() > 0) {
+        return Laggard{i, "has not fetched all that its peers hold"};
+      }
       if (status->peers_connected() < peers_wanted_) {
         return Laggard{i, "has only " + FormatCount(status->peers_connected(), "peer")};
       }
@@ -194,6 +203,30 @@ StartResult StartNode(Testnet& net, std::size_t node, const StartOptions& option
     return {std::move(started), std::nullopt, {}};
   }
   return Startup(net, {node}, 0).Wait(options);
+}
+
+StartResult Roll(Testnet& net, const StartOptions& options, const std::function<void(std::size_t)>& on_node) {
+  std::vector<std::size_t> running;
+  for (std::size_t i = 0; i < net.nodes().size(); ++i) {
+    if (net.Pid(i)) running.push_back(i);
+  }
+  if (running.size() < 2) {
+    return {absl::FailedPreconditionError(
+                "a rolling restart needs two running nodes: `lvs testnet start N` brings one back"),
+            std::nullopt,
+            {}};
+  }
+  Startup startup(net, running, std::min(running.size() - 1, kPeersWanted));
+  StartResult result = startup.Wait(options);
+  for (const std::size_t i : running) {
+    if (!result.status.ok()) return result;
+    if (absl::Status stopped = net.Stop(i, SIGTERM, kDrainDeadline); !stopped.ok()) return {std::move(stopped), i, {}};
+    if (absl::Status started = net.Start(i, options.binary); !started.ok()) return {std::move(started), i, {}};
+    startup.Restarted(i);
+    result = startup.Wait(options);
+    if (result.status.ok() && on_node) on_node(i);
+  }
+  return result;
 }
 
 // ---- Faults --------------------------------------------------------------------------------------------------------

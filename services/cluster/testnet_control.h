@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -64,8 +65,15 @@ inline constexpr std::size_t kPeersWanted = 2;
 // (UNAVAILABLE), and at the deadline (DEADLINE_EXCEEDED). Started nodes keep running after a failure.
 StartResult StartAll(Testnet& net, const StartOptions& options);
 
-// Starts one node, gives it its faults, and waits until it serves, whether or not it has peers.
+// Starts one node, gives it its faults, and waits until it serves, whether or not it has peers. A node that has peers is
+// waited for until it holds all (v1::SyncStatus).
 StartResult StartNode(Testnet& net, std::size_t node, const StartOptions& options);
+
+// Restarts the running nodes one after the other: each drains and is started again, and the next one follows once every
+// running node serves, holds all and has peers. `on_node`, which may be empty, is told of each node that is back.
+// FAILED_PRECONDITION where fewer than two run: nobody would hold what the other one has. `deadline` is that of each
+// wait.
+StartResult Roll(Testnet& net, const StartOptions& options, const std::function<void(std::size_t)>& on_node = {});
 
 // ---- Faults --------------------------------------------------------------------------------------------------------
 

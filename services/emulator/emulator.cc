@@ -19,6 +19,7 @@
 #include "services/base/text.h"
 #include "services/base/threads.h"
 #include "services/emulator/network_plan.h"
+#include "services/emulator/rolling_restarts.h"
 #include "services/emulator/snapshots.h"
 #include "services/scenario/measurement.h"
 #include "services/scenario/run_look.h"
@@ -96,6 +97,7 @@ class Emulation {
         options_(options),
         regions_(scenario),
         timeline_(scenario, regions_.names, regions_.population),
+        restarts_(scenario, regions_.size()),
         snapshots_(scenario_, timeline_),
         workload_(scenario, regions_.size(), {}),
         measurement_(scenario, regions_.names),
@@ -219,6 +221,7 @@ class Emulation {
     summary->set_replica_cycles_per_second(per_second(measurement_.replica_cycles()));
     summary->set_micro_node_cycles_per_second(per_second(measurement_.micro_node_cycles()));
     summary->set_resident_bytes_per_micro_node(static_cast<double>(resident_bytes) / micro_nodes);
+    summary->mutable_swarm()->set_restarted(restarts_.restarted());
     summary->mutable_ledger()->set_contributions_offered(workload_.offered());
     summary->mutable_ledger()->set_contributions(workload_.acknowledged());
     summary->mutable_ledger()->set_contributions_pending(workload_.offered() - workload_.acknowledged());
@@ -256,6 +259,7 @@ class Emulation {
     cycle_ = cycle;
     reported_ = 0;
     std::vector<NodeTick> ticks(regions_.size());
+    if (restarts_.any()) restarts_.Ask(cycle, holds_all_, &ticks);
     timeline_.Ask(cycle, &ticks);
     if (cycle > 0) Contribute(&ticks);
     for (std::uint32_t n = 0; n < ticks.size(); ++n) {
@@ -276,6 +280,11 @@ class Emulation {
     for (std::uint32_t n = 0; n < ticks->size(); ++n) (*ticks)[n].contributions = std::move(contributions[n]);
   }
 
+  static bool HoldsAll(const hosting::Verdict& verdict) {
+    return std::all_of(verdict.shards.begin(), verdict.shards.end(),
+                       [](const Payload<ShardReport>& shard) { return shard->compared; });
+  }
+
   // Ends the cycle, once all server nodes have reported.
   void End() {
     alive_ = adversaries_ = 0;
@@ -283,6 +292,7 @@ class Emulation {
       alive_by_node_[node->node] = node->alive;
       alive_ += node->alive;
       adversaries_ += node->adversaries;
+      holds_all_[node->node] = node->verdict && HoldsAll(*node->verdict);
       if (!node->verdict) continue;
       for (const Payload<ShardReport>& shard : node->verdict->shards) {
         for (const Answer& answer : shard->answers) workload_.Take(answer, cycle_);
@@ -299,6 +309,7 @@ class Emulation {
   const EmulationOptions& options_;
   Regions regions_;
   Timeline timeline_;
+  RollingRestarts restarts_;
   Snapshots snapshots_;
   Workload workload_;
   Measurement measurement_;
@@ -320,6 +331,7 @@ class Emulation {
   std::uint64_t resident_ = 0;
   std::uint64_t alive_ = 0;
   std::vector<std::uint64_t> alive_by_node_ = std::vector<std::uint64_t>(regions_.size());
+  std::vector<bool> holds_all_ = std::vector<bool>(regions_.size());
   std::uint64_t adversaries_ = 0;
 };
 

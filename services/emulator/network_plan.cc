@@ -1,6 +1,7 @@
 #include "services/emulator/network_plan.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 #include <utility>
 
@@ -107,6 +108,9 @@ class Planner {
       const LinkQuality quality = Quality(node, other);
       const double round_trip_ms = 2 * (quality.latency_ms + quality.jitter_ms);
       config.resend_cycles.push_back(kResendCycles + static_cast<std::uint32_t>(round_trip_ms / PeriodMs(scenario_)));
+      // A frame takes whole cycles, one at least (hosting::VirtualLink).
+      const double one_way_cycles = std::ceil((quality.latency_ms + quality.jitter_ms) / PeriodMs(scenario_));
+      config.round_trip_cycles.push_back(2 * std::max(1u, static_cast<std::uint32_t>(one_way_cycles)));
     }
     config.node = node;
     config.nodes = nodes;

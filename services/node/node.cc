@@ -174,6 +174,9 @@ class LiveNode final : public Node {
     RefusalCounts refused = transport_->refused();
     core_.Fill(&status, &refused, &facts, Steady::now());
     status.mutable_clock()->set_cut_off(CutOff(standing));
+    // Where there should be peers, a node that met none does not know what they hold.
+    v1::SyncStatus* sync = status.mutable_sync();
+    if (facts.has_boot && sync->shards_compared() < status.shards()) sync->set_holds_all(false);
     for (std::size_t n = 0; n < vaultguard::kRefusals; ++n) {
       if (refused.count[n] == 0) continue;
       (*status.mutable_refused())[std::string(Name(static_cast<Refusal>(n)))] = refused.count[n];
@@ -315,6 +318,7 @@ class LiveNode final : public Node {
       Log(peers == 0 && !config_.boot().empty() ? v1::WARNING : v1::INFO, "node.serving",
           {{"micro_nodes", report.alive}, {"replicas", report.replicas}, {"peers", peers}});
     }
+    if (outcome.has_compared) Log(v1::INFO, "node.holds_all", {{"peers", transport_->connected()}});
     if (!outcome.for_disk.empty()) cache_->Keep(report.cycle, {}, std::move(outcome.for_disk));
     for (const DueReply& reply : outcome.due) reply.Send();
   }

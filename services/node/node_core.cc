@@ -154,6 +154,8 @@ NodeCore::Outcome NodeCore::Take(const hosting::NodeReport& report) {
       }
     }
   }
+  outcome.has_compared = !compared_ && figures_.Compared();
+  compared_ = compared_ || outcome.has_compared;
   outcome.began_to_serve = state_ == v1::SYNCING && report.alive > 0;
   if (outcome.began_to_serve) state_ = v1::SERVING;
   return outcome;

@@ -75,6 +75,7 @@ class NodeCore {
 
   struct Outcome {
     bool began_to_serve = false;
+    bool has_compared = false;            // now, for the first time: what is held has all that peers had
     std::vector<DueReply> due;            // to be sent
     std::vector<std::uint64_t> for_disk;  // contributions that wait for the report's changes to be on disk
   };
@@ -128,6 +129,7 @@ class NodeCore {
   v1::NodeState state_ ABSL_GUARDED_BY(mu_) = v1::STARTING;
   bool stop_ ABSL_GUARDED_BY(mu_) = false;
   bool scatter_ ABSL_GUARDED_BY(mu_) = false;
+  bool compared_ ABSL_GUARDED_BY(mu_) = false;
   CyclePace pace_ ABSL_GUARDED_BY(mu_);
   NodeDrain drain_ ABSL_GUARDED_BY(mu_);
   Contributions contributions_ ABSL_GUARDED_BY(mu_);

@@ -33,6 +33,8 @@ void NodeFigures::TakeShard(const hosting::ShardReport& report) {
   view.sessions = report.sessions;
   view.digest = report.ledger_digest;
   view.synced = report.synced;
+  view.holds_all = report.holds_all;
+  view.compared = report.compared;
   view.handed_over = report.handed_over;
   if (report.measured) {
     view.measure = report.measure;
@@ -67,6 +69,7 @@ void NodeFigures::Fill(v1::NodeStatus* status) const {
   for (const auto& [kind, n] : anomalies_by_kind_) (*status->mutable_anomalies_by_kind())[kind] = n;
   *status->mutable_work() = work_;
   FillLedger(status->mutable_ledger());
+  FillSync(status->mutable_sync());
   FillDrift(status->mutable_drift());
 }
 
@@ -86,6 +89,17 @@ void NodeFigures::FillLedger(v1::LedgerStatus* ledger) const {
     ledger->add_total_uvu(static_cast<std::uint64_t>(total[static_cast<std::size_t>(s)]));
   }
   ledger->set_behind_uvu(static_cast<std::uint64_t>(behind));
+}
+
+void NodeFigures::FillSync(v1::SyncStatus* sync) const {
+  const auto count = [this](bool ShardView::*is) {
+    return static_cast<std::uint32_t>(
+        std::count_if(views_.begin(), views_.end(), [is](const ShardView& view) { return view.*is; }));
+  };
+  const auto shards = static_cast<std::uint32_t>(views_.size());
+  sync->set_shards_missing(shards - count(&ShardView::holds_all));
+  sync->set_shards_compared(count(&ShardView::compared));
+  sync->set_holds_all(sync->shards_missing() == 0);
 }
 
 // The relative spread is the standard deviation of the free coordinates divided by that of the range in which they
@@ -136,11 +150,16 @@ void NodeFigures::FillShard(const ShardView& view, v1::Shard* shard) const {
   shard->set_behind_uvu(static_cast<std::uint64_t>(Worst(view.measure.behind_uvu)));
   shard->set_worst_value_vu(view.measure.worst_value_vu);
   shard->set_synced(view.synced);
+  shard->set_holds_all(view.holds_all);
 }
 
 bool NodeFigures::HandedOver() const {
   return std::all_of(views_.begin(), views_.end(),
                      [](const ShardView& view) { return view.handed_over || view.sessions == 0; });
+}
+
+bool NodeFigures::Compared() const {
+  return std::all_of(views_.begin(), views_.end(), [](const ShardView& view) { return view.compared; });
 }
 
 std::vector<std::uint64_t> NodeFigures::Sessions() const {

@@ -42,7 +42,8 @@ class NodeFigures {
     return cycle % kMeasureCycles == 0 || (watched_at_ && now - *watched_at_ < kWatchedFor);
   }
 
-  // Sets the figures that come from reports: cycle, population, anomalies, ledger (without contributions), drift, work.
+  // Sets the figures that come from reports: cycle, population, anomalies, ledger (without contributions), sync, drift,
+  // work.
   void Fill(v1::NodeStatus* status) const;
   // The shards one by one. The cycles of the next kWatchedFor are measured.
   v1::ShardList Shards(Time now);
@@ -51,6 +52,8 @@ class NodeFigures {
   const vaultguard::RefusalCounts& refused() const { return refused_; }
   // Peers that stay hold all that this node holds, shard by shard; true as well where it holds nothing.
   bool HandedOver() const;
+  // Every shard has had all that its peers had (v1::SyncStatus).
+  bool Compared() const;
   // Sessions in the ledger, by shard.
   std::vector<std::uint64_t> Sessions() const;
 
@@ -62,6 +65,8 @@ class NodeFigures {
     std::uint64_t sessions = 0;
     std::uint64_t digest = 0;
     bool synced = false;
+    bool holds_all = false;
+    bool compared = false;
     bool handed_over = false;
     shard::Measure measure;  // of the last cycle that was measured
   };
@@ -69,6 +74,7 @@ class NodeFigures {
   void TakeShard(const hosting::ShardReport& report);
   void AddWork(const shard::CycleCounts& counts);
   void FillLedger(v1::LedgerStatus* ledger) const;
+  void FillSync(v1::SyncStatus* sync) const;
   void FillDrift(v1::DriftStatus* drift) const;
   void FillShard(const ShardView& view, v1::Shard* shard) const;
 

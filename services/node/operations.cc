@@ -128,6 +128,10 @@ void AddLedger(const v1::NodeStatus& status, Families* to) {
   for (int slot = 0; slot < ledger.total_uvu_size(); ++slot) {
     to->Sample(ledger.total_uvu(slot), {{"slot", std::to_string(slot)}});
   }
+  to->Gauge("lvs_ledger_holds_all", "1 once the node has fetched all that its peers hold, since its start.")
+      .Sample(status.sync().holds_all() ? 1.0 : 0.0);
+  to->Gauge("lvs_shards_missing", "Shards that have not fetched all that peers hold yet.")
+      .Sample(static_cast<std::uint64_t>(status.sync().shards_missing()));
   to->Gauge("lvs_ledger_behind_uvu", "The most of the ledger that a live replica here lacks, in micro-VU.")
       .Sample(ledger.behind_uvu());
   to->Counter("lvs_contributions_total", "Contributions by what became of them, since the start.")
@@ -218,6 +222,12 @@ double CycleWatch::StallLimit(const v1::NodeStatus& status) {
 }
 
 bool IsReady(const v1::NodeStatus& status, double stalled_s) {
+  // A node that serves before it holds all is not ready: whoever restarts one node after the other would stop the next
+  // one. One that knows no peer, or finds none for long, has nobody to fetch from.
+  const bool lacks = status.has_sync() && !status.sync().holds_all();
+  const bool alone = status.peers_connected() == 0 &&
+                     (status.peers_known() == 0 || status.uptime_s() >= OperationsEndpoint::kAloneSeconds);
+  if (lacks && !alone) return false;
   return status.state() == v1::SERVING && !status.clock().cut_off() && stalled_s <= CycleWatch::StallLimit(status);
 }
 

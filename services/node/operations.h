@@ -1,8 +1,9 @@
 // The plain HTTP endpoint of a server node, for probes and for Prometheus:
 //
 //   GET /livez     200 while the process turns its cycles, 503 where none has gone by for kStallSeconds
-//   GET /readyz    200 while the node is SERVING, turns its cycles, and its clock does not keep it from its peers,
-//                  otherwise 503. With its state and what is wrong as text
+//   GET /readyz    200 while the node is SERVING and holds all (v1::SyncStatus), turns its cycles, and its clock does not
+//                  keep it from its peers. One that is alone holds all there is where it knows no peer, or has found none
+//                  for kAloneSeconds. Otherwise 503, with its state and what is wrong as text
 //   GET /metrics   the figures of v1::NodeStatus and v1::PeerList in Prometheus' text format, read at the scrape
 //
 // Another path is 404; another method than GET or HEAD is 405. The endpoint changes nothing, and no figure names a node,
@@ -38,6 +39,8 @@ class OperationsEndpoint {
   static constexpr int kTimeoutMs = 2000;
   // A stall is so long, or 50 cycles where that is longer.
   static constexpr double kStallSeconds = 10;
+  // So long after its start a node that finds no peer counts as alone.
+  static constexpr double kAloneSeconds = 60;
 
   // `listen` is host:port, the host an IP address or localhost (which is 127.0.0.1); port 0 takes a free one.
   // INVALID_ARGUMENT where it cannot be parsed; UNAVAILABLE where it cannot be bound, a taken port above all. Both

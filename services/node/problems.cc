@@ -105,6 +105,12 @@ std::vector<std::string> Problems(const v1::NodeStatus& status, const ProblemFac
     problems.emplace_back(
         "peers send frames of cycles long past, and refuse this node's; compare the clocks of the nodes (NTP)");
   }
+  if (status.state() == v1::SERVING && status.has_sync() && !status.sync().holds_all() &&
+      status.peers_connected() > 0) {
+    problems.push_back(absl::StrCat(status.sync().shards_missing(), " of ", status.shards(),
+                                    " shards have not fetched all that peers hold; wait before another node is ",
+                                    "stopped, or look at `lvs shards` and `lvs peers`"));
+  }
   return problems;
 }
 

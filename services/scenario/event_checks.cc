@@ -98,6 +98,14 @@ void CheckEvent(Checker& check, const v1::Event& event, const std::string& path)
                     "one region sends no frames that could be corrupt; give population.regions a second one");
       break;
     case v1::Event::kDegrade: check.PositiveShare(event.degrade().loss(), what + ".loss"); break;
+    case v1::Event::kRestart:
+      check.Require(
+          event.restart().down_us() >= check.scenario().cycle().period_us() && event.restart().down_us() < run_us,
+          what + ".down", "must be at least one cycle and shorter than the run; write for example 2s");
+      check.Require(
+          check.regions().size() > 1, what,
+          "there is only one region, and everything would be lost with it; give population.regions a second one");
+      break;
     case v1::Event::WHAT_NOT_SET: check.Require(false, path, "needs one of " + JoinWords(EventKinds())); break;
   }
 }

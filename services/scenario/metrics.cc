@@ -247,6 +247,8 @@ std::vector<Metric> SwarmMetrics() {
        [](const R& r) { return kAsDouble(r.offline_events()); }},
       {"swarm.repaired", U::kCount, "replicas created because a shard had too few",
        [](const S& s) { return kAsDouble(s.swarm().repaired()); }, nullptr},
+      {"swarm.restarted", U::kCount, "server nodes that a rolling restart has brought back",
+       [](const S& s) { return kAsDouble(s.swarm().restarted()); }, nullptr},
       {"swarm.fallback_links", U::kCount, "links replaced by a random fallback connection",
        [](const S& s) { return kAsDouble(s.swarm().fallback_links()); }, nullptr},
       {"resident_bytes_per_micro_node", U::kBytes, "memory of the process, for each micro-node",

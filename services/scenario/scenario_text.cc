@@ -32,6 +32,7 @@ std::string DescribeEvent(const v1::Event& event) {
     case v1::Event::kLowPower: return text + " " + PercentText(event.low_power().share());
     case v1::Event::kCorrupt: return text + " " + PercentText(event.corrupt().share());
     case v1::Event::kDegrade: return text + ", " + PercentText(event.degrade().loss()) + " more loss";
+    case v1::Event::kRestart: return text + " of all regions, " + FormatDurationUs(event.restart().down_us()) + " each";
     case v1::Event::WHAT_NOT_SET: break;
   }
   return text;

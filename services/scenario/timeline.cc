@@ -79,6 +79,7 @@ std::string Label(const v1::Event& event) {
     case v1::Event::kLowPower: return absl::StrCat("low power ", Percent(event.low_power().share()));
     case v1::Event::kCorrupt: return absl::StrCat("corrupt ", Percent(event.corrupt().share()));
     case v1::Event::kDegrade: return absl::StrCat("loss +", Percent(event.degrade().loss()));
+    case v1::Event::kRestart: return "rolling restart";
     case v1::Event::WHAT_NOT_SET: break;
   }
   return "";
@@ -187,6 +188,7 @@ void Timeline::AskFor(const v1::Event& event, std::uint64_t cycle, std::vector<N
       if (active) faults->extra_loss = std::max(faults->extra_loss, event.degrade().loss());
       break;
     case v1::Event::kLowPower:   // AskForLowPower
+    case v1::Event::kRestart:    // goes by what the server nodes hold: the caller knows who is out
     case v1::Event::kPartition:  // SetLinks asks Severed
     case v1::Event::WHAT_NOT_SET: break;
   }

@@ -23,7 +23,8 @@ class Timeline {
   // `regions` are the server nodes' names, `population` their micro-nodes at the start.
   Timeline(const v1::Scenario& scenario, std::vector<std::string> regions, std::vector<std::uint32_t> population);
 
-  // Fills in everything in empty ticks that the events decide; `ticks` has one element a server node.
+  // Fills in everything in empty ticks that the events decide; `ticks` has one element a server node. A tick of a server
+  // node that a rolling restart takes out has alive false before.
   void Ask(std::uint64_t cycle, std::vector<hosting::NodeTick>* ticks) const;
 
   struct Ended {

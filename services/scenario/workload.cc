@@ -56,16 +56,13 @@ std::uint32_t Workload::PickNode(std::uint64_t draw, const std::vector<bool>& no
   return first;
 }
 
-void Workload::Submit(std::uint64_t id, const Pending& pending, Round* round) {
-  round->out[pending.node].push_back({id, pending.shard, round->needed_nodes, pending.entry});
+void Workload::Submit(std::uint64_t id, const Pending& pending, Round* round) const {
+  round->out[pending.node].push_back({id, pending.shard, needed_, pending.entry});
 }
 
 std::vector<std::vector<Contribution>> Workload::Cycle(std::uint64_t cycle, bool open,
                                                        const std::vector<bool>& node_alive, std::uint32_t forgers) {
-  // Where fewer server nodes are left than a client wants, all that are left must do (PAPER-8).
-  const auto left = static_cast<std::uint32_t>(std::count(node_alive.begin(), node_alive.end(), true));
-  Round round{cycle, node_alive, std::max<std::uint32_t>(1, std::min(needed_, left)),
-              std::vector<std::vector<Contribution>>(nodes_)};
+  Round round{cycle, node_alive, std::vector<std::vector<Contribution>>(nodes_)};
   Retry(&round);
   if (open) {
     Contribute(&round);

@@ -57,7 +57,6 @@ class Workload {
   struct Round {
     std::uint64_t cycle;
     const std::vector<bool>& node_alive;
-    std::uint32_t needed_nodes;
     std::vector<std::vector<hosting::Contribution>> out;  // by server node
   };
   // What a client does: adds `amount_uvu` to its session.
@@ -75,7 +74,7 @@ class Workload {
   void Contribute(Round* round);
   void Forge(std::uint32_t forgers, Round* round);
   void Begin(const Action& action, Round* round);
-  static void Submit(std::uint64_t id, const Pending& pending, Round* round);
+  void Submit(std::uint64_t id, const Pending& pending, Round* round) const;
 
   v1::Workload workload_;
   std::uint32_t shards_;
@@ -83,7 +82,7 @@ class Workload {
   std::uint32_t nodes_;
   std::uint64_t seed_;
   double per_cycle_;
-  std::uint32_t needed_;
+  std::uint32_t needed_;  // server nodes that must hold a contribution, however many are left
   shard::ContributionPolicy policy_;
   std::unordered_map<std::uint64_t, Session> sessions_;  // by SessionKey
   std::unordered_map<std::uint64_t, Pending> pending_;   // by attempt

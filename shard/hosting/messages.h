@@ -96,7 +96,9 @@ struct ShardReport {
   shard::CycleCounts counts;
   shard::Measure measure;
   bool measured = false;
-  bool synced = false;  // the shard has what its peers announced, or no peer answers
+  bool synced = false;     // the shard waits for nothing more of its peers, or no peer answers
+  bool holds_all = false;  // since it began empty, the shard has had all that its peers had, or no peer answers
+  bool compared = false;   // of these, the first
   shard::SlotAmounts total_uvu{};
   std::int64_t effective_uvu = 0;  // mean state of the live replicas, all slots together
   std::uint64_t state_hash = 0;    // with a measure of the last cycle

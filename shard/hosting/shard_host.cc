@@ -23,6 +23,7 @@ shard::LedgerSyncConfig SyncConfig(const ShardHostConfig& config) {
           .up = !config.links_change,
           .holds = config.replicas > 0,
           .resend_cycles = config.resend_cycles,
+          .round_trip_cycles = config.round_trip_cycles,
           .news_cycles = config.news_cycles,
           .acknowledge_cycles = config.acknowledge_cycles,
           .alone_cycles = config.alone_cycles};
@@ -39,6 +40,7 @@ ShardHost::ShardHost(ShardHostConfig config)
       watch_(config_.clock_ns) {
   if (config_.replicas > 0) shard_->Start(config_.replicas, config_.opening_balance_uvu);
   sync_.emplace(SyncConfig(config_), static_cast<shard::LedgerSync::Owner*>(this));
+  sync_->SetUp(config_.node, false);  // nobody is at the far end of this server node's own place
   ambassadors_.Renew(*shard_, 0);
 }
 
@@ -273,6 +275,8 @@ void ShardHost::Measure(const ShardTick& tick, ShardReport* report) {
     report->effective_uvu += report->total_uvu[s] + static_cast<std::int64_t>(drift_vu * vaultguard::kMicroPerVu);
   }
   report->synced = sync_->Synced(tick.cycle);
+  report->holds_all = sync_->HoldsAll(tick.cycle);
+  report->compared = sync_->compared();
   report->measured = tick.measure;
   if (tick.measure) {
     shard_->MeasureHonest(&report->measure);

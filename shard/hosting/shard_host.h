@@ -42,6 +42,7 @@ struct ShardHostConfig {
   std::uint32_t ambassadors = 0;         // sampled replicas that speak to the other server nodes
   // Cycles after which unacknowledged news is sent again, by server node: a round trip and some.
   std::vector<std::uint32_t> resend_cycles;
+  std::vector<std::uint32_t> round_trip_cycles{};  // by server node; empty: as LedgerSyncConfig says
   // Delays that gather more into one frame: for ledger news, and for a frame with nothing but an acknowledgement.
   std::uint32_t news_cycles = shard::LedgerSyncConfig{}.news_cycles;
   std::uint32_t acknowledge_cycles = shard::LedgerSyncConfig{}.acknowledge_cycles;

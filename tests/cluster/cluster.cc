@@ -84,6 +84,10 @@ testing::AssertionResult Cluster::StartNode(std::size_t node) {
   return Started(services::StartNode(*net_, node, {.binary = binary_, .deadline = kStartDeadline}));
 }
 
+testing::AssertionResult Cluster::Roll() {
+  return Started(services::Roll(*net_, {.binary = LVS_BINARY, .deadline = kStartDeadline}));
+}
+
 testing::AssertionResult Cluster::Serves(std::size_t node, std::uint32_t peers) const {
   std::optional<v1::NodeStatus> status;
   const bool up = Eventually([&] {

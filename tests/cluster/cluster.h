@@ -48,6 +48,8 @@ class Cluster {
   // Starts all nodes and waits until they serve and have their peers.
   testing::AssertionResult Up();
   testing::AssertionResult StartNode(std::size_t node);
+  // Restarts all nodes, one after the other (services::Roll).
+  testing::AssertionResult Roll();
   testing::AssertionResult Serves(std::size_t node, std::uint32_t peers = 0) const;
   void Kill(std::size_t node);   // SIGKILL
   void Drain(std::size_t node);  // SIGTERM

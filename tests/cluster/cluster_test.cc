@@ -293,6 +293,21 @@ TEST(ClusterFull, Arch2_2_SixteenFromOneBootAddressStayTogetherWhateverIsKilled)
   }
 }
 
+// No node has a cache, and nearly half of all frames are lost: what the nodes hold lives only as long as each is whole
+// again before the next one goes.
+TEST(Cluster, Arch2_1_ARollingRestartOverBadLinksLosesNothing) {
+  Cluster cluster({.nodes = 3});
+  ASSERT_TRUE(cluster.Up());
+  LoadThread load(cluster, Load(500, seconds(2), v1::NODES, 2));
+  const LoadReport report = load.Finish();
+  EXPECT_EQ(report.Failed(), 0u);
+  ASSERT_TRUE(cluster.HoldsExactly(Sent(report)));
+  cluster.Faults(0.4, 50);
+  ASSERT_TRUE(cluster.Roll());
+  EXPECT_TRUE(cluster.HoldsExactly(Sent(report)));
+  for (std::size_t n = 0; n < 3; ++n) EXPECT_TRUE(cluster.Status(n)->sync().holds_all());
+}
+
 // Under load, nodes that speak only protocol 1 are replaced one by one by nodes that speak protocol 2.
 TEST(Cluster, Spec14_RollingUpgradeAcrossTwoProtocolVersionsLosesNothing) {
   Cluster cluster({.nodes = 3, .cache = true});

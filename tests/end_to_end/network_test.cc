@@ -211,6 +211,59 @@ TEST(Test5_3, EachRegionInTurn) {
   ExpectWhole(report, scenario);
 }
 
+// Two regions: between the two restarts only one server node holds anything, and half of all that it tells is lost.
+TEST(Arch2_1, TwoRestartsSixSecondsApartLoseNothingWhateverIsLostBetween) {
+  for (int seed = 1; seed <= 30; ++seed) {
+    const v1::RunReport report = Emulated(Parse("name: test\nseed: " + std::to_string(seed) + R"(
+population: {micro_nodes: 20, regions: {a: 50%, b: 50%}}
+state: {shards: 4, value_slots: 1}
+cycle: {count: 400}
+links: {between: [{latency: 80ms, loss: 50%}]}
+workload: {contributions_per_second: 5, amount: {min: 1VU, max: 2VU}}
+events:
+  - {at: 5s, for: 2s, outage: {region: a}}
+  - {at: 11s, for: 2s, outage: {region: b}}
+)"));
+    EXPECT_EQ(report.summary().ledger().missing_uvu(), 0u) << seed;
+    EXPECT_TRUE(NothingLost(report));
+  }
+}
+
+// Two regions restart in turn over links that lose half of everything. Neither goes before the other is whole.
+TEST(Arch2_1, ARollingRestartWaitsUntilAllHoldAll) {
+  for (int seed = 1; seed <= 10; ++seed) {
+    const v1::RunReport report = Emulated(Parse("name: test\nseed: " + std::to_string(seed) + R"(
+population: {micro_nodes: 20, regions: {a: 50%, b: 50%}}
+state: {shards: 4, value_slots: 1}
+cycle: {count: 600}
+links: {between: [{latency: 80ms, loss: 50%}]}
+workload: {contributions_per_second: 5, amount: {min: 1VU, max: 2VU}}
+events:
+  - {at: 5s, for: 40s, restart: {down: 1s}}
+thresholds:
+  - {metric: swarm.restarted, min: 2}
+)"));
+    EXPECT_TRUE(Passed(report));
+    EXPECT_TRUE(NothingLost(report));
+    EXPECT_EQ(report.summary().micro_nodes_alive(), 20u);
+  }
+}
+
+// Where two server nodes must hold a contribution and one is left, nobody is told that it is safe.
+TEST(Paper8, AnAcknowledgementByTwoWaitsForTwo) {
+  const v1::RunReport report = Emulated(Parse(R"(name: test
+population: {micro_nodes: 20, regions: {a: 50%, b: 50%}}
+state: {shards: 4, value_slots: 1}
+cycle: {count: 300}
+workload: {contributions_per_second: 20, amount: {min: 1VU, max: 2VU}, acknowledge_nodes: 2}
+events:
+  - {at: 10s, for: 5s, outage: {region: a}}
+)"));
+  EXPECT_EQ(SampleAt(report, 14.9).accepted_uvu(), SampleAt(report, 10.2).accepted_uvu());
+  EXPECT_GT(SampleAt(report, 20).accepted_uvu(), SampleAt(report, 14.9).accepted_uvu());
+  EXPECT_TRUE(NothingLost(report));
+}
+
 TEST(Test5_3, ARegionThatDiesAgainBeforeItsMicroNodesAreBack) {
   const v1::Scenario scenario =
       Network({"{at: 5s, for: 2s, outage: {region: us}}", "{at: 7.1s, for: 2s, outage: {region: us}}"});

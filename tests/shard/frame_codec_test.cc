@@ -62,6 +62,10 @@ Frame RandomFrame(Generator* g) {
   if (g->Chance(0.3)) {
     while (f.bucket_digest.size() < Ledger::kBuckets) f.bucket_digest.push_back(AnyLength(g));
   }
+  for (std::uint32_t n = g->Chance(0.5) ? 0 : g->Below(2 * vaultguard::kMaxHeldRanges + 1); n > 0; --n) {
+    f.held.push_back(AnyLength(g));
+  }
+  f.news_all = AnyLength(g);
   return f;
 }
 
@@ -107,6 +111,8 @@ std::string Difference(const Frame& a, const Frame& b) {
   if (a.correction != b.correction) return "correction";
   if (a.correction_buckets != b.correction_buckets) return "correction_buckets";
   if (!SameBits(a.bucket_digest, b.bucket_digest)) return "bucket_digest";
+  if (!SameBits(a.held, b.held)) return "held";
+  if (a.news_all != b.news_all) return "news_all";
   return "";
 }
 
@@ -117,7 +123,8 @@ bool IsLargerThanAnyFrame(const v1::Frame& proto) {
   return proto.entries_size() > static_cast<int>(vaultguard::kMaxFrameEntries) || proto.halo_row_size() > kRows ||
          proto.published_cycle_size() > kRows || proto.drift_weight().size() > vaultguard::kMaxFrameRows ||
          proto.entropy_size() > kRows || proto.diff_size() > kRows * vaultguard::kMaxDimensions ||
-         proto.bucket_digest_size() > Ledger::kBuckets;
+         proto.bucket_digest_size() > Ledger::kBuckets ||
+         proto.held_range_size() > static_cast<int>(2 * vaultguard::kMaxHeldRanges);
 }
 
 std::optional<Refusal> FromProto(const v1::Frame& proto, Frame* frame) {
@@ -158,6 +165,8 @@ std::optional<Refusal> FromProto(const v1::Frame& proto, Frame* frame) {
   }
   out.correction_buckets = proto.correction().bucket_mask();
   out.bucket_digest.assign(proto.bucket_digest().begin(), proto.bucket_digest().end());
+  out.held.assign(proto.held_range().begin(), proto.held_range().end());
+  out.news_all = proto.news_all();
   *frame = out;
   return std::nullopt;
 }
@@ -420,6 +429,7 @@ TEST(FrameCodec, Spec6_2WhatIsLargerThanAnyFrameIsRefusedBeforeItIsCopied) {
   refused([](v1::Frame* f) { f->mutable_entropy()->Resize(kRows + 1, 0); });
   refused([](v1::Frame* f) { f->mutable_diff()->Resize(kRows * vaultguard::kMaxDimensions + 1, 0); });
   refused([](v1::Frame* f) { f->mutable_bucket_digest()->Resize(Ledger::kBuckets + 1, 0); });
+  refused([](v1::Frame* f) { f->mutable_held_range()->Resize(2 * vaultguard::kMaxHeldRanges + 1, 0); });
   v1::Frame largest;
   largest.mutable_halo_row()->Resize(kRows, 0);
   EXPECT_EQ(Decoded(largest, &frame), std::nullopt);

@@ -66,6 +66,16 @@ TEST(Frame, Test7EachKindOfNonsenseIsRefusedWithItsReason) {
       {"another dimension", Refusal::kWrongDimension, [](Frame* f) { f->diff.resize(f->halo_row.size() * 4); }},
       {"digests short", Refusal::kColumnLengths, [](Frame* f) { f->bucket_digest.resize(15); }},
       {"digests long", Refusal::kColumnLengths, [](Frame* f) { f->bucket_digest.resize(17); }},
+      {"half a range held", Refusal::kColumnLengths,
+       [](Frame* f) {
+         f->held = {1, 2, 3};
+       }},
+      {"ranges held backwards", Refusal::kBadEntry,
+       [](Frame* f) {
+         f->held = {3, 4, 1, 2};
+       }},
+      {"too many ranges held", Refusal::kTooLarge,
+       [](Frame* f) { f->held.assign(2 * vaultguard::kMaxHeldRanges + 2, 1); }},
       {"news backwards", Refusal::kBadEntry, [](Frame* f) { f->news_to = f->news_from - 1; }},
       {"a row too far", Refusal::kUnknownHaloRow, [](Frame* f) { f->halo_row[2] = kHaloRows; }},
       {"NaN", Refusal::kNotFinite, [](Frame* f) { f->diff[0] = kNan; }},
@@ -116,6 +126,7 @@ TEST(Frame, WhatIsJustWithinTheLimitsIsTaken) {
   frame.halo_row[0] = kHaloRows - 1;
   frame.diff[0] = -1e12f;
   frame.bucket_digest.resize(Ledger::kBuckets);
+  frame.held.assign(2 * vaultguard::kMaxHeldRanges, 1);
   EXPECT_TRUE(ok(frame));
   frame.cycle = 0;  // an old frame still brings entries
   frame.published_cycle.assign(4, 0);
@@ -214,9 +225,13 @@ TEST(Coalesce, Spec10_NewsSaidAgainFromTheBeginningReplacesAll) {
 TEST(Coalesce, Spec14_ACallForEverythingIsNotLost) {
   Frame older = Waiting(0, 0, {}, 0);
   older.correction = Correction::kSyncAll;
+  older.correction_buckets = Ledger::kAllBuckets;
+  older.held = {3, 9};
   older.bucket_digest.assign(Ledger::kBuckets, 7);
   const Frame both = Coalesce(older, Waiting(0, 1, {}, 0));
   EXPECT_EQ(both.correction, Correction::kSyncAll);
+  EXPECT_EQ(both.correction_buckets, Ledger::kAllBuckets);
+  EXPECT_EQ(both.held, older.held);
   EXPECT_EQ(both.bucket_digest.size(), std::size_t{Ledger::kBuckets});
   EXPECT_EQ(both.entries.size(), 1u);
 }

@@ -1,6 +1,6 @@
 // Charts over time, with the bands of faults behind them.
 
-const FAMILY = {partition: "link", outage: "link", degrade: "link", adversaries: "foe", corrupt: "foe",
+const FAMILY = {partition: "link", outage: "link", restart: "link", degrade: "link", adversaries: "foe", corrupt: "foe",
   load: "load", scatter: "foe"};
 const timeEnd = rows ? samples.seconds[rows - 1] : 0;
 const timeStart = rows ? Math.min(samples.seconds[0], 0) : 0;

@@ -240,10 +240,10 @@ TEST(YamlProto, ShippedRefusals) {
           // Presence.
           {"events:\n  - {at: 1s}\n",
            "f.yaml:5: events[0]: needs one of churn, adversaries, partition, outage, leave, join, low_power, corrupt, "
-           "degrade"},
+           "degrade, restart"},
           {"events:\n  - at: 1s\n    churn: {rate: 1%/s}\n    outage: {region: eu}\n",
            "f.yaml:7: events[0].outage: cannot stand beside churn (line 6); only one of churn, adversaries, partition, "
-           "outage, leave, join, low_power, corrupt, degrade may be given, so write a second entry"},
+           "outage, leave, join, low_power, corrupt, degrade, restart may be given, so write a second entry"},
           {"events:\n  - churn: {rate: 1%/s}\n",
            "f.yaml:5: events[0]: the key at is missing; add at: with a duration: 100ms, 2s, 5m or 1h"},
           {"about:\n  a: b\n", "f.yaml:4: about: expected a word, found a group of keys"},

@@ -111,6 +111,10 @@ TEST(NetworkPlan, LinksHaveTheQualityOfTheirRegionsAndNewsWaitsForARoundTrip) {
   const hosting::ShardHostConfig shard = PlanNetwork(scenario, Regions(scenario))[kEu].shards[0];
   EXPECT_EQ(shard.resend_cycles[kUs], 21u);
   EXPECT_EQ(shard.resend_cycles[kAsia], 20u);
+  EXPECT_EQ(shard.round_trip_cycles[kUs], 2u);
+  EXPECT_EQ(shard.round_trip_cycles[kAsia], 2u);
+  AddLink(&scenario, {"asia", "eu"}, 190'000)->set_jitter_us(20'000);
+  EXPECT_EQ(PlanNetwork(scenario, Regions(scenario))[kEu].shards[0].round_trip_cycles[kAsia], 6u);
 }
 
 }  // namespace

@@ -132,6 +132,7 @@ TEST(NodeFigures, ShardsAreListedWhole) {
   shard.sessions = 2;
   shard.ledger_digest = 9;
   shard.synced = true;
+  shard.holds_all = true;
   shard.measured = true;
   shard.measure.replicas = 40;
   shard.measure.behind_uvu = {1, 3};
@@ -150,6 +151,8 @@ TEST(NodeFigures, ShardsAreListedWhole) {
   EXPECT_EQ(listed.sessions(), 2u);
   EXPECT_EQ(listed.digest(), 9u);
   EXPECT_TRUE(listed.synced());
+  EXPECT_TRUE(listed.holds_all());
+  EXPECT_FALSE(list.shards(0).holds_all());
   EXPECT_EQ(listed.coordinates(0).replicas(), 40u);
   EXPECT_EQ(listed.coordinates(0).mean(), 2);
   EXPECT_EQ(listed.coordinates(0).squares(), 8);
@@ -179,6 +182,24 @@ TEST(NodeFigures, HandedOverNeedsEveryShardThatHoldsAnything) {
   figures.Take(Report(2, {full}));
   EXPECT_TRUE(figures.HandedOver());
   EXPECT_THAT(figures.Sessions(), ElementsAre(1, 1, 0));
+}
+
+TEST(NodeFigures, Arch2_1_ANodeHoldsAllOnceEveryShardDoes) {
+  NodeFigures figures(2, kFigureShape);
+  hosting::ShardReport first = Shard(0, 1);
+  hosting::ShardReport second = Shard(1, 1);
+  first.holds_all = first.compared = second.holds_all = true;
+  figures.Take(Report(1, {first}));
+  EXPECT_FALSE(Filled(figures).sync().holds_all());
+  EXPECT_EQ(Filled(figures).sync().shards_missing(), 1u);
+  figures.Take(Report(2, {second}));
+  EXPECT_TRUE(Filled(figures).sync().holds_all());
+  EXPECT_EQ(Filled(figures).sync().shards_missing(), 0u);
+  EXPECT_EQ(Filled(figures).sync().shards_compared(), 1u) << "nobody was there";
+  EXPECT_FALSE(figures.Compared());
+  second.compared = true;
+  figures.Take(Report(3, {second}));
+  EXPECT_TRUE(figures.Compared());
 }
 
 TEST(NodeFigures, WorkAndRefusalsAddUpOverShardsAndCycles) {

@@ -158,6 +158,10 @@ class Operations : public ::testing::Test {
         [this] {
           v1::NodeStatus status = Healthy();
           status.set_state(state);
+          if (lacks) status.mutable_sync()->set_holds_all(false);
+          if (alone) status.set_peers_connected(0);
+          if (knows_nobody) status.set_peers_known(0);
+          if (old) status.set_uptime_s(OperationsEndpoint::kAloneSeconds);
           if (state != v1::SERVING) status.add_problems("the ledger is still being fetched");
           return status;
         },
@@ -169,6 +173,10 @@ class Operations : public ::testing::Test {
   Reply Get(const std::string& path) const { return Ask(endpoint->address(), "GET", path); }
 
   std::atomic<v1::NodeState> state = v1::SERVING;
+  std::atomic<bool> lacks = false;  // has not fetched all that peers hold
+  std::atomic<bool> alone = false;
+  std::atomic<bool> knows_nobody = false;
+  std::atomic<bool> old = false;
   std::unique_ptr<OperationsEndpoint> endpoint;
 };
 
@@ -184,6 +192,20 @@ TEST_F(Operations, ProbesFollowTheState) {
   }
   state = v1::SYNCING;
   EXPECT_THAT(Get("/readyz").body, HasSubstr("syncing\n"));
+}
+
+TEST_F(Operations, Arch2_1_ANodeThatHasPeersIsReadyOnceItHoldsAll) {
+  lacks = true;
+  EXPECT_EQ(Get("/readyz").code, 503);
+  EXPECT_EQ(Get("/livez").code, 200);
+  EXPECT_THAT(Get("/metrics").body, HasSubstr("\nlvs_ledger_holds_all 0\n"));
+  alone = true;
+  EXPECT_EQ(Get("/readyz").code, 503) << "peers may still be found";
+  old = true;
+  EXPECT_EQ(Get("/readyz").code, 200) << "none was found";
+  old = false;
+  knows_nobody = true;
+  EXPECT_EQ(Get("/readyz").code, 200) << "there is nobody to fetch from";
 }
 
 TEST_F(Operations, OnlyThreePathsAndOnlyReading) {

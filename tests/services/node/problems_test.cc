@@ -67,6 +67,15 @@ TEST(Problems, StatesThatDoNotServeAreSaid) {
   EXPECT_THAT(Problems(status, facts), ElementsAre(HasSubstr("draining and will end: SIGTERM")));
 }
 
+TEST(Problems, Arch2_1_ANodeThatServesBeforeItHoldsAllSaysSo) {
+  v1::NodeStatus status = Serving();
+  status.set_shards(16);
+  status.mutable_sync()->set_shards_missing(3);
+  EXPECT_THAT(Problems(status, Sound()), ElementsAre(HasSubstr("3 of 16 shards have not fetched all")));
+  status.mutable_sync()->set_holds_all(true);
+  EXPECT_THAT(Problems(status, Sound()), IsEmpty());
+}
+
 TEST(Problems, NoPeerAlthoughThereAreBootAddresses) {
   v1::NodeStatus status = Serving();
   status.set_peers_connected(0);

@@ -84,6 +84,15 @@ TEST(Workload, OneRegionAsksForOneServerNode) {
   for (const Contribution& c : Flat(workload.Cycle(1, true, {true}, 0))) EXPECT_EQ(c.needed_nodes, 1u);
 }
 
+// An acknowledgement by two means two: where one is left, clients wait.
+TEST(Workload, Paper8_WhereTooFewAreLeftNoFewerAreAskedFor) {
+  Workload workload(Scenario(), 3, {});
+  const std::vector<Contribution> sent = Flat(workload.Cycle(1, true, {false, true, false}, 0));
+  ASSERT_FALSE(sent.empty());
+  for (const Contribution& c : sent) EXPECT_EQ(c.needed_nodes, 2u);
+  EXPECT_EQ(workload.pending(), sent.size());
+}
+
 TEST(Workload, AmountsAreCumulativeAndCountOnce) {
   Workload workload(Scenario(10, 1, 1), 1, {});  // one client, one shard: one session
   const std::int64_t opening = Total(workload);

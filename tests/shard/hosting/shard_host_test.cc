@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "shard/entropy_engine.h"
+#include "shard/frame_codec.h"
 
 namespace lvs::hosting {
 namespace {
@@ -330,6 +331,8 @@ TEST_F(ShardHostTest, Arch2_1_ARestartedShardAsksForEverything) {
 
 class GreedyPeerTest : public ShardHostTest {
  protected:
+  static constexpr std::int64_t kFrameBytes = 64 * 1024;  // more than the entries of any frame here
+
   // One cycle in which the other server node says `frame`; what this one says to it.
   Payload<shard::Frame> Exchange(ShardHost* shard, std::uint64_t cycle, shard::Frame frame) {
     frame.cycle = cycle;
@@ -341,13 +344,13 @@ class GreedyPeerTest : public ShardHostTest {
     report_ = Tick(shard, tick);
     return frames_.empty() ? nullptr : frames_.front();
   }
-  // Sessions first, first + 1, ... with 1 uVU each.
-  static shard::Frame Sessions(std::uint64_t first, std::uint64_t count) {
+  // Sessions first, first + 1, ... with so much each.
+  static shard::Frame Sessions(std::uint64_t first, std::uint64_t count, std::int64_t amount_uvu = 1) {
     shard::Frame frame;
     for (std::uint64_t n = first; n < first + count; ++n) {
       shard::LedgerEntry entry;
       entry.session = {9, n};
-      entry.amount_uvu[0] = 1;
+      entry.amount_uvu[0] = amount_uvu;
       frame.entries.push_back(entry);
     }
     return frame;
@@ -405,24 +408,51 @@ TEST_F(GreedyPeerTest, Spec8_3_DiffsThatPullDownAreNoticedInWhicheverSlot) {
   }
 }
 
-TEST_F(GreedyPeerTest, Spec14_WhoAsksForEverythingAgainAndAgainIsToldEverMoreRarely) {
+TEST_F(GreedyPeerTest, Spec14_WhoAsksForEverythingAgainAndAgainIsToldWithinABudgetOfBytes) {
   const auto shard = Make(50, 10'000);
   std::uint64_t cycle = 1;
-  Exchange(shard.get(), cycle++, {});
-  const auto told_from_the_start = [&](std::uint64_t cycles) {
-    int times = 0;
+  // It tells 20,000 sessions, and then asks for them, now and then as if it had started anew.
+  for (std::uint64_t told = 0; told < 20'000; told += 1000)
+    Exchange(shard.get(), cycle++, Sessions(told, 1000, 1000 * kMicroPerVu));
+  std::uint64_t refused = 0;
+  const auto bytes_told = [&](std::uint64_t cycles) {
+    std::int64_t bytes = 0;
     for (const std::uint64_t end = cycle + cycles; cycle < end; ++cycle) {
       shard::Frame ask;
       ask.correction = shard::Correction::kSyncAll;
+      ask.correction_buckets = cycle % 3 == 0 ? shard::Ledger::kAllBuckets : 0;
       const Payload<shard::Frame> said = Exchange(shard.get(), cycle, ask);
-      times += said != nullptr && said->news_from == 0 && !said->entries.empty();
+      if (said != nullptr) bytes += static_cast<std::int64_t>(shard::EntriesSize(*said));
+      refused += report_.counts.step.refused.Of(vaultguard::Refusal::kRepeatsTooFast);
     }
-    return times;
+    return bytes;
   };
-  const int at_first = told_from_the_start(100);
-  EXPECT_GT(at_first, 2);
-  told_from_the_start(700);
-  EXPECT_LT(told_from_the_start(700), 50);
+  EXPECT_GT(bytes_told(500), 500 * 8'000) << "whoever asks is told at full speed";
+  bytes_told(3500);
+  EXPECT_GT(refused, 0u);
+  EXPECT_LE(bytes_told(1000), 1000 * vaultguard::kRepeatBytesPerCycle + kFrameBytes);
+}
+
+TEST_F(GreedyPeerTest, Spec14_ANewSessionDoesNotRefillTheBudget) {
+  const auto shard = Make(50, 10'000);
+  std::uint64_t cycle = 1;
+  for (std::uint64_t told = 0; told < 20'000; told += 1000)
+    Exchange(shard.get(), cycle++, Sessions(told, 1000, 1000 * kMicroPerVu));
+  std::int64_t bytes = 0;
+  constexpr std::int64_t kCycles = 4000;
+  for (const std::uint64_t end = cycle + kCycles; cycle < end; ++cycle) {
+    shard::Frame frame;
+    frame.correction = shard::Correction::kSyncAll;
+    frame.cycle = cycle;
+    frame.sender = {2, cycle};
+    frame.value_slots = 2;
+    shard->Receive(IncomingFrame{1, cycle, std::make_shared<const shard::Frame>(std::move(frame))});
+    ShardTick tick;
+    tick.cycle = cycle;
+    Tick(shard.get(), tick);
+    for (const auto& said : frames_) bytes += static_cast<std::int64_t>(shard::EntriesSize(*said));
+  }
+  EXPECT_LE(bytes, vaultguard::kRepeatBytesAtOnce + kCycles * vaultguard::kRepeatBytesPerCycle + kFrameBytes);
 }
 
 TEST_F(GreedyPeerTest, Spec14_BucketsThatDifferForEverAreToldInPasses) {
@@ -445,8 +475,8 @@ TEST_F(GreedyPeerTest, Spec14_BucketsThatDifferForEverAreToldInPasses) {
     ++told;
     if (first == 0) first = cycle;
   }
-  EXPECT_GT(told, 2u) << "nothing is repaired";
-  EXPECT_LT(told, 10u) << "from cycle " << first << " on";
+  EXPECT_GT(told, 10u) << "nothing is repaired";
+  EXPECT_LT(told, 1000u / 50 + 1) << "from cycle " << first << " on";
 }
 
 }  // namespace
