@@ -57,12 +57,13 @@ class Shard:
         self.number = number
         self.session = random_session()
         self.ledger = lvs.Ledger(SLOTS)
-        self.far_end = lvs.FarEnd()
+        self.far_end = lvs.FarEnd(asks=True)
         self.acknowledged = 0  # newest change here that the far end has merged
         self.sent = 0
         self.sent_cycle = 0
         self.spoke = (0, 0)    # cycle, and what was acknowledged
         self.heard = None      # the far end's newest frame
+        self.asked = False     # the far end asks for everything
         self.differs_since = None
         self.buckets_wanted = []
         self.mended = 0        # frames that brought entries outside of any range
@@ -84,9 +85,17 @@ class Shard:
             if self.acknowledged < frame["acknowledged"] <= self.ledger.version:
                 self.acknowledged = frame["acknowledged"]
                 self.sent = max(self.sent, self.acknowledged)
-        if frame["correction"]["kind"] == SYNC_ALL:
-            self.acknowledged = self.sent = 0
+        self.take_request(frame)
         self.compare(frame, now)
+
+    def take_request(self, frame):
+        asks = frame["correction"]["kind"] == SYNC_ALL
+        if asks:  # what it says now that it holds counts
+            ours = frame["acknowledged_session_low"] == self.session[1]
+            self.acknowledged = frame["acknowledged"] if ours else 0
+        if asks != self.asked:
+            self.sent, self.sent_cycle = self.acknowledged, cycle_now()
+        self.asked = asks
 
     def compare(self, frame, now):
         settled = self.acknowledged == self.ledger.version and self.far_end.merged >= frame["news_to"]
@@ -101,12 +110,12 @@ class Shard:
     def say(self):
         """The frame of this cycle, or None where there is nothing to say."""
         cycle = cycle_now()
-        if self.sent > self.acknowledged and cycle > self.sent_cycle + 20:
+        if self.sent > self.acknowledged and cycle > self.sent_cycle + (2 if self.asked else 20):
             self.sent = self.acknowledged
         entries, reach = self.ledger.changes(self.sent, lvs.NEWS_MAX)
-        ask = self.heard is not None and not self.far_end.answered
+        ask = self.heard is not None and self.far_end.asks
         compares = self.differs_since is not None and cycle > self.differs_since + 50
-        news = entries or ask or compares or self.row or self.far_end.merged != self.spoke[1]
+        news = entries or ask or self.asked or compares or self.row or self.far_end.merged != self.spoke[1]
         if cycle == self.spoke[0] or not news and cycle < self.spoke[0] + SIGN_OF_LIFE:
             return None
         frame = messages_pb2.Frame(
@@ -116,6 +125,9 @@ class Shard:
             entries=[messages_pb2.LedgerEntry(**entry) for entry in entries])
         if ask:
             frame.correction.kind = SYNC_ALL
+            frame.correction.bucket_mask = 0xffff
+        if self.asked:
+            frame.news_all = self.ledger.version
         if compares:
             frame.bucket_digest.extend(self.ledger.bucket_digests())
             frame.entries.extend(messages_pb2.LedgerEntry(**self.ledger.entry(session))
@@ -316,7 +328,7 @@ class ForeignNodeTest(unittest.TestCase):
         self.assertEqual(foreign.hello.period_us, PERIOD_US)
         self.assertEqual(foreign.hello.halo_rows, 32)
         self.equal_ledgers(foreign)
-        within(lambda: all(shard.far_end.answered for shard in foreign.shards), "answers to SYNC_ALL")
+        within(lambda: not any(shard.far_end.asks for shard in foreign.shards), "answers to SYNC_ALL")
         within(lambda: foreign.kinds.get("ping", 0) >= 2 and foreign.kinds.get("peers", 0) >= 1, "pings and addresses")
         with foreign.lock:
             frames = [shard.heard for shard in foreign.shards]

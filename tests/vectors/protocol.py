@@ -184,7 +184,7 @@ FRAME = {
     10: ("acknowledged_session_low", FIXED64, False), 11: ("entries", BYTES, True), 12: ("halo_row", VARINT, True),
     13: ("published_cycle", FIXED32, True), 14: ("drift_weight", BYTES, False), 15: ("diff", FIXED32, True),
     16: ("entropy", FIXED32, True), 17: ("beacon", BYTES, False), 18: ("correction", BYTES, False),
-    19: ("bucket_digest", FIXED64, True)}
+    19: ("bucket_digest", FIXED64, True), 20: ("held_range", FIXED64, True), 21: ("news_all", VARINT, False)}
 ENTRY = {1: ("session_high", FIXED64, False), 2: ("session_low", FIXED64, False),
          3: ("opened_cycle", VARINT, False), 4: ("amount_uvu", VARINT, True)}
 BEACON = {1: ("replicas", VARINT, False), 2: ("load", FIXED32, False), 3: ("low_power_share", FIXED32, False),
@@ -203,6 +203,7 @@ ENTRIES_MAX = 1024
 VALUE_SLOTS_MAX = 8
 DIMENSIONS_MAX = 12
 BUCKETS = 16
+HELD_MAX = 32
 DISTANCE_MAX = f32(1e12)
 
 
@@ -231,6 +232,7 @@ def decode_frame(data):
     frame = read_message(data, FRAME)
     # Sizes come first: a receiver looks at them before it takes memory.
     if (len(frame["entries"]) > ENTRIES_MAX or len(frame["bucket_digest"]) > BUCKETS
+            or len(frame["held_range"]) > HELD_MAX
             or len(frame["diff"]) > ROWS_MAX * DIMENSIONS_MAX
             or any(len(frame[c]) > ROWS_MAX for c in ("halo_row", "published_cycle", "drift_weight", "entropy"))):
         raise Refused("too_large")
@@ -294,6 +296,10 @@ def check_frame(frame, terms, cycle):
     if len(frame["bucket_digest"]) not in (0, BUCKETS):
         raise Refused("column_lengths")
     if frame["news_to"] < frame["news_from"]:
+        raise Refused("bad_entry")
+    if len(frame["held_range"]) % 2 != 0:
+        raise Refused("column_lengths")
+    if frame["held_range"] != sorted(frame["held_range"]):
         raise Refused("bad_entry")
     if any(row >= terms["halo_rows"] for row in frame["halo_row"]):
         raise Refused("unknown_halo_row")
@@ -392,11 +398,11 @@ NEWS_MAX = 512  # entries of news in one frame
 class FarEnd:
     """What a receiver keeps of one link and shard."""
 
-    def __init__(self):
+    def __init__(self, asks=False):
         self.session = (0, 0)  # none yet
         self.newest = 0        # cycle of its newest frame
         self.merged = 0        # change of its ledger up to which all is held here
-        self.answered = False  # a range from 0 was taken whole
+        self.asks = asks       # for everything, until all that it has is here
 
     def take(self, frame, ledger, own_session_low, cycle):
         """"new_session", "newest", "late" or "replayed"."""
@@ -410,8 +416,13 @@ class FarEnd:
         if not any(refused) and frame["acknowledged_session_low"] == own_session_low:
             if frame["news_from"] <= self.merged:
                 self.merged = max(self.merged, frame["news_to"])
-            if frame["news_from"] == 0:
-                self.answered = True
+            if frame["news_all"] != 0 and self.merged >= frame["news_all"]:
+                self.asks = False
+            if frame["news_all"] == 0 and frame["news_from"] == 0:
+                self.asks = False  # it has nothing, or tells the rest by itself
+        if self.asks and frame["ledger_digest"] == ledger.digest():
+            self.merged = max(self.merged, frame["news_to"], frame["news_all"])
+            self.asks = False
         if frame["cycle_id"] <= self.newest:
             return "late"
         self.newest = frame["cycle_id"]

@@ -123,7 +123,8 @@ class Vectors(unittest.TestCase):
         for case in self.each(file["frames_heard"]):
             ledger, far_end = lvs.Ledger(1), lvs.FarEnd()
             for at, heard in enumerate(case["frames"]):
-                frame = {"session_high": heard["session"][0], "session_low": heard["session"][1],
+                frame = {"session_high": heard["session"][0], "session_low": heard["session"][1], "news_all": 0,
+                         "ledger_digest": 1,
                          "cycle_id": heard["cycle"], "news_from": heard["news"][0], "news_to": heard["news"][1],
                          "acknowledged_session_low": {"receiver": 77, "other": 78, "none": 0}[heard["addressed_to"]],
                          "entries": heard["entries"]}

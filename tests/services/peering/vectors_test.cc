@@ -138,6 +138,8 @@ shard::Frame FrameIn(const json& c) {
   frame.correction = static_cast<shard::Correction>(Word(c.at("correction").at("kind")));
   frame.correction_buckets = Word(c.at("correction").at("bucket_mask"));
   for (const json& digest : c.at("bucket_digest")) frame.bucket_digest.push_back(Number(digest));
+  for (const json& change : c.at("held_range")) frame.held.push_back(Number(change));
+  frame.news_all = Number(c.at("news_all"));
   return frame;
 }
 
