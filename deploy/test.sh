@@ -5,16 +5,17 @@ source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 
 usage() {
   cat <<'USAGE'
-Usage: deploy/test.sh [--full] [--asan] [--tsan]
+Usage: deploy/test.sh [--full] [--asan] [--tsan] [--nightly]
 
 Installs the Debian packages that are missing (as root or with sudo), builds everything and runs:
 
-  (nothing)  the fast tests: all but those labelled full; at most three minutes
-  --full     every test; then the fast ones under --asan, then --tsan. This is what CI runs. Installs clang and
-             clang-format too, for the checks of locks and of the format, and what builds and runs WebAssembly, for
-             the comparison with native; these tests are skipped without them
+  (nothing)  the fast tests; at most three minutes
+  --full     every test but the nightly ones; then the fast ones under --asan, then --tsan. This is what CI runs.
+             Installs clang and clang-format too, for the checks of locks and of the format, and what builds and runs
+             WebAssembly, for the comparison with native; these tests are skipped without them
   --asan     the fast tests, with the address and undefined-behaviour sanitizers
   --tsan     the tests labelled thread, built with the thread sanitizer
+  --nightly  what takes too long for CI: fifty kills under load, and large runs with other seeds
 
 One test: ctest --preset release -R NAME (after a build).
 USAGE
@@ -28,7 +29,7 @@ for argument in "$@"; do
       stages+=(full asan tsan)
       extra_packages=("${check_packages[@]}" "${wasm_packages[@]}")
       ;;
-    --asan | --tsan) stages+=("${argument#--}") ;;
+    --asan | --tsan | --nightly) stages+=("${argument#--}") ;;
     -h | --help)
       usage
       exit 0
@@ -41,6 +42,7 @@ for argument in "$@"; do
 done
 [[ ${#stages[@]} -gt 0 ]] || stages=(fast)
 
+all_but_nightly='-LE ^nightly$'
 passed=0
 failed=0
 skipped=0
@@ -64,7 +66,7 @@ run_tests() {
   skipped=$((skipped + not_run))
   # A requirement whose test was skipped is not shown. A build with sanitizers leaves out what they cannot run.
   if [[ $preset == release ]] &&
-    ! "$root/tests/structure/compliance_ran.py" "$root" "$report" $([[ $* == *-L* ]] || echo --all); then
+    ! "$root/tests/structure/compliance_ran.py" "$root" "$report" $([[ $* != *"$all_but_nightly"* ]] || echo --all); then
     failed=$((failed + 1))
   fi
   # Whatever ctest objects to counts, even where no test says so: no tests at all, say.
@@ -84,11 +86,12 @@ run_stage() {
   case $1 in
     fast)
       build release all
-      run_tests release -LE '^full$'
+      run_tests release -LE '^(full|nightly)$'
       ;;
-    full)
+    full | nightly)
       build release all
-      run_tests release
+      # shellcheck disable=SC2086
+      if [[ $1 == full ]]; then run_tests release $all_but_nightly; else run_tests release -L '^nightly$'; fi
       ;;
     asan)
       build asan all
