@@ -14,27 +14,27 @@
 namespace lvs::shard {
 namespace {
 
-constexpr std::size_t kHalo = 16, kLocals = 96, kRows = kHalo + kLocals;
+constexpr std::size_t kHalo = 16, kLocals = 96, kLinkRows = kHalo + kLocals;
 constexpr int kPeers = 3;
 
 // LinkRows of which some published long ago and some never, with random slots among them.
 class LinkRows {
  public:
-  LinkRows(Generator* g, std::uint64_t cycle) : said_(kRows * SaidWords(3) + kSaidPadding) {
+  LinkRows(Generator* g, std::uint64_t cycle) : said_(kLinkRows * SaidWords(3) + kSaidPadding) {
     col_.first_local = kHalo;
-    col_.end = kRows;
+    col_.end = kLinkRows;
     col_.stride = kLocals;
     col_.said_words = SaidWords(3);
     col_.said = said_.data();
     link_ = hwy::AllocateAligned<std::uint32_t>(kPeers * kLocals);
     col_.link = link_.get() - kHalo;
-    for (std::size_t row = 0; row < kRows; ++row) {
+    for (std::size_t row = 0; row < kLinkRows; ++row) {
       const std::uint64_t age = g->Below(2 * vaultguard::kSilenceCycles);
       col_.SetMeta(row, g->Below(5) == 0 ? 0 : Meta(cycle - age, static_cast<std::uint8_t>(g->Below(256))));
     }
     for (std::size_t n = 0; n < kPeers * kLocals; ++n) {
       const std::uint32_t own = kHalo + n % kLocals;
-      const std::uint32_t peer = g->Below(4) == 0 ? own : static_cast<std::uint32_t>(g->Below(kRows));
+      const std::uint32_t peer = g->Below(4) == 0 ? own : static_cast<std::uint32_t>(g->Below(kLinkRows));
       link_[n] = Link(peer, static_cast<std::uint8_t>(g->Below(3) == 0 ? g->Below(40) : 255));
     }
   }
@@ -63,7 +63,7 @@ TEST_P(Links, LooseAreThoseToItselfDistrustedOrSilent) {
   for (const std::uint64_t cycle : {0ull, 131ull, 1000ull, 65'535ull, 65'600ull}) {
     const LinkRows rows(&g, std::max<std::uint64_t>(cycle, 300));
     for (int s = 0; s < kPeers; ++s) {
-      for (std::size_t first = kHalo; first < kRows; first += kRowAlign) {
+      for (std::size_t first = kHalo; first < kLinkRows; first += kRowAlign) {
         const std::uint32_t loose = LooseLinks(rows.col(), s, first, kDropped, cycle);
         EXPECT_EQ(loose >> kRowAlign, 0u);
         for (std::size_t n = 0; n < kRowAlign; ++n) {
@@ -85,11 +85,11 @@ TEST_P(Links, RelinkFollowsEveryRowAndKeepsTheTrust) {
   Generator g(2);
   const LinkRows rows(&g, 1000);
   std::vector<std::uint32_t> before(rows.col().link + kHalo, rows.col().link + kHalo + kPeers * kLocals);
-  std::vector<std::uint32_t> now_at(kRows);
+  std::vector<std::uint32_t> now_at(kLinkRows);
   std::iota(now_at.begin(), now_at.end(), 0u);
   now_at[3] = kNeighbourMask;
   now_at[kHalo + 7] = 200;
-  now_at[kRows - 1] = 0;
+  now_at[kLinkRows - 1] = 0;
   Relink(rows.col(), kPeers, now_at);
   for (std::size_t n = 0; n < before.size(); ++n) {
     EXPECT_EQ(rows.col().link[kHalo + n], Link(now_at[NeighbourOf(before[n])], TrustOf(before[n])));

@@ -9,6 +9,7 @@
 #include <functional>
 #include <limits>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "shard/simd_target.h"
@@ -935,6 +936,27 @@ TEST(StateShard, SameSeedSameStateOnEverySimdTarget) {
   other.shard().Contribute(Contribution(1, kMicroPerVu), 0);
   other.Cycles(50, 0.2);
   EXPECT_NE(other.shard().StateHash(), hashes.front()) << "another seed is another run";
+}
+
+// Distinct shards share nothing: any thread may advance any of them. (ThreadSanitizer runs this.)
+TEST(StateShard, DistinctShardsAdvanceInParallel) {
+  constexpr std::uint64_t kShards = 4;
+  const auto work = [](std::uint64_t seed) {
+    LiveShard run(Config(seed), 300);
+    run.SetLiars(30, Noise());
+    for (int n = 0; n < 40; ++n) {
+      run.shard().Contribute(Contribution(static_cast<std::uint64_t>(n), 1000, run.cycle()), run.cycle());
+      if (n == 20) run.shard().Join(run.shard().first_row() + 400, run.cycle());
+      run.Cycle(0.1);
+    }
+    return run.shard().StateHash();
+  };
+  std::vector<std::uint64_t> parallel(kShards), serial(kShards);
+  std::vector<std::thread> threads;
+  for (std::uint64_t n = 0; n < kShards; ++n) threads.emplace_back([&, n] { parallel[n] = work(n); });
+  for (std::thread& thread : threads) thread.join();
+  for (std::uint64_t n = 0; n < kShards; ++n) serial[n] = work(n);
+  EXPECT_EQ(parallel, serial);
 }
 
 TEST(StateShard, StateHashSeesEveryKindOfChange) {

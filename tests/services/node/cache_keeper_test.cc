@@ -75,11 +75,6 @@ class CacheKeeperTest : public ::testing::Test {
     return on_disk_;
   }
 
-  std::size_t OnDiskNow() {
-    const MutexLock lock(&mu_);
-    return on_disk_.size();
-  }
-
   int Lines(const std::string& event) {
     const MutexLock lock(&mu_);
     return static_cast<int>(std::count_if(log_.begin(), log_.end(), [&](const std::string& line) {
@@ -188,7 +183,7 @@ TEST_F(CacheKeeperTest, ADiskThatFailsAndRecoversLosesNothingAndSaysBothOnce) {
     EXPECT_FALSE(cache->AllOnDisk());
     ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
     // A write that was under way may end the error while what failed before it is still to be written.
-    while (OnDiskNow() < 3 && std::chrono::steady_clock::now() < end) {
+    while (OnDisk(0).size() < 3 && std::chrono::steady_clock::now() < end) {
       cache->Keep(5, {}, {});
       std::this_thread::sleep_for(5ms);
     }
