@@ -341,7 +341,7 @@ TEST_F(CacheKeeperTest, ACacheThatCannotBeOpenedAtTheStartIsOpenedLater) {
   EXPECT_TRUE(tick.tell_all) << "what changed meanwhile is not in it";
   ASSERT_EQ(tick.restored[1]->size(), 1u);
   EXPECT_EQ(tick.restored[1]->at(0).amount_uvu[0], 9);
-  EXPECT_EQ(OnDiskNow(), 1u);
+  EXPECT_EQ(OnDisk(0).size(), 1u);
   cache->Keep(6, {Record(1, 9), Record(2, 2)}, {});
   EXPECT_THAT(OnDisk(2), ElementsAre(1, 2)) << "also what waited all the time";
   EXPECT_EQ(LastError(*cache), "");
