@@ -28,7 +28,13 @@ hosting::Attack ToHosting(v1::Attack attack) {
   static_assert(static_cast<int>(hosting::Attack::kEntropyFlood) == v1::ENTROPY_FLOOD);
   static_assert(static_cast<int>(hosting::Attack::kReplay) == v1::REPLAY);
   static_assert(static_cast<int>(hosting::Attack::kForgedLedger) == v1::FORGED_LEDGER);
-  static_assert(v1::Attack_ARRAYSIZE == 10, "a new attack: add it to shard/hosting/attack.h");
+  static_assert(static_cast<int>(hosting::Attack::kRangeEdge) == v1::RANGE_EDGE);
+  static_assert(static_cast<int>(hosting::Attack::kJustInside) == v1::JUST_INSIDE);
+  static_assert(static_cast<int>(hosting::Attack::kFastAhead) == v1::FAST_AHEAD);
+  static_assert(static_cast<int>(hosting::Attack::kSlowAhead) == v1::SLOW_AHEAD);
+  static_assert(static_cast<int>(hosting::Attack::kTwoCamps) == v1::TWO_CAMPS);
+  static_assert(static_cast<int>(hosting::Attack::kFeignedReciprocity) == v1::FEIGNED_RECIPROCITY);
+  static_assert(v1::Attack_ARRAYSIZE == hosting::kAttacks, "a new attack: add it to shard/hosting/attack.h");
   return static_cast<hosting::Attack>(attack);
 }
 

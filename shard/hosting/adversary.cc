@@ -20,6 +20,11 @@ constexpr float kFar = 5;
 constexpr float kStealthShare = 0.9f;
 // Shift of "a little is enough": standard deviations below the honest mean.
 constexpr double kLittleDeviations = 1.5;
+// A diff is struck beyond 1.5 bounds. Who knows that stays a little below.
+constexpr float kUnstruck = 1.4f;
+// Feigned reciprocity: a liar leaves so much of its distance a cycle, and starts again after so many cycles.
+constexpr double kNearer = 0.85;
+constexpr std::uint64_t kNearerCycles = 32;
 // An entropy flood saturates its packets for so many cycles, then repeats one ordinary packet for as many.
 constexpr std::uint64_t kFloodCycles = 64;
 constexpr std::uint32_t kSaturatedWord = 0x7f7f7f7fu;
@@ -40,7 +45,28 @@ struct Adversaries::Knowledge {
   std::uint64_t seed;
   float value_far;
   float free_far;
+  float range;
   shard::Measure honest;  // measured only where a liar needs it
+
+  // A clever liar's claim for a free coordinate.
+  float Clever(const Liar& liar, std::size_t dim, float state, std::uint64_t cycle,
+               const shard::Columns& columns) const {
+    const shard::Moments& m = honest.moments[dim];
+    const double mean = m.count > 0 ? m.mean : state;
+    switch (liar.attack) {
+      case Attack::kRangeEdge: return range;
+      case Attack::kJustInside: return static_cast<float>(mean + kUnstruck * range);
+      case Attack::kFastAhead: return state + kUnstruck * columns.bound_free[liar.row];
+      case Attack::kSlowAhead: return state + kUnstruck * columns.bound_free[liar.row];
+      case Attack::kTwoCamps: return (liar.row & 1) != 0 ? range : 0;
+      case Attack::kFeignedReciprocity: {
+        double distance = range - mean;
+        for (std::uint64_t n = cycle % kNearerCycles; n > 0; --n) distance *= kNearer;
+        return static_cast<float>(mean + distance);
+      }
+      default: return state;
+    }
+  }
 
   // A liar's claim for one coordinate.
   float Lie(const Liar& liar, int coordinate, std::uint64_t cycle, const shard::StateShard& shard) const {
@@ -64,6 +90,7 @@ struct Adversaries::Knowledge {
       case Attack::kEntropyFlood:
       case Attack::kReplay:
       case Attack::kForgedLedger: break;
+      default: return value ? state : Clever(liar, dim, state, cycle, columns);
     }
     return state;
   }
@@ -76,9 +103,12 @@ void Adversaries::End(std::uint32_t row) {
 void Adversaries::Publish(std::uint64_t seed, std::uint64_t cycle, shard::StateShard* shard) {
   if (liars_.empty()) return;
   const shard::StateShardConfig& config = shard->config();
-  Knowledge knows{seed, kFar * std::max(config.value_spread, 1.0f), kFar * std::max(config.coordinate_range, 1.0f), {}};
-  const bool omniscient =
-      std::any_of(liars_.begin(), liars_.end(), [](const Liar& l) { return l.attack == Attack::kALittleIsEnough; });
+  const float range = std::max(config.coordinate_range, 1.0f);
+  Knowledge knows{seed, kFar * std::max(config.value_spread, 1.0f), kFar * range, range, {}};
+  const bool omniscient = std::any_of(liars_.begin(), liars_.end(), [](const Liar& liar) {
+    return liar.attack == Attack::kALittleIsEnough || liar.attack == Attack::kJustInside ||
+           liar.attack == Attack::kFeignedReciprocity;
+  });
   if (omniscient) shard->MeasureHonest(&knows.honest);
   for (Liar& liar : liars_) PublishOne(knows, cycle, &liar, shard);
 }

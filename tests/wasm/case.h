@@ -25,7 +25,7 @@ namespace lvs::wasm {
 
 inline constexpr std::uint64_t kCycles = 300;
 // Attacks of shard/hosting/attack.h, and as one more the raw words that no attack there publishes.
-inline constexpr std::size_t kAttacks = 10;
+inline constexpr std::size_t kAttacks = 16;
 inline constexpr std::size_t kRawWords = 0;
 
 // What both sides must agree on after a cycle.

@@ -56,7 +56,7 @@ constexpr std::uint32_t kShardsPerNode = 2;
 constexpr std::uint32_t kAmbassadors = 16;
 constexpr double kPeriodMs = 100;
 
-// All nine attacks of shard/hosting/attack.h, one after the other; between two of them everybody is honest.
+// Nine of the attacks of shard/hosting/attack.h, other ones in each case, one after the other; between two of them everybody is honest.
 constexpr std::uint64_t kAttackKinds = kAttacks - 1;
 constexpr std::uint64_t kAttacksFrom = 20;
 constexpr std::uint64_t kAttackPeriod = 30;

@@ -236,7 +236,9 @@ TEST(YamlProto, ShippedRefusals) {
           {"rule: sage\n", "f.yaml:4: rule: \"sage\" is not known; did you mean safe? Write one of safe, plain"},
           {"events: [{at: 1s, adversaries: {count: 1, attack: attack-unspecified}}]\n",
            "f.yaml:4: events[0].adversaries.attack: \"attack-unspecified\" is not known; Write one of stubborn, drain, "
-           "noise, stealth, alternate, a-little-is-enough, entropy-flood, replay, forged-ledger"},
+           "noise, stealth, alternate, a-little-is-enough, entropy-flood, replay, forged-ledger, range-edge, "
+           "just-inside, "
+           "fast-ahead, slow-ahead, two-camps, feigned-reciprocity"},
           // Presence.
           {"events:\n  - {at: 1s}\n",
            "f.yaml:5: events[0]: needs one of churn, adversaries, partition, outage, leave, join, low_power, corrupt, "

@@ -257,7 +257,8 @@ TEST(ScenarioLoader, RefusesEvents) {
            {"{at: 1s, adversaries: {share: 20%}}",
             "events[0].adversaries: the key attack is missing; add attack: with one of stubborn, drain, noise, "
             "stealth, "
-            "alternate, a-little-is-enough, entropy-flood, replay, forged-ledger"},
+            "alternate, a-little-is-enough, entropy-flood, replay, forged-ledger, range-edge, just-inside, "
+            "fast-ahead, slow-ahead, two-camps, feigned-reciprocity"},
            {"{at: 1s, partition: {groups: []}}",
             "events[0].partition.groups: names no region; write groups: [[eu], [us, asia]]"},
            {"{at: 1s, partition: {}}", "events[0].partition: the key groups is missing; add groups: with a list"},

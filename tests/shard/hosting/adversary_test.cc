@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <set>
@@ -131,6 +132,81 @@ TEST_F(AdversariesTest, WhoForgesContributionsSaysItsHonestState) {
   adversaries_.Begin(liar_, Attack::kForgedLedger);
   const std::vector<float> said = Cycle(1);
   EXPECT_EQ(said, States());
+}
+
+// ---- Those who know the rule for free coordinates ----
+
+TEST_F(AdversariesTest, TheEdgeOfTheRangeIsSaidWithHonestValues) {
+  adversaries_.Begin(liar_, Attack::kRangeEdge);
+  for (std::uint64_t cycle = 1; cycle < 10; ++cycle) {
+    const std::vector<float> said = Cycle(cycle);
+    EXPECT_EQ(said, (std::vector<float>{State(0), State(1), 200, 200}));
+  }
+}
+
+TEST_F(AdversariesTest, JustInsideStays1_4RangesAheadOfTheHonestMean) {
+  adversaries_.Begin(liar_, Attack::kJustInside);
+  for (std::uint64_t cycle = 1; cycle < 10; ++cycle) {
+    const std::vector<float> said = Cycle(cycle);
+    shard::Measure honest;
+    shard_->MeasureHonest(&honest);
+    EXPECT_EQ(said[1], State(1));
+    EXPECT_FLOAT_EQ(said[2], static_cast<float>(honest.moments[2].mean + 280));
+    EXPECT_FLOAT_EQ(said[3], static_cast<float>(honest.moments[3].mean + 280));
+  }
+}
+
+TEST_F(AdversariesTest, FastAheadIsAsFarAheadAsItsBoundLets) {
+  adversaries_.Begin(liar_, Attack::kFastAhead);
+  for (std::uint64_t cycle = 1; cycle < 10; ++cycle) {
+    const std::vector<float> said = Cycle(cycle);
+    EXPECT_EQ(said[0], State(0));
+    EXPECT_FLOAT_EQ(said[2], State(2) + 1.4f * shard_->columns().bound_free[liar_]);
+  }
+}
+
+TEST_F(AdversariesTest, SlowAheadIsAsFarAheadAsItsSlowBoundLets) {
+  adversaries_.Begin(liar_, Attack::kSlowAhead);
+  for (std::uint64_t cycle = 1; cycle < 10; ++cycle) {
+    const std::vector<float> said = Cycle(cycle);
+    EXPECT_EQ(said[0], State(0));
+    EXPECT_FLOAT_EQ(said[2], State(2) + 1.4f * shard_->columns().bound_free[liar_]);
+  }
+}
+
+TEST_F(AdversariesTest, TwoCampsStandAtBothEndsOfTheRange) {
+  const std::uint32_t other = liar_ + 1;
+  adversaries_.Begin(liar_, Attack::kTwoCamps);
+  adversaries_.Begin(other, Attack::kTwoCamps);
+  for (std::uint64_t cycle = 1; cycle < 10; ++cycle) {
+    const std::vector<float> said = Cycle(cycle);
+    EXPECT_EQ(said[0], State(0));
+    const float one = shard_->said(liar_)[2];
+    const float two = shard_->said(other)[2];
+    EXPECT_EQ(std::min(one, two), 0);
+    EXPECT_EQ(std::max(one, two), 200);
+    EXPECT_EQ(shard_->said(liar_)[3], one);
+  }
+}
+
+TEST_F(AdversariesTest, FeignedReciprocityComesNearerAndStartsAgain) {
+  adversaries_.Begin(liar_, Attack::kFeignedReciprocity);
+  std::vector<double> distances;
+  for (std::uint64_t cycle = 1; cycle <= 96; ++cycle) {
+    const std::vector<float> said = Cycle(cycle);
+    EXPECT_EQ(said[0], State(0));
+    shard::Measure honest;
+    shard_->MeasureHonest(&honest);
+    distances.push_back(said[2] - honest.moments[2].mean);
+  }
+  int again = 0;
+  for (std::size_t n = 1; n < distances.size(); ++n) {
+    EXPECT_GT(distances[n], 0);
+    if (distances[n] > distances[n - 1]) ++again;
+  }
+  EXPECT_EQ(again, 3) << "in cycles 32, 64 and 96";
+  EXPECT_GT(distances[31], 80) << "half of the range, at which the honest mean is";
+  EXPECT_LT(distances[30], 1);
 }
 
 TEST_F(AdversariesTest, AnAttackThatEndsLeavesAHonestReplica) {
