@@ -2,10 +2,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <ctime>
 #include <ostream>
+#include <string>
 #include <system_error>
+#include <vector>
 
+#include "absl/strings/str_join.h"
 #include "services/cli/output.h"
 #include "services/scenario/metrics.h"
 
@@ -45,6 +49,23 @@ void PrintThresholds(const v1::Summary& summary, std::ostream& out) {
   }
 }
 
+// What the run says about free coordinates, whether or not a threshold judges it.
+std::string FreeCoordinates(const v1::DriftFigures& drift) {
+  const auto percent = [](double share) { return FormatNumber(100 * share, 3) + " % of the range"; };
+  std::vector<std::string> parts;
+  if (drift.has_sampling_error_relative() && !std::isnan(drift.sampling_error_relative())) {
+    parts.push_back("without liars the mean moved by " + percent(drift.sampling_error_relative()) +
+                    " (sampling error)");
+  }
+  if (!std::isnan(drift.honest_bias_relative())) {
+    parts.push_back("liars pulled the honest mean by " + percent(drift.honest_bias_relative()));
+  }
+  if (drift.has_region_distance_relative() && !std::isnan(drift.region_distance_relative())) {
+    parts.push_back("regions stand " + percent(drift.region_distance_relative()) + " apart");
+  }
+  return absl::StrJoin(parts, "; ");
+}
+
 }  // namespace
 
 void PrintVerdict(const v1::Summary& summary, const fs::path& directory, std::ostream& out) {
@@ -76,6 +97,8 @@ void PrintVerdict(const v1::Summary& summary, const fs::path& directory, std::os
         << " held; " << took << "\n";
   }
   Rows facts{{"report", (directory / "report.html").string()}};
+  const std::string free = FreeCoordinates(summary.drift());
+  if (!testnet && !free.empty()) facts.push_back({"free coordinates", free});
   if (!testnet) facts.push_back({"state", summary.state_hash()});
   if (!summary.passed()) {
     if (!testnet) facts.push_back({"seed", std::to_string(summary.seed())});

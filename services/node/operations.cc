@@ -117,6 +117,10 @@ void AddState(const v1::NodeStatus& status, Families* to) {
   to->Gauge("lvs_drift_relative_spread",
             "Spread of free coordinates and drift values here, against where they started.")
       .Sample(status.drift().relative_spread());
+  to->Gauge("lvs_drift_mean", "Mean of a free coordinate over the replicas of shard 0 here.");
+  for (int n = 0; n < status.drift().mean_size(); ++n) {
+    to->Sample(status.drift().mean(n), {{"coordinate", std::to_string(n)}});
+  }
   to->Gauge("lvs_drift_worst_value_vu", "The farthest that a replica's value is from its ledger total, in VU.")
       .Sample(status.drift().worst_value_vu());
 }

@@ -106,7 +106,9 @@ Json ToJson(const Message& message) {
       const int size = message.GetReflection()->FieldSize(message, field);
       for (int i = 0; i < size; ++i) list.push_back(ValueToJson(message, field, i));
     } else {
-      object[field->name()] = ValueToJson(message, field, -1);
+      const bool absent = field->has_presence() && field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE &&
+                          !message.GetReflection()->HasField(message, field);
+      object[field->name()] = absent ? Json() : ValueToJson(message, field, -1);
     }
   }
   return object;

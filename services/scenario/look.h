@@ -69,6 +69,7 @@ struct NodeLook {
   bool awaited = true;
   std::uint64_t alive = 0;  // micro-nodes
   std::uint64_t replicas = 0;
+  std::uint64_t liars = 0;          // micro-nodes that attack, where the one who looks can know
   std::vector<ShardLook> shards{};  // by number; empty where the node tells nothing of its replicas
   Counted counted{};
   std::vector<LinkLook> links{};

@@ -98,7 +98,7 @@ void Measurement::Reshape(const MeasurementShape& shape) {
   config_.shape = shape;
   states_.resize(shape.shards);
   accepted_uvu_.resize(shape.shards);
-  mean_at_start_.resize(shape.shards);
+  mean_before_.resize(shape.shards);
 }
 
 // The worse of the two, and the one that is known where the other is not.
@@ -129,11 +129,13 @@ std::uint64_t Measurement::Behind(const std::vector<shard::SlotAmounts>& wanted_
 void Measurement::Add(const Look& look, v1::RunReport* report) {
   Count(look);
   for (const EndedEvent& event : look.ended) waiting_.push_back({event, look.accepted_uvu});
+  NoteLiars(look);
   if (!look.measured) return;
   Gather(look);
   MeasureLedger();
   MeasureSpread(look.cycle);
   MeasureBias();
+  MeasureRegions();
   NoteConvergence(look.cycle);
   HashStates(look);
   NoteRecoveries(look);
@@ -183,7 +185,15 @@ void Measurement::Gather(const Look& look) {
       }
       state.any = true;
       state.worst_value_vu = std::max(state.worst_value_vu, shard.measure.worst_value_vu + apart_vu);
-      for (std::size_t c = 0; c < config_.shape.dimensions; ++c) state.moments[c].Merge(shard.measure.moments[c]);
+      const bool honest = shard.measure.moments[0].count > 0;
+      for (std::size_t c = 0; c < config_.shape.dimensions; ++c) {
+        const shard::Moments& m = shard.measure.moments[c];
+        state.moments[c].Merge(m);
+        if (!honest) continue;
+        state.least_mean[c] = state.nodes > 0 ? std::min(state.least_mean[c], m.mean) : m.mean;
+        state.most_mean[c] = state.nodes > 0 ? std::max(state.most_mean[c], m.mean) : m.mean;
+      }
+      state.nodes += honest ? 1 : 0;
     }
   }
   known_ = std::any_of(states_.begin(), states_.end(), [](const ShardState& state) { return state.any; });
@@ -237,15 +247,40 @@ void Measurement::MeasureSpread(std::uint64_t cycle) {
   free_spread_ = RatioOrUnknown(now.free, reference_.free);
 }
 
+// What moved the mean before the first liar came was nobody's pull. From then on, means are compared with those of the
+// newest measured look before.
+void Measurement::NoteLiars(const Look& look) {
+  if (liars_came_ || std::none_of(look.nodes.begin(), look.nodes.end(), [](const NodeLook& n) { return n.liars > 0; }))
+    return;
+  liars_came_ = true;
+  for (std::size_t s = 0; s < states_.size(); ++s) {
+    for (std::size_t c = config_.shape.value_slots; c < config_.shape.dimensions; ++c) {
+      if (states_[s].moments[c].count > 0) mean_before_[s][c] = states_[s].moments[c].mean;
+    }
+  }
+}
+
 void Measurement::MeasureBias() {
-  bias_ = kUnknown;
+  double moved = kUnknown;
   for (std::size_t s = 0; s < states_.size(); ++s) {
     for (std::size_t c = config_.shape.value_slots; c < config_.shape.dimensions; ++c) {
       const shard::Moments& m = states_[s].moments[c];
       if (m.count == 0 || config_.coordinate_range <= 0) continue;
-      std::optional<double>& start = mean_at_start_[s][c];
-      if (!start) start = m.mean;
-      bias_ = std::fmax(bias_, std::abs(m.mean - *start) / config_.coordinate_range);
+      std::optional<double>& before = mean_before_[s][c];
+      if (before) moved = std::fmax(moved, std::abs(m.mean - *before) / config_.coordinate_range);
+      if (!before) before = m.mean;
+    }
+  }
+  (liars_came_ ? bias_ : sampling_error_) = moved;
+}
+
+void Measurement::MeasureRegions() {
+  region_distance_ = kUnknown;
+  for (const ShardState& state : states_) {
+    if (state.nodes < 2 || config_.coordinate_range <= 0) continue;
+    for (std::size_t c = config_.shape.value_slots; c < config_.shape.dimensions; ++c) {
+      region_distance_ =
+          std::fmax(region_distance_, (state.most_mean[c] - state.least_mean[c]) / config_.coordinate_range);
     }
   }
 }
@@ -297,6 +332,10 @@ void Measurement::AddRow(const Look& look, v1::RunReport* report) {
   sample->set_free_spread_relative(free_spread_);
   sample->set_drift_vector_variance(variance_);
   sample->set_honest_bias_relative(bias_);
+  if (config_.shape.dimensions > config_.shape.value_slots) {
+    sample->set_sampling_error_relative(liars_came_ ? kUnknown : sampling_error_);
+    if (names_.size() > 1) sample->set_region_distance_relative(region_distance_);
+  }
   sample->set_effective_error_relative(effective_error_);
   sample->set_accepted_uvu(accepted_total_uvu_);
   sample->set_held_uvu(held_total_uvu_);
@@ -340,6 +379,8 @@ void Measurement::Finish(v1::Summary* summary) const {
   v1::DriftFigures* drift = summary->mutable_drift();
   drift->set_relative_spread(relative_spread());
   drift->set_honest_bias_relative(bias_);
+  drift->set_sampling_error_relative(sampling_error_);
+  drift->set_region_distance_relative(region_distance_);
   drift->set_reduction_per_cycle(reduction_per_cycle_);
   drift->set_cycles_to_1ppm(drift_cycles_to_1ppm_);
   drift->set_vector_variance(variance_);

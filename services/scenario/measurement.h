@@ -61,6 +61,10 @@ class Measurement {
     std::array<double, vaultguard::kMaxValueSlots> total_weighted_uvu{};
     shard::SlotAmounts most_uvu{};  // the most that any server node holds
     bool any = false;               // somebody has replicas
+    std::size_t nodes = 0;          // server nodes with honest replicas
+    // The least and the most of their means.
+    std::array<double, vaultguard::kMaxDimensions> least_mean{};
+    std::array<double, vaultguard::kMaxDimensions> most_mean{};
 
     double Honest() const { return moments[0].count; }  // replicas
     // Where the mean replica is in one dimension: VU, ledger and drift together, or a free coordinate.
@@ -115,7 +119,9 @@ class Measurement {
   void MeasureLedger();
   MeasurementConfig::Spread SpreadNow() const;
   void MeasureSpread(std::uint64_t cycle);
+  void NoteLiars(const Look& look);
   void MeasureBias();
+  void MeasureRegions();
   void NoteConvergence(std::uint64_t cycle);
   void HashStates(const Look& look);
   void NoteRecoveries(const Look& look);
@@ -134,7 +140,9 @@ class Measurement {
   MeasurementConfig::Spread reference_;  // that spreads are relative to
   MeasurementConfig::Spread apart_;      // that was seen; 0 where nothing was apart
   double effective_error_at_start_ = kUnknown;
-  std::vector<std::array<std::optional<double>, vaultguard::kMaxDimensions>> mean_at_start_;  // by shard
+  // Means of the free coordinates, by shard: at the start, and from the first liar on those just before it came.
+  std::vector<std::array<std::optional<double>, vaultguard::kMaxDimensions>> mean_before_;
+  bool liars_came_ = false;
 
   // Now: of the newest look, and from states_ on of the newest measured one.
   std::uint64_t at_ = 0;
@@ -148,6 +156,8 @@ class Measurement {
   double free_spread_ = kUnknown;
   double variance_ = kUnknown;
   double bias_ = kUnknown;
+  double sampling_error_ = kUnknown;  // until the first liar came
+  double region_distance_ = kUnknown;
   double effective_error_ = kUnknown;
   double effective_vu_ = kUnknown;
   std::uint64_t excess_uvu_ = 0;

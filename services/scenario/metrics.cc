@@ -142,6 +142,12 @@ double CountOfMessages(const v1::Summary& s, double count) {
   return Given(!std::isnan(s.bandwidth().loss_ratio()) || count > 0, count);
 }
 
+// The rows and summaries of builds that did not measure a figure do not have it.
+double SamplingError(const auto& of) { return Given(of.has_sampling_error_relative(), of.sampling_error_relative()); }
+double RegionDistance(const auto& of) {
+  return Given(of.has_region_distance_relative(), of.region_distance_relative());
+}
+
 constexpr const char* kNoTwo = "no shard had two honest replicas that could disagree";
 constexpr const char* kNoMessage = "no message was sent";
 constexpr const char* kNobody = "no micro-node was alive";
@@ -189,9 +195,19 @@ std::vector<Metric> DriftMetrics() {
       {"drift.relative_spread", U::kRatio, "disagreement of honest replicas, relative to the start",
        [](const S& s) { return s.drift().relative_spread(); },
        [](const R& r) { return std::fmax(r.value_spread_relative(), r.free_spread_relative()); }, kNoTwo},
-      {"drift.honest_bias_relative", U::kRatio, "how far the honest free coordinates' mean was pulled, of their range",
+      {"drift.honest_bias_relative", U::kRatio,
+       "how far liars pulled the honest free coordinates' mean, of their range",
        [](const S& s) { return s.drift().honest_bias_relative(); }, [](const R& r) { return r.honest_bias_relative(); },
-       "no honest replica had a free coordinate"},
+       "nobody had lied yet, or no honest replica had a free coordinate: drift.sampling_error_relative is how far the "
+       "mean moves without liars"},
+      {"drift.sampling_error_relative", U::kRatio,
+       "how far the free coordinates' mean moved before anybody lied, of their range",
+       [](const S& s) { return SamplingError(s.drift()); }, [](const R& r) { return SamplingError(r); },
+       "liars were there from the start, or no honest replica had a free coordinate"},
+      {"drift.region_distance_relative", U::kRatio,
+       "largest distance between the means of two regions' free coordinates, of their range",
+       [](const S& s) { return RegionDistance(s.drift()); }, [](const R& r) { return RegionDistance(r); },
+       "no shard had honest replicas with a free coordinate in two regions"},
       {"drift.reduction_per_cycle", U::kFactor, "factor by which disagreement falls a cycle, down to 1e-6",
        [](const S& s) { return Given(StartedApart(s), s.drift().reduction_per_cycle()); }, nullptr, kNoTwo},
       {"drift.cycles_to_1ppm", U::kCycles, "cycles until disagreement was first below 1e-6 of the start",

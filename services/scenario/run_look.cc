@@ -84,6 +84,7 @@ Look LookAt(std::uint64_t cycle, const std::vector<Payload<NodeReport>>& reports
     node.serving = report.verdict != nullptr && report.waiting_to_enter == 0;
     node.alive = report.alive;
     node.replicas = report.replicas;
+    node.liars = report.adversaries;
     if (cycle > 0) CountCycle(report, &node);
     if (!look.measured || !report.verdict) continue;
     node.shards.reserve(report.verdict->shards.size());

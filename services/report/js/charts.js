@@ -243,6 +243,10 @@ function allCharts() {
     some(free) ? line("Spread of free coordinates", free, "c2") : null,
     line("Error against the ledger", column("effective_error_relative"), "c3", {dash: [6, 3]}),
     testnet ? line("Distance between processes", column("node_distance_relative"), "c4") : null]});
+  // Without two server nodes, or without free coordinates, there is no such column.
+  if (!samples.region_distance_relative) $("chart-regions").parentElement.remove();
+  else chart("chart-regions", {log: true, labelled: true, height: 260, format: percent, series: [
+    line("Farthest two", column("region_distance_relative"), "c4")]});
   chart("chart-ledger", {labelled: true, height: 320, format: vuShort, series: [
     line("Accepted", inVu("accepted_uvu"), "c5", {width: 4}),
     line("Held by every server node", inVu("held_uvu"), "c1"),

@@ -12,10 +12,15 @@ function verdict() {
         .slice(0, 4).join(", ")}${failed > 4 ? ", …" : ""}.`;
   const ran = testnet ? `Recorded for ${seconds(s.wall_seconds)}, ${whole(s.cycles)} cycles`
     : `${whole(s.cycles)} cycles, ${seconds(s.virtual_seconds)} of virtual time`;
+  // A verdict is about the limits alone. What no limit judges is said beside it.
+  const spread = samples.free_spread_relative?.[rows - 1];
+  const judged = s.thresholds.some((t) => t.metric === "drift.relative_spread");
+  const apart = s.complete && s.passed && !judged && spread > 1e-3
+    ? ` No limit judges free coordinates, and they did not agree: their spread is ${short(spread)}.` : "";
   const [kind, word, text, icon] =
     !s.complete ? ["partial", "Partial", `Stopped early, after ${seconds(s.virtual_seconds)}. The figures are those of the cycles that were run. ` +
       held, "M20 10v10l7 5"]
-    : s.passed ? ["passed", "Passed", `${held} ${ran}.`, "M12 20.5l5.5 5.5L28.5 14.5"]
+    : s.passed ? ["passed", "Passed", `${held}${apart} ${ran}.`, "M12 20.5l5.5 5.5L28.5 14.5"]
     : ["failed", "Failed", `${held}`, "M14 14l12 12M26 14l-12 12"];
   $("verdict").append(h("div", {class: `verdict ${kind}`, role: "status"}, svg(`${RING} ${icon}`),
     h("div", {}, h("strong", {}, word), h("br"), h("span", {}, text))));

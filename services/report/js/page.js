@@ -2,6 +2,7 @@
 
 head();
 thresholds();
+promises();
 if (testnet) {
   nodes();
   loads();
@@ -9,11 +10,11 @@ if (testnet) {
 facts("facts-convergence", testnet ? [
   ["Spread at the end", short(s.drift.relative_spread)],
   ["Error at the end", short(s.ledger.effective_error_relative)],
-  ["Mean moved by", `${percent(s.drift.honest_bias_relative)} of the range`]] : [
+  ...meanMoved(), ...regionsApart()] : [
   ["Disagreement falls, each cycle", `${short(s.drift.reduction_per_cycle)}-fold`],
   ["To a millionth of the start", cyclesTo(s.drift.cycles_to_1ppm)],
   ["Values to a millionth", cyclesTo(s.ledger.cycles_to_1ppm)],
-  ["Honest mean moved by", `${percent(s.drift.honest_bias_relative)} of the range`]]);
+  ...meanMoved(), ...regionsApart()]);
 recoveries();
 facts("facts-ledger", [
   ["Accepted", vu(s.ledger.accepted_uvu)],

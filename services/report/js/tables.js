@@ -60,6 +60,44 @@ function thresholds() {
         t.requirement.split(/[\s,;]+/).filter(Boolean).map((id) => h("span", {}, id))))))));
 }
 
+const ofRange = (v) => `${percent(v)} of the range`;
+
+// How far the mean of the free coordinates moved, by the name of what moved it.
+function meanMoved() {
+  const {honest_bias_relative: bias, sampling_error_relative: sampling} = s.drift;
+  return [
+    ...(missing(sampling) ? [] : [[testnet ? "Mean moved by" : "Mean moved without liars (sampling error)", ofRange(sampling)]]),
+    ...(missing(bias) ? [] : [["Liars pulled the honest mean by", ofRange(bias)]])];
+}
+const regionsApart = () => missing(s.drift.region_distance_relative) ? []
+  : [[testnet ? "Nodes stand apart by" : "Regions stand apart by", ofRange(s.drift.region_distance_relative)]];
+
+// What the rule promises for values and for free coordinates, and what came of it here.
+function promises() {
+  const attacks = data.faults.filter((f) => f.kind === "adversaries");
+  const share = Math.max(0, ...attacks.map((f) => Number((/(\d+(\.\d+)?)%/.exec(f.label) || [0, 0])[1]) / 100));
+  const early = attacks.some((f) => f.from_seconds < 10);
+  const spread = samples.free_spread_relative?.[rows - 1];
+  const free = [
+    ["Free coordinates, nobody lies", "All who hear each other agree, |Si − Sj| → 0, crowds that settled apart too. Where they " +
+      "agree may be some percent of the range away from where their mean began: a sampling error.",
+      attacks.length ? "does not apply" : `spread ${short(spread)}`],
+    ["Free coordinates, liars who come later", "Up to 45 % of liars move an agreed network by about a tenth of a percent " +
+      "of the range, or not at all.",
+      attacks.length && !early ? `pulled by ${ofRange(s.drift.honest_bias_relative)}; spread ${short(spread)}` : "does not apply"],
+    ["Free coordinates, liars in the first seconds", "Liars who are far away are left out and pull by some percent. Clever " +
+      "ones pull more: no rule that does not know where the honest stand can promise less than share / (2 (1 − share)) of " +
+      `the range${early && share > 0 && share < 1 ? `, here ${percent(share / (2 * (1 - share)))}` : ""}. From about 30 % on ` +
+      "the honest may also end apart.",
+      early ? `pulled by ${ofRange(s.drift.honest_bias_relative)}; spread ${short(spread)}` : "does not apply"]];
+  $("promises").append(table("promises", ["", "Promised", "Here"], [
+    ["Value", "Always, whatever share lies and whenever it comes: every honest replica keeps to its ledger, and nothing that " +
+      "was accepted is lost while one who holds it stays.",
+      `error ${short(s.ledger.effective_error_relative)}, ${vu(s.ledger.missing_uvu)} missing`],
+    ...(testnet || !samples.free_spread_relative?.some((v) => v) ? [] : free)].map(([what, promise, here]) =>
+      h("tr", {}, h("th", {scope: "row"}, what), h("td", {}, promise), h("td", {class: "value"}, here)))));
+}
+
 function facts(id, pairs) {
   const inColumns = $(id).parentElement.tagName === "SECTION";
   for (const [name, value] of pairs) {

@@ -65,6 +65,8 @@ v1::NodeStatus Healthy() {
   status.mutable_ledger()->set_accepted(9);
   status.mutable_ledger()->set_refused(2);
   status.mutable_drift()->set_relative_spread(0.25);
+  status.mutable_drift()->add_mean(12.5);
+  status.mutable_drift()->add_mean(99);
   status.mutable_traffic()->set_bytes_sent(77);
   status.mutable_cache()->set_last_error("disk full");
   status.mutable_cache()->set_restored(12);
@@ -370,6 +372,7 @@ TEST(Test6_Metrics, ValuesComeThrough) {
                            "lvs_contributions_total{result=\"accepted\"} 9",
                            "lvs_contributions_total{result=\"refused\"} 2",
                            "lvs_drift_relative_spread 0.25",
+                           "lvs_drift_mean{coordinate=\"1\"} 99",
                            "lvs_link_bytes_total{direction=\"sent\"} 77",
                            "lvs_cache_failing 1",
                            "lvs_cache_restored_total{result=\"unchanged\"} 7",

@@ -379,6 +379,20 @@ TEST_F(Report, SummaryReadsBackToTheSameBits) {
   }
 }
 
+TEST_F(Report, ASummaryOfAnOlderBuildHasNoFigureThatItDidNotMeasure) {
+  Json older = Json::parse(SummaryJson(HealthySummary()));
+  for (const char* name : {"sampling_error_relative", "region_distance_relative"}) {
+    EXPECT_TRUE(older["drift"].at(name).is_null()) << "nobody set it";
+    older["drift"].erase(name);
+  }
+  Write(root_ / "summary.json", older.dump());
+  const absl::StatusOr<v1::Summary> read = ReadSummary(root_);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->drift().honest_bias_relative(), 0.00012);
+  EXPECT_FALSE(read->drift().has_sampling_error_relative());
+  EXPECT_FALSE(read->drift().has_region_distance_relative());
+}
+
 TEST_F(Report, NotANumberIsNullAndStaysSo) {
   v1::Summary summary = HealthySummary();
   summary.mutable_drift()->set_relative_spread(std::numeric_limits<double>::infinity());

@@ -43,6 +43,7 @@ struct Node {
   bool up = true;
   std::uint64_t replicas = 0;  // honest and hostile, where the hostile ones are not among the values
   std::uint64_t waiting_to_enter = 0;
+  std::uint64_t liars = 0;
   shard::CycleCounts counts{};
   std::vector<Anomaly> anomalies{};
   std::vector<LinkReport> links{};
@@ -74,6 +75,7 @@ class MeasurementTest : public ::testing::Test {
       report->replicas = node.value.size();
       report->links = node.links;
       report->waiting_to_enter = node.waiting_to_enter;
+      report->adversaries = node.liars;
       if (node.up) {
         auto shard = std::make_shared<ShardReport>();
         shard->measured = true;
@@ -134,8 +136,47 @@ TEST_F(MeasurementTest, SpreadAndVarianceOfAllServerNodesTogether) {
   const v1::Sample next = Add(1, {{{0, 0.2}, {34, 44}}, {{0.3, 0.4, 0.5}, {49, 54, 59}}}, 0);
   EXPECT_NEAR(next.value_spread_relative(), 0.1, 1e-12);
   EXPECT_NEAR(next.free_spread_relative(), 0.5, 1e-12);
-  EXPECT_NEAR(next.honest_bias_relative(), 20.0 / 200, 1e-12);
   EXPECT_NEAR(Finish().drift().relative_spread(), 0.5, 1e-12) << "the worst of the two";
+}
+
+TEST_F(MeasurementTest, WithoutLiarsTheMeanMovesByASamplingError) {
+  const v1::Sample start = Add(0, {{{0, 0}, {0, 20}}, {{0}, {40}}}, 0);
+  EXPECT_TRUE(std::isnan(start.sampling_error_relative())) << "it has not moved yet";
+  const v1::Sample next = Add(1, {{{0, 0}, {30, 40}}, {{0}, {50}}}, 0);
+  EXPECT_NEAR(next.sampling_error_relative(), 20.0 / 200, 1e-12);
+  EXPECT_TRUE(std::isnan(next.honest_bias_relative())) << "nobody pulled";
+  EXPECT_NEAR(Finish().drift().sampling_error_relative(), 20.0 / 200, 1e-12);
+  EXPECT_TRUE(std::isnan(Finish().drift().honest_bias_relative()));
+}
+
+TEST_F(MeasurementTest, LiarsWhoComeLaterAreHeldAgainstTheMeanBeforeThem) {
+  Add(0, {{{0, 0}, {0, 20}}, {{0}, {40}}}, 0);
+  Add(1, {{{0, 0}, {30, 40}}, {{0}, {50}}}, 0);
+  const v1::Sample third = Add(2, {{.value = {0, 0}, .free = {32, 42}, .liars = 1}, {{0}, {52}}}, 0);
+  EXPECT_NEAR(third.honest_bias_relative(), 2.0 / 200, 1e-12);
+  EXPECT_TRUE(std::isnan(third.sampling_error_relative())) << "from here on both are one figure";
+  // The liars stop; what they pulled stays.
+  const v1::Sample last = Add(3, {{{0, 0}, {34, 44}}, {{0}, {54}}}, 0);
+  EXPECT_NEAR(last.honest_bias_relative(), 4.0 / 200, 1e-12);
+  EXPECT_NEAR(Finish().drift().honest_bias_relative(), 4.0 / 200, 1e-12);
+  EXPECT_NEAR(Finish().drift().sampling_error_relative(), 20.0 / 200, 1e-12) << "of the time before them";
+}
+
+TEST_F(MeasurementTest, OfLiarsFromTheStartNoSamplingErrorIsKnown) {
+  Add(0, {{{0, 0}, {0, 20}}, {{0}, {40}}}, 0);
+  EXPECT_NEAR(Add(1, {{.value = {0, 0}, .free = {30, 40}, .liars = 1}, {{0}, {50}}}, 0).honest_bias_relative(),
+              20.0 / 200, 1e-12);
+  EXPECT_TRUE(std::isnan(Finish().drift().sampling_error_relative()));
+}
+
+TEST_F(MeasurementTest, RegionsStandApartByTheDistanceOfTheirMeans) {
+  EXPECT_NEAR(Add(0, {{{0, 0}, {10, 30}}, {{0}, {120}}}, 0).region_distance_relative(), 100.0 / 200, 1e-12);
+  EXPECT_NEAR(Add(1, {{{0, 0}, {60, 80}}, {{0}, {70}}}, 0).region_distance_relative(), 0, 1e-12)
+      << "however far replicas of one region are from each other";
+  EXPECT_NEAR(Add(2, {{{0, 0}, {80, 80}}, {{0}, {70}}}, 0).region_distance_relative(), 10.0 / 200, 1e-12);
+  EXPECT_NEAR(Finish().drift().region_distance_relative(), 10.0 / 200, 1e-12);
+  const v1::Sample alone = Add(3, {{.up = false}, {{0}, {70}}}, 0);
+  EXPECT_TRUE(std::isnan(alone.region_distance_relative())) << "one region has nobody to be apart from";
 }
 
 TEST_F(MeasurementTest, Paper4_4_MissingIsWhatTheWorstReplicaLacks) {
