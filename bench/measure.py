@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 
+import drift as agreement
 import page
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -250,6 +251,16 @@ def wasm(quick):
                     *(["--quick"] if quick else [])])
 
 
+# ---- drift: how free coordinates agree ----
+
+OLD = None  # a binary to compare with, from --old
+
+
+def drift(quick):
+    binaries = {"old": OLD} if OLD else {}
+    return agreement.measure({**binaries, "new": BUILD / "lvs"}, quick, said)
+
+
 # ---- growth: whole runs of the emulator ----
 
 BASE = {"micro_nodes": 20_000, "shards": 64, "peers": 8, "dimensions": 4, "threads": os.cpu_count(), "server_nodes": 1}
@@ -434,12 +445,17 @@ def main():
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"{', '.join(SUITES)}, page (default: all)")
     parser.add_argument("--quick", action="store_true", help="few and short repetitions; into build/bench unless --out")
     parser.add_argument("--out", type=pathlib.Path, help="folder of benchmarks.md and benchmarks/ (default: docs)")
+    parser.add_argument("--old", type=pathlib.Path, help="an earlier lvs binary that the suite drift runs too")
     options = parser.parse_args()
     unknown = [suite for suite in options.suites if suite not in (*SUITES, "page")]
     if unknown:
         parser.error(f"there is no suite {unknown[0]}; there are {', '.join(SUITES)} and page")
     if "page" in options.suites and len(options.suites) > 1:
         parser.error("the page is made after every suite; page stands alone")
+    if options.old:
+        if not os.access(options.old, os.X_OK):
+            parser.error(f"--old {options.old} is no program")
+        globals()["OLD"] = options.old.resolve()
     out = options.out or (ROOT / "build/bench" if options.quick else ROOT / "docs")
     file = out / "benchmarks/results.json"
     if options.suites != ["page"]:

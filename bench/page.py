@@ -11,10 +11,11 @@ import re
 import statistics
 import sys
 
+import drift
 from chart import Line, bar_chart, line_chart, picture, short
 
 # Parts of the page, in its order; measure.py has a function of each name, and so has the page.
-SUITES = ("million", "compare", "micro", "link", "wasm", "growth", "acks", "idle", "paper")
+SUITES = ("million", "compare", "micro", "link", "wasm", "drift", "growth", "acks", "idle", "paper")
 # The middle half of the samples, relative to their median, from which on a figure is called noisy.
 NOISY_SPREAD = 0.10
 # Share of the machine that others used before a suite, from which on its figures are called noisy as a whole.
@@ -209,7 +210,7 @@ class Page:
         self.rows = {entry["name"]: entry for entry in entries}
         self.say("## One function, one thread", self.measured_by("micro"),
                  "Processor time of an item; of actors, wall time. Inner sizes are in the name.")
-        self.drift()
+        self.kernel()
         for title, words, prefixes in (
             ("Frames", "An item is a state diff with its entropy, or a ledger entry.", ("Frame",)),
             ("Ledger", "An item is an entry; of the digest, a question.", ("Ledger",)),
@@ -243,7 +244,7 @@ class Page:
         found = {name.split("/")[1]: entry["ns"] for name, entry in self.rows.items() if name.startswith(prefix + "/")}
         return dict(sorted(found.items(), key=lambda item: statistics.median(item[1])))
 
-    def drift(self):
+    def kernel(self):
         self.say("### A replica cycle",
                  "All of the safe rules on one core, in a shard that has converged; 10% of the messages are lost. Eight "
                  "peers, two value slots and two free coordinates, 4096 replicas where nothing else is said.")
@@ -403,6 +404,11 @@ class Page:
             for p in axis["points"]:
                 if not p["samples"]:
                     self.say(f"{p['x']:,} was not run: {p.get('skipped', 'no sample')}.")
+
+    # -- drift --
+
+    def drift(self):
+        drift.Section(self, self.suites["drift"], table).text()
 
     # -- acks --
 

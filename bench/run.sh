@@ -11,7 +11,7 @@ case " $* " in
     named=()
     for ((n = 1; n <= $#; ++n)); do
       case ${!n} in
-        --out) n=$((n + 1)) ;;
+        --out | --old) n=$((n + 1)) ;;
         -*) ;;
         *) named+=("${!n}") ;;
       esac

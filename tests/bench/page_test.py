@@ -15,6 +15,7 @@ ROOT = HERE.parent.parent
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(ROOT / "bench"))
 
+import drift  # noqa: E402
 import measure  # noqa: E402
 import page  # noqa: E402
 
@@ -131,6 +132,47 @@ class PageTest(unittest.TestCase):
         text, _ = page_of(self.results)
         self.assertIn("a node with 8 links", text)
         self.assertIn("`active_target` | 8 | `services/peering/membership.h`", text)
+
+    def drift_rows(self, table, change):
+        """Changes the rows of a table of the suite drift; `change` returns whether it keeps a row."""
+        suite = self.suites["drift"]
+        suite[table] = drift.packed([row for row in drift.unpacked(suite[table]) if change(row)])
+
+    def test_a_network_agrees_from_a_cycle_on_or_never(self):
+        def change(row):
+            if row["case"] == "four nodes, two regions" and row["build"] == "new":
+                row.update(agreed_at=(41, -1)[row["seed"] - 1], spread=(1e-12, 0.02)[row["seed"] - 1])
+            return True
+        self.drift_rows("honest", change)
+        self.assertRegex(page_of(self.results)[0], r"\| four nodes, two regions \| .* \| 41 \*\*never\*\* \(2e-02\) \|")
+
+    def test_a_cell_of_liars_is_the_worst_of_attacks_and_seeds(self):
+        def change(row):
+            if row["attack"] == "noise" and row["regions"] == 1 and row["share"] == 45 and row["from_s"] == 0:
+                row.update(bias=0.62, spread=1e-12)
+            return True
+        self.drift_rows("attacks", change)
+        self.assertRegex(page_of(self.results)[0],
+                         r"\| the start \| none \| 1 \| 45 % \| 90 \(1e-03\) → 62 \(1e-03\) \|.*\| 41 \|")
+
+    def test_what_a_build_does_not_know_is_said(self):
+        text, _ = page_of(self.results)
+        self.assertRegex(text, r"`two-camps` \| 20 s \| 2 \| n/a → ")
+        self.assertIn("runs say nothing: ", text)
+        self.assertIn("old: unknown attack", text)
+
+    def test_drift_may_be_measured_with_one_build(self):
+        suite = self.suites["drift"]
+        del suite["builds"]["old"]
+        for table in ("honest", "attacks"):
+            self.drift_rows(table, lambda row: row["build"] == "new")
+        self.assertIn("| eight nodes, eight regions | 29 30 | 2.4 % |", page_of(self.results)[0])
+
+    def test_the_cycle_of_agreement_is_the_last_time_of_falling_below(self):
+        rows = [{"cycle": str(n), "value_spread_relative": "", "free_spread_relative": str(spread)}
+                for n, spread in enumerate((1, 1e-7, 1e-3, 1e-7, 0))]
+        self.assertEqual(drift.agreed_at(rows), 3)
+        self.assertEqual(drift.agreed_at(rows[:3]), -1)
 
     def test_suites_may_be_absent(self):
         for suite in ("micro", "growth", "acks", "idle"):
