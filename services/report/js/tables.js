@@ -72,11 +72,13 @@ function meanMoved() {
 const regionsApart = () => missing(s.drift.region_distance_relative) ? []
   : [[testnet ? "Nodes stand apart by" : "Regions stand apart by", ofRange(s.drift.region_distance_relative)]];
 
+const FIRST_SECONDS = 10;  // in which replicas are ready to follow others
 // What the rule promises for values and for free coordinates, and what came of it here.
 function promises() {
   const attacks = data.faults.filter((f) => f.kind === "adversaries");
-  const share = Math.max(0, ...attacks.map((f) => Number((/(\d+(\.\d+)?)%/.exec(f.label) || [0, 0])[1]) / 100));
-  const early = attacks.some((f) => f.from_seconds < 10);
+  const first = attacks.filter((f) => f.from_seconds < FIRST_SECONDS);
+  const early = first.length > 0;
+  const share = first.reduce((sum, f) => sum + Number((/(\d+(\.\d+)?)%/.exec(f.label) || [0, 0])[1]) / 100, 0);
   const spread = samples.free_spread_relative?.[rows - 1];
   const free = [
     ["Free coordinates, nobody lies", "All who hear each other agree, |Si − Sj| → 0, crowds that settled apart too. Where they " +
