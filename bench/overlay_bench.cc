@@ -35,7 +35,7 @@ void OverlayDraw(benchmark::State& state) {
   Fixture fixture(static_cast<std::uint32_t>(state.range(0)));
   std::vector<std::uint32_t> rows(static_cast<std::size_t>(state.range(0)));
   std::iota(rows.begin(), rows.end(), fixture.shard.first_row());
-  for (auto _ : state) fixture.overlay.Draw(fixture.shard.columns(), rows, 0, 0);
+  for (auto _ : state) fixture.overlay.Draw(fixture.shard.columns(), rows, 0, 0, 0);
   state.SetItemsProcessed(state.range(0) * state.iterations());
 }
 BENCHMARK(OverlayDraw)->Apply(Sizes);
@@ -49,7 +49,8 @@ void OverlayMaintain(benchmark::State& state) {
     fixture.shard.Advance(cycle, 0, &counts);
   }
   for (auto _ : state) {
-    benchmark::DoNotOptimize(fixture.overlay.Maintain(fixture.shard.columns(), Fixture::Config().shuffle, 0, 0, cycle));
+    benchmark::DoNotOptimize(
+        fixture.overlay.Maintain(fixture.shard.columns(), Fixture::Config().shuffle, 0, 0, false, cycle));
   }
   state.SetItemsProcessed(state.range(0) * state.iterations());
 }

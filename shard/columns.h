@@ -85,6 +85,7 @@ struct Columns {
   float* state = nullptr;        // [dimension][stride]
   float* bound_value = nullptr;  // tau of the value slots, VU
   float* bound_free = nullptr;   // tau of the free coordinates
+  float* bound_slow = nullptr;   // their slow bound: as wide as tau may become at once
   float* band = nullptr;         // b, VU
   std::uint8_t* flags = nullptr;
   std::uint32_t* link = nullptr;         // [peer][stride]

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -241,6 +242,7 @@ HWY_INLINE void FetchAhead(const Columns& col, int dims, int peers, std::size_t 
   for (int c = 0; c < dims; ++c) hwy::Prefetch(col.state + c * col.stride + row);
   hwy::Prefetch(col.bound_value + row);
   hwy::Prefetch(col.bound_free + row);
+  hwy::Prefetch(col.bound_slow + row);
   hwy::Prefetch(col.band + row);
 }
 
@@ -271,6 +273,8 @@ struct Context {
         words(SaidWords(dims)),
         seed32(static_cast<std::uint32_t>(Mix(in.seed)) | 1u),
         cycle32(static_cast<std::uint32_t>(in.cycle)),
+        lowest(in.range > 0 ? 0.0f : -std::numeric_limits<float>::infinity()),
+        highest(in.range > 0 ? in.range : std::numeric_limits<float>::infinity()),
         lossy(in.loss > 0),
         lost_up_to(static_cast<std::int32_t>(std::min(in.loss, 1.0) * 0xffffffffu - static_cast<double>(0x80000000u))) {
   }
@@ -281,6 +285,7 @@ struct Context {
   const int k, dims, peers;
   const std::size_t words;
   const std::uint32_t seed32, cycle32;
+  const float lowest, highest;  // a free coordinate
   const bool lossy;
   const std::int32_t lost_up_to;
 };
@@ -311,12 +316,14 @@ struct Heard {
 
 struct Bounds {
   VF value, free;
+  VF slow;  // of the free coordinates
 };
 
 template <class S>
 struct Drawn {
   VF by[S::kBuffer];
   VF spread_value, spread_free;
+  VF voices_free;  // weight of the slots with a voice in free coordinates
 };
 
 // Sums lane by lane over the whole shard: at most 16 x 255 a row group, so 8 million rows fit.
@@ -484,37 +491,43 @@ HWY_INLINE void Receive(const Context<S>& x, const Group<S>& g, Heard<S>* h, Lan
   }
 }
 
-// The bound adapts with memory (drift.md rule 4). Corrections towards the ledger are never bounded below the distance
-// from it. `before`: the bounds of the cycle before.
+// The bounds adapt with memory (drift.md rule 4, drift2.md). Corrections towards the ledger are never bounded below the
+// distance from it. Free coordinates have two bounds: tau may widen to the slow bound at once, and the slow bound
+// narrows slowly, or not at all while a server node is missing. `before`: the bounds of the cycle before.
 template <class S>
 HWY_INLINE Bounds Bound(const Context<S>& x, const Group<S>& g, const Heard<S>& h, const Bounds& before) {
   const F f;
   const I i;
   const MF deaf = hn::RebindMask(f, hn::Eq(h.total, hn::Zero(i)));
-  const VF factor = hn::Set(f, x.p.bound_factor);
-  const auto remember = [&](VF wanted, VF was, float least) {
+  const auto grown = [&](VF was) { return hn::Mul(was, hn::Set(f, x.p.bound_grow)); };
+  const auto remember = [&](VF wanted, VF was, VF most, float least) {
     VF tau = hn::Max(wanted, hn::Mul(was, hn::Set(f, x.p.bound_shrink)));
-    tau = hn::Min(tau, hn::Mul(was, hn::Set(f, x.p.bound_grow)));
+    tau = hn::Min(tau, most);
     return hn::Max(hn::IfThenElse(deaf, was, tau), hn::Set(f, least));
   };
-  const VF median_value = hn::Mul(factor, WeightedMedian<S::kPeers>(f, i, h.distance_value, h.weight, h.total));
-  const VF median_free = hn::Mul(factor, WeightedMedian<S::kPeers>(f, i, h.distance_free, h.weight, h.total));
-  return {remember(hn::Max(median_value, g.own_distance), before.value, vaultguard::kMinBoundVu),
-          remember(median_free, before.free, vaultguard::kMinBoundFree)};
+  const VF median_value = WeightedMedian<S::kPeers>(f, i, h.distance_value, h.weight, h.total);
+  const VF median_free = WeightedMedian<S::kPeers>(f, i, h.distance_free, h.weight, h.total);
+  const VF wanted_value = hn::Max(hn::Mul(hn::Set(f, x.p.bound_factor), median_value), g.own_distance);
+  const VF wanted_free = hn::Mul(hn::Set(f, x.p.bound_factor_free), median_free);
+  Bounds now;
+  now.value = remember(wanted_value, before.value, grown(before.value), vaultguard::kMinBoundVu);
+  now.free = remember(wanted_free, before.free, hn::Max(grown(before.free), before.slow), vaultguard::kMinBoundFree);
+  const VF narrower = hn::Mul(before.slow, hn::Set(f, x.in.apart ? 1.0f : x.p.slow_keep));
+  now.slow = hn::Max(hn::IfThenElse(deaf, before.slow, narrower), now.free);
+  return now;
 }
 
-// A neighbour beyond the strike bounds, or in an entropy flood, loses trust; any other that was heard regains some.
+// A neighbour beyond a strike bound, or in an entropy flood, loses trust; any other that was heard regains some.
 template <class S>
-HWY_INLINE void JudgeSlot(const Context<S>& x, const Group<S>& g, const Heard<S>& h, int s, const Bounds& strike,
-                          StepCounts* sum) {
+HWY_INLINE void JudgeSlot(const Context<S>& x, const Group<S>& g, const Heard<S>& h, int s, VF strike_value,
+                          MF far_free, StepCounts* sum) {
   const F f;
   const I i;
   const U u;
   const MI has_voice = hn::Gt(h.weight[s], hn::Zero(i));
   const MI value_struck =
-      hn::And(has_voice, hn::RebindMask(i, hn::Gt(hn::BitCast(f, h.distance_value[s]), strike.value)));
-  const MI struck = hn::Or(hn::Or(value_struck, h.flooded[s]),
-                           hn::RebindMask(i, hn::Gt(hn::BitCast(f, h.distance_free[s]), strike.free)));
+      hn::And(has_voice, hn::RebindMask(i, hn::Gt(hn::BitCast(f, h.distance_value[s]), strike_value)));
+  const MI struck = hn::Or(hn::Or(value_struck, h.flooded[s]), hn::RebindMask(i, far_free));
   if (!hn::AllFalse(i, value_struck)) {
     VF pull = hn::Zero(f);
     for (int c = 0; c < x.k; ++c) pull = hn::Add(pull, hn::Load(f, h.diff + (s * x.dims + c) * hn::Lanes(f)));
@@ -534,28 +547,34 @@ HWY_INLINE void JudgeSlot(const Context<S>& x, const Group<S>& g, const Heard<S>
   hn::Store(hn::Or(neighbour, hn::ShiftLeft<24>(hn::BitCast(u, now))), u, link_at);
 }
 
-// The clipped average (rules 2 and 3), and trust by slot (rule 5). Slots that are not heard have weight 0.
+// The clipped average (rules 2 and 3), and trust by slot (rule 5). Slots that are not heard have weight 0. Beyond the
+// strike bound of the free coordinates a slot has no voice in them: clipping alone would let far liars pull.
 template <class S>
 HWY_INLINE void Weigh(const Context<S>& x, const Group<S>& g, const Heard<S>& h, const Bounds& tau, Drawn<S>* drawn,
                       StepCounts* sum) {
   const F f;
   const std::size_t lanes = hn::Lanes(f);
   const VF strike_factor = hn::Set(f, x.p.strike_factor);
-  const Bounds strike = {hn::Max(hn::Mul(strike_factor, tau.value), g.own_distance), hn::Mul(strike_factor, tau.free)};
+  const VF strike_value = hn::Max(hn::Mul(strike_factor, tau.value), g.own_distance);
+  const VF strike_free = hn::Mul(strike_factor, tau.slow);
   for (int c = 0; c < x.dims; ++c) drawn->by[c] = hn::Zero(f);
-  drawn->spread_value = drawn->spread_free = hn::Zero(f);
+  drawn->spread_value = drawn->spread_free = drawn->voices_free = hn::Zero(f);
   for (int s = 0; s < x.peers; ++s) {
     const VF w = hn::ConvertTo(f, h.weight[s]);
+    const MF far_free = hn::Gt(hn::BitCast(f, h.distance_free[s]), strike_free);
+    const VF w_free = hn::IfThenZeroElse(far_free, w);
+    drawn->voices_free = hn::Add(drawn->voices_free, w_free);
     for (int c = 0; c < x.dims; ++c) {
       const VF bound = c < x.k ? tau.value : tau.free;
       const VF d = hn::Load(f, h.diff + (s * x.dims + c) * lanes);
-      drawn->by[c] = hn::Add(drawn->by[c], hn::Mul(w, hn::Max(hn::Min(d, bound), hn::Neg(bound))));
+      const VF clipped = hn::Max(hn::Min(d, bound), hn::Neg(bound));
+      drawn->by[c] = hn::Add(drawn->by[c], hn::Mul(c < x.k ? w : w_free, clipped));
     }
     const VF near_value = hn::Min(hn::BitCast(f, h.distance_value[s]), tau.value);
     const VF near_free = hn::Min(hn::BitCast(f, h.distance_free[s]), tau.free);
     drawn->spread_value = hn::Add(drawn->spread_value, hn::Mul(w, near_value));
-    drawn->spread_free = hn::Add(drawn->spread_free, hn::Mul(w, near_free));
-    JudgeSlot(x, g, h, s, strike, sum);
+    drawn->spread_free = hn::Add(drawn->spread_free, hn::Mul(w_free, near_free));
+    JudgeSlot(x, g, h, s, strike_value, far_free, sum);
   }
 }
 
@@ -574,12 +593,14 @@ HWY_INLINE MI Move(const Context<S>& x, const Group<S>& g, const Heard<S>& h, co
   const VF w0 = hn::Set(f, x.p.ledger_weight * static_cast<float>(kTrustWhole));
   const VF voices = hn::ConvertTo(f, h.total);
   const VF voices_value = hn::Add(voices, w0);
-  const VF voices_free = hn::Max(voices, one);
+  const VF voices_free = hn::Max(drawn.voices_free, one);
   const VF noise = hn::Div(hn::Set(f, x.p.alpha / kEntropySteps), hn::Sqrt(hn::Max(hn::ConvertTo(f, h.packets), one)));
-  const VF noise_value = hn::Mul(noise, hn::Div(drawn.spread_value, voices_free));
+  const VF noise_value = hn::Mul(noise, hn::Div(drawn.spread_value, hn::Max(voices, one)));
   const VF noise_free = hn::Mul(noise, hn::Div(drawn.spread_free, voices_free));
   const VF band_before = hn::Load(f, x.col.band + g.row);
   const VF band = hn::Max(hn::Mul(band_before, hn::Set(f, x.p.band_decay)), hn::Set(f, vaultguard::kMinBandVu));
+  const VF lowest = hn::Set(f, x.lowest);
+  const VF highest = hn::Set(f, x.highest);
   const MI none = hn::Lt(hn::Zero(i), hn::Zero(i));
   MI by_finite = none, by_shift = none, by_floor = none, by_band = none;
   VI moved_value = hn::Zero(i);
@@ -606,6 +627,8 @@ HWY_INLINE MI Move(const Context<S>& x, const Group<S>& g, const Heard<S>& h, co
       by_floor = hn::Or(by_floor, hn::RebindMask(i, floor.changed));
       by_band = hn::Or(by_band, hn::RebindMask(i, kept.changed));
       state = kept.value;
+    } else {
+      state = guard::KeepInRange(f, state, lowest, highest);
     }
     next[c] = hn::IfThenElse(active_f, state, g.v[c]);
     hn::Store(next[c], f, x.col.state + c * x.col.stride + g.row);
@@ -680,7 +703,8 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
     Heard<S> h;
     h.diff = diff;
     Receive(x, g, &h, &lane_sums, &sum);
-    const Bounds before = {hn::Load(f, col.bound_value + row), hn::Load(f, col.bound_free + row)};
+    const Bounds before = {hn::Load(f, col.bound_value + row), hn::Load(f, col.bound_free + row),
+                           hn::Load(f, col.bound_slow + row)};
     const Bounds tau = Bound(x, g, h, before);
     Drawn<S> drawn;
     Weigh(x, g, h, tau, &drawn, &sum);
@@ -692,6 +716,7 @@ void Step(const Shape& shape, const DriftParameters& p, const StepInput& in, con
     const MF active_f = hn::RebindMask(f, g.active);
     hn::Store(hn::IfThenElse(active_f, tau.value, before.value), f, col.bound_value + row);
     hn::Store(hn::IfThenElse(active_f, tau.free, before.free), f, col.bound_free + row);
+    hn::Store(hn::IfThenElse(active_f, tau.slow, before.slow), f, col.bound_slow + row);
     sum.updated += Count(g.active);
     Publish(x, g, changed, next, own, out, &sum);
   }

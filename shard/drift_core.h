@@ -3,6 +3,7 @@
 //   V(t+1) = guard( V(t) + alpha * sigma * e
 //                        + beta * ( sum_j w_j clip(D_j, tau) + w0 clip(-V, tau) ) / ( sum_j w_j + w0 ) )
 //
+// in value slots. Free coordinates have no ledger voice, w0 = 0, and only neighbours within the slow bound have a voice.
 // V is the drift vector: the state relative to the replica's own ledger total, so that a replica is worth S = T + V.
 // D_j = V_j - V is formed by the receiver. docs/protocol.md derives each rule and names the code below for it.
 //
@@ -23,17 +24,19 @@ namespace lvs::shard {
 
 // The parameters of the drift step. Defaults are the measured ones (docs/protocol.md).
 struct DriftParameters {
-  float alpha = 0.02f;           // weight of entropy
-  float beta = 0.9f;             // weight of the neighbours
-  float ledger_weight = 8.0f;    // w0, in fully trusted neighbours
-  float bound_factor = 3.0f;     // c: tau = c * weighted median distance
-  float bound_shrink = 0.3f;     // tau(t) >= 0.3 tau(t-1)
-  float bound_grow = 1.05f;      // tau(t) <= 1.05 tau(t-1)
-  float strike_factor = 1.5f;    // a diff beyond 1.5 tau costs its slot trust
-  float band_decay = 0.9f;       // factor of b, a cycle
-  float publish_factor = 0.05f;  // publish when the state moved by more than 0.05 tau
-  bool plain = false;            // the paper's bare equation: no bound, trust, ledger voice, band
-  float plain_entropy = 1.0f;    // plain only: standard deviation of the constant-variance entropy
+  float alpha = 0.02f;             // weight of entropy
+  float beta = 0.9f;               // weight of the neighbours
+  float ledger_weight = 8.0f;      // w0, in fully trusted neighbours
+  float bound_factor = 3.0f;       // c: tau = c * weighted median distance, of the value slots
+  float bound_factor_free = 2.0f;  // c_f, of the free coordinates
+  float bound_shrink = 0.3f;       // tau(t) >= 0.3 tau(t-1)
+  float bound_grow = 1.05f;        // tau(t) <= 1.05 tau(t-1), or the slow bound where that is wider
+  float slow_keep = 0.97f;         // kappa: factor of the slow bound, a cycle
+  float strike_factor = 1.5f;      // a diff beyond 1.5 tau (value), 1.5 slow bounds (free) costs its slot trust
+  float band_decay = 0.9f;         // factor of b, a cycle
+  float publish_factor = 0.05f;    // publish when the state moved by more than 0.05 tau
+  bool plain = false;              // the paper's bare equation: no bound, trust, ledger voice, band
+  float plain_entropy = 1.0f;      // plain only: standard deviation of the constant-variance entropy
 };
 
 // Trust by slot (rule 5 of drift.md), in 1/255: what a strike leaves of it, in 1/256 (0.8), and what a cycle gives back
@@ -79,6 +82,8 @@ struct StepInput {
   std::uint64_t cycle = 0;
   std::uint64_t seed = 0;  // of this shard on this server node
   double loss = 0;         // probability for a message between two micro-nodes
+  float range = 0;         // free coordinates stay in [0, range]; 0: anywhere
+  bool apart = false;      // a server node with this shard is missing: slow bounds do not narrow meanwhile
   // The floor of V (SPEC-8.1), VU a slot: minus the ledger total that every replica here knows.
   std::array<float, vaultguard::kMaxValueSlots> floor{};
 };

@@ -14,6 +14,9 @@ namespace {
 // A row checks its slots once in so many cycles, together with the adjacent rows.
 constexpr std::uint32_t kTurns = 8;
 
+// Spreads consecutive numbers over 64 bits.
+constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15ull;
+
 // Decides whether a candidate is searched among remote rows first.
 bool LooksFar(std::uint32_t halo, double remote_share, std::uint64_t draw) {
   return halo > 0 && Unit(draw) < remote_share;
@@ -27,8 +30,9 @@ void Overlay::Set(const Columns& col, int slot, std::uint32_t row, std::uint32_t
   col.link_entropy[at] = 0;
 }
 
-void Overlay::Draw(const Columns& col, const std::vector<std::uint32_t>& rows, std::uint32_t halo,
-                   double remote_share) {
+void Overlay::Draw(const Columns& col, const std::vector<std::uint32_t>& rows, std::uint32_t halo, double remote_share,
+                   std::uint64_t cycle) {
+  drawn_cycle_ = cycle;
   const auto n = static_cast<std::uint32_t>(rows.size());
   std::vector<std::uint32_t> order(rows);
   for (int s = 0; s < shape_.peers; ++s) {
@@ -52,8 +56,10 @@ void Overlay::Draw(const Columns& col, const std::vector<std::uint32_t>& rows, s
 std::uint32_t Overlay::Candidate(const Columns& col, std::uint32_t row, std::uint32_t halo, double remote_share,
                                  std::uint64_t draw, std::uint64_t cycle) const {
   if (LooksFar(halo, remote_share, draw)) {
-    const std::uint32_t peer = Below(Mix(draw + 1), halo);
-    if (col.Heard(peer, cycle)) return peer;
+    for (std::uint64_t attempt = 0; attempt < kRemoteDraws; ++attempt) {
+      const std::uint32_t peer = Below(Mix(draw + 1 - attempt * kGolden), halo);
+      if (col.Heard(peer, cycle)) return peer;
+    }
   }
   const auto first = static_cast<std::uint32_t>(col.first_local);
   const auto locals = static_cast<std::uint32_t>(col.end) - first;
@@ -80,11 +86,11 @@ void Overlay::Join(const Columns& col, std::uint32_t row, std::uint32_t halo, do
   }
 }
 
-std::uint64_t Overlay::Maintain(const Columns& col, double shuffle, std::uint32_t halo, double remote_share,
+std::uint64_t Overlay::Maintain(const Columns& col, double shuffle, std::uint32_t halo, double remote_share, bool hurry,
                                 std::uint64_t cycle) {
   Exchange(col, shuffle, cycle);
   const std::uint64_t replaced = Replace(col, halo, remote_share, cycle);
-  return replaced + Trade(col, shuffle, halo, remote_share, cycle);
+  return replaced + Trade(col, hurry ? std::max(shuffle, kHurryTrades) : shuffle, halo, remote_share, cycle);
 }
 
 void Overlay::Exchange(const Columns& col, double shuffle, std::uint64_t cycle) const {
@@ -108,20 +114,27 @@ void Overlay::Exchange(const Columns& col, double shuffle, std::uint64_t cycle) 
 
 std::uint64_t Overlay::Replace(const Columns& col, std::uint32_t halo, double remote_share, std::uint64_t cycle) const {
   std::uint64_t replaced = 0;
-  // In the first cycles no row can have been silent for long.
-  const std::uint64_t listens = cycle > vaultguard::kSilenceCycles ? cycle : 0;
+  // A drawn slot may lead to a halo row that has not spoken yet. Soon another remote row may take its place, but a local
+  // one only after the silence limit, because server nodes far away are heard late. Until then no row can have been
+  // silent for long.
+  const bool at_first = drawn_cycle_ && cycle <= *drawn_cycle_ + vaultguard::kSilenceCycles;
+  const bool waits = at_first && (halo == 0 || cycle <= *drawn_cycle_ + kFirstWordCycles);
   const auto replace = [&](int s, std::uint32_t row) {
     if (!col.Alive(row)) return;
     const std::uint64_t draw =
         shard::Draw(seed_, Stream::kFallback, row * 16ull + static_cast<std::uint64_t>(s), ~cycle);
     const std::uint32_t other = Candidate(col, row, halo, remote_share, draw, cycle);
     if (other == row) return;
+    const std::uint32_t peer = NeighbourOf(col.link[static_cast<std::size_t>(s) * col.stride + row]);
+    const bool never_spoke = peer < col.first_local && (col.Meta(peer) & kMetaValid) == 0;
+    if (at_first && never_spoke && other >= col.first_local) return;
     Set(col, s, row, other, kTrustExchanged);
     ++replaced;
   };
   for (std::size_t row = col.first_local + cycle % kTurns * kRowAlign; row < col.end; row += kTurns * kRowAlign) {
     for (int s = 0; s < shape_.peers; ++s) {
-      for (std::uint32_t loose = LooseLinks(col, s, row, kTrustDropped, listens); loose != 0; loose &= loose - 1) {
+      for (std::uint32_t loose = LooseLinks(col, s, row, kTrustDropped, waits ? 0 : cycle); loose != 0;
+           loose &= loose - 1) {
         replace(s, static_cast<std::uint32_t>(row) + static_cast<std::uint32_t>(std::countr_zero(loose)));
       }
     }
@@ -129,24 +142,25 @@ std::uint64_t Overlay::Replace(const Columns& col, std::uint32_t halo, double re
   return replaced;
 }
 
-std::uint64_t Overlay::Trade(const Columns& col, double shuffle, std::uint32_t halo, double remote_share,
+std::uint64_t Overlay::Trade(const Columns& col, double share, std::uint32_t halo, double remote_share,
                              std::uint64_t cycle) const {
   if (halo == 0) return 0;
   std::uint64_t traded = 0;
   const auto first = static_cast<std::uint32_t>(col.first_local);
   const auto locals = static_cast<std::uint32_t>(col.end) - first;
   const std::uint64_t this_cycle = shard::Draw(seed_, Stream::kFallback, ~0ull, ~cycle);
-  const auto trades = static_cast<std::uint64_t>(shuffle * locals * shape_.peers + Unit(Mix(this_cycle)));
+  const auto trades = static_cast<std::uint64_t>(share * locals * shape_.peers + Unit(Mix(this_cycle)));
   for (std::uint64_t n = 1; n <= trades; ++n) {
-    const std::uint64_t draw = Mix(this_cycle + n * 0x9e3779b97f4a7c15ull);
+    const std::uint64_t draw = Mix(this_cycle + n * kGolden);
     const std::uint32_t row = first + Below(draw, locals);
     const int s = static_cast<int>(draw % static_cast<std::uint64_t>(shape_.peers));
     const std::uint32_t peer = NeighbourOf(col.link[static_cast<std::size_t>(s) * col.stride + row]);
     const std::uint64_t candidate = Mix(draw);
-    // Skip a candidate on the same side as the present neighbour.
-    if (LooksFar(halo, remote_share, candidate) == (peer < first) || !col.Alive(row)) continue;
+    // A local neighbour is not traded for a local one: Exchange does that.
+    const bool far = LooksFar(halo, remote_share, candidate);
+    if ((!far && peer >= first) || !col.Alive(row)) continue;
     const std::uint32_t other = Candidate(col, row, halo, remote_share, candidate, cycle);
-    if (other == row || (other < first) == (peer < first)) continue;
+    if (other == row || other == peer || (other < first) != far) continue;
     Set(col, s, row, other, kTrustExchanged);
     ++traded;
   }

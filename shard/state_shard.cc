@@ -18,6 +18,11 @@ namespace {
 // How many rows a new replica asks for their state, in the halo and among the local ones each.
 constexpr std::uint32_t kJoinSample = 48;
 
+// The bound that lets a replica reach any coordinate.
+float WidestBound(const StateShardConfig& config) {
+  return std::max(config.coordinate_range, vaultguard::kMinBoundFree);
+}
+
 // How many rows are weighed and summed at a time.
 constexpr std::size_t kBlock = News::kBehindRows;
 static_assert(kRowAlign % kSumLanes == 0 && kBlock % kSumLanes == 0);
@@ -127,6 +132,7 @@ void StateShard::Grow(std::size_t rows, std::size_t departed) {
   place(&columns_.state, dims);
   place(&columns_.bound_value, 1);
   place(&columns_.bound_free, 1);
+  place(&columns_.bound_slow, 1);
   place(&columns_.band, 1);
   place(&columns_.link, peers);
   place(&columns_.link_entropy, peers);
@@ -144,7 +150,7 @@ void StateShard::Grow(std::size_t rows, std::size_t departed) {
 std::size_t StateShard::ReplicaBytes(const Shape& shape) {
   const auto dims = static_cast<std::size_t>(shape.dimensions());
   const auto peers = static_cast<std::size_t>(shape.peers);
-  const std::size_t floats = SaidWords(shape.dimensions()) + dims + 3;  // the bounds and the band
+  const std::size_t floats = SaidWords(shape.dimensions()) + dims + 4;  // the bounds and the band
   return sizeof(*Columns::known) + floats * sizeof(float) + peers * (sizeof(std::uint32_t) + 1) + 1;
 }
 
@@ -183,12 +189,12 @@ void StateShard::Start(std::uint32_t n, std::int64_t opening_balance_uvu) {
       columns_.state[static_cast<std::size_t>(c) * columns_.stride + row] = state[c];
     }
     columns_.bound_value[row] = std::max(2 * config_.value_spread, vaultguard::kMinBoundVu);
-    columns_.bound_free[row] = std::max(config_.coordinate_range, vaultguard::kMinBoundFree);
+    columns_.bound_free[row] = columns_.bound_slow[row] = WidestBound(config_);
     columns_.band[row] = std::max(config_.value_spread, vaultguard::kMinBandVu);
     columns_.Say(row, dims_, state, Meta(0, 255), EntropyWord(config_.seed, static_cast<std::uint32_t>(row), 0));
   }
   replicas_ = n;
-  overlay_.Draw(columns_, rows, halo_in_use_, remote_share_);
+  overlay_.Draw(columns_, rows, halo_in_use_, remote_share_, 0);
 }
 
 void StateShard::Join(std::uint32_t row, std::uint64_t cycle) {
@@ -268,8 +274,23 @@ void StateShard::FirstState(std::uint32_t row, std::uint64_t cycle) {
   }
   columns_.bound_value[row] = bound[0];
   columns_.bound_free[row] = bound[1];
+  columns_.bound_slow[row] = FirstSlowBound(asked, n, bound[1], cycle);
   columns_.band[row] = vaultguard::kMinBandVu;
   columns_.Say(row, dims_, first, 0, columns_.Entropy(row));  // not valid: the replica has not published yet
+}
+
+// Usually a new replica may change its mind no further than its bound says. The first one here must be able to follow any
+// crowd that it meets later; and where the others wait for a server node that is missing, or has just come, it waits as
+// well.
+float StateShard::FirstSlowBound(const std::uint32_t* asked, int n, float bound, std::uint64_t cycle) const {
+  float slow[vaultguard::kMaxPeers + 2 * kJoinSample];
+  std::size_t told = 0;
+  for (int k = 0; k < n; ++k) {
+    const bool local = asked[k] >= columns_.first_local && asked[k] < columns_.end;
+    if (local && columns_.Alive(asked[k])) slow[told++] = columns_.bound_slow[asked[k]];
+  }
+  if (told == 0) return std::max(bound, WidestBound(config_));
+  return apart_ || Hurries(cycle) ? std::max(bound, UpperMedian(slow, told)) : bound;
 }
 
 bool StateShard::FindAnyHeard(std::uint64_t cycle) {
@@ -303,14 +324,16 @@ void StateShard::SetFlag(std::uint32_t row, std::uint8_t flag, bool on) {
 
 void StateShard::Scatter(std::uint64_t cycle) {
   for (auto row = static_cast<std::uint32_t>(columns_.first_local); row < columns_.end; ++row) {
-    if (!columns_.Alive(row) || (columns_.flags[row] & kAdversary) != 0) continue;
+    if (!columns_.Alive(row)) continue;
+    // An adversary's own state follows the others, so that it finds back when its lies end.
+    columns_.bound_free[row] = columns_.bound_slow[row] = WidestBound(config_);
+    if ((columns_.flags[row] & kAdversary) != 0) continue;
     for (int c = config_.shape.value_slots; c < dims_; ++c) {
       const double draw =
           Unit(Draw(config_.seed, Stream::kInitialState, row * 16 + static_cast<std::uint64_t>(c), cycle));
       columns_.state[static_cast<std::size_t>(c) * columns_.stride + row] =
           static_cast<float>(draw * config_.coordinate_range);
     }
-    columns_.bound_free[row] = std::max(config_.coordinate_range, vaultguard::kMinBoundFree);
   }
 }
 
@@ -346,6 +369,8 @@ void StateShard::Advance(std::uint64_t cycle, double loss, CycleCounts* counts, 
   input.cycle = cycle;
   input.seed = config_.seed;
   input.loss = loss;
+  input.range = config_.coordinate_range;
+  input.apart = apart_;
   for (int s = 0; s < config_.shape.value_slots; ++s) {
     const auto slot = static_cast<std::size_t>(s);
     const std::int64_t settled = ledger_.total_uvu(s) - news_.OutstandingUvu(slot);
@@ -386,7 +411,8 @@ void StateShard::Advance(std::uint64_t cycle, double loss, CycleCounts* counts, 
   enter(Stage::kOverlay);
   if ((cycle + config_.shard) % kRestCycles == 0) MoveLastWords(cycle);
   if (!config_.drift.plain) {
-    counts->fallback_links += overlay_.Maintain(columns_, config_.shuffle, halo_in_use_, remote_share_, cycle);
+    counts->fallback_links +=
+        overlay_.Maintain(columns_, config_.shuffle, halo_in_use_, remote_share_, Hurries(cycle), cycle);
   }
 }
 
@@ -503,6 +529,7 @@ std::uint64_t StateShard::StateHash() const {
     }
     hash = Mix(hash ^ std::bit_cast<std::uint32_t>(columns_.bound_value[row]) ^
                (std::uint64_t{std::bit_cast<std::uint32_t>(columns_.bound_free[row])} << 32));
+    hash = Mix(hash ^ std::bit_cast<std::uint32_t>(columns_.bound_slow[row]));
   }
   return hash;
 }

@@ -35,7 +35,7 @@ struct StateShardConfig {
   std::uint32_t halo_rows = 0;   // rows for remote neighbours
   double remote_share = 0;       // share of neighbour slots that point into the halo
   float value_spread = 100;      // VU; replicas start within it of the ledger total
-  float coordinate_range = 200;  // free coordinates start on 0..range
+  float coordinate_range = 200;  // free coordinates start on 0..range, and stay there
 };
 
 // Bytes that micro-nodes sent, by purpose (SPEC-12).
@@ -91,7 +91,8 @@ class StateShard {
   // until the silence limit, even if another replica lives in the row by then.
   void Leave(std::uint32_t row);
   void SetFlag(std::uint32_t row, std::uint8_t flag, bool on);
-  // Scatters the free coordinates of honest replicas at random. Their publications stay, so neighbours lead them back.
+  // Scatters the free coordinates of honest replicas at random, and makes every replica as ready to follow others as at
+  // the start. Their publications stay, so neighbours lead them back.
   void Scatter(std::uint64_t cycle);
 
   // Joins an entry into the ledger, and starts the spread of what is new among the replicas. Idempotent.
@@ -120,6 +121,14 @@ class StateShard {
   // Sets how many rows of the halo are in use, the first `halo_rows`, and the share of neighbour slots that point
   // there.
   void SetRemote(std::uint32_t halo_rows, double remote_share);
+
+  // Whether a server node that has this shard is missing: until it is back, slow bounds do not narrow.
+  void SetApart(bool apart) { apart_ = apart; }
+  bool apart() const { return apart_; }
+  // A server node with this shard is heard for the first time, or again after a long silence: for kHurryCycles from now
+  // on, neighbours on other server nodes are drawn faster.
+  void Hurry(std::uint64_t cycle) { hurry_until_ = cycle + kHurryCycles; }
+  bool Hurries(std::uint64_t cycle) const { return cycle < hurry_until_; }
 
   // Loads all publications into the caches, for readers in random order: the kernel, and before it the replicas that
   // enter.
@@ -163,6 +172,8 @@ class StateShard {
   // Frees the rows of replicas that left.
   void MoveLastWords(std::uint64_t cycle);
   void FirstState(std::uint32_t row, std::uint64_t cycle);
+  // The slow bound of a new replica whose bound is `bound`, after asking the `n` heard rows `asked`.
+  float FirstSlowBound(const std::uint32_t* asked, int n, float bound, std::uint64_t cycle) const;
   // Finds a row that is heard, if there is one: any_heard_. All replicas that enter in one cycle share one search of
   // the rows, because no row begins to publish meanwhile.
   bool FindAnyHeard(std::uint64_t cycle);
@@ -176,6 +187,8 @@ class StateShard {
   News news_;
   std::uint32_t halo_in_use_;
   double remote_share_;
+  bool apart_ = false;
+  std::uint64_t hurry_until_ = 0;  // exclusive
   Columns columns_;
   LastWords last_words_;
   std::size_t departed_rows_ = 0;  // allocated

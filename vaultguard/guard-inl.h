@@ -7,6 +7,7 @@
 //   bound       max_allowed_shift of the replica, > 0
 //   state       the state before, finite
 //   floor, band value slots only: state stays >= floor (VU >= 0) and within [-band, band] of the ledger
+//   lowest, highest  free coordinates only
 // Each function returns the safe result and the lanes that it had to change, for the counters.
 //
 // Included once per SIMD target, inside HWY_NAMESPACE, as Highway's own -inl headers are.
@@ -55,6 +56,14 @@ template <class D>
 Guarded<D> KeepInBand(D d, hn::Vec<D> state, hn::Vec<D> band) {
   const auto kept = hn::Max(hn::Min(state, band), hn::Neg(band));
   return {kept, hn::Ne(kept, state)};
+}
+
+// A free coordinate stays where coordinates live, so that no share of liars leads replicas out of there. Compares and
+// selects: targets differ in the sign of the zero that min and max return.
+template <class D>
+hn::Vec<D> KeepInRange(D, hn::Vec<D> state, hn::Vec<D> lowest, hn::Vec<D> highest) {
+  const auto above = hn::IfThenElse(hn::Lt(state, lowest), lowest, state);
+  return hn::IfThenElse(hn::Gt(above, highest), highest, above);
 }
 
 }  // namespace lvs::vaultguard::HWY_NAMESPACE

@@ -69,6 +69,7 @@ struct ShardTick {
   bool tell_all = false;                              // the report's changes are all entries, changed or not
   bool measure = false;
   bool scatter = false;             // scatters the free coordinates of all replicas at random, for test networks
+  bool peers_missing = false;       // server nodes without a link are expected back
   bool leaving = false;             // the server node drains: its frames say so
   bool hand_over = false;           // it takes no more contributions than these: what it holds is handed over
   std::uint32_t snapshot_dots = 0;  // replicas in this cycle's picture
@@ -200,9 +201,10 @@ struct NodeTick {
   std::vector<Payload<std::vector<shard::LedgerEntry>>> restored;  // by shard, when the cache is opened; or empty
   bool tell_all = false;  // the reports' changes are all entries, for a cache that begins anew
   bool measure = false;
-  bool scatter = false;    // scatters the free coordinates of all replicas at random, for test networks
-  bool leaving = false;    // the server node drains
-  bool hand_over = false;  // it takes no more contributions than these
+  bool scatter = false;        // scatters the free coordinates of all replicas at random, for test networks
+  bool peers_missing = false;  // server nodes without a link are expected back
+  bool leaving = false;        // the server node drains
+  bool hand_over = false;      // it takes no more contributions than these
   std::uint32_t snapshot_dots = 0;
 };
 

@@ -55,6 +55,7 @@ void NodeHost::FillTick(std::size_t shard, ShardTick* tick) {
   tick->tell_all = tick_->tell_all;
   tick->measure = tick_->measure;
   tick->scatter = tick_->scatter;
+  tick->peers_missing = tick_->peers_missing;
   tick->leaving = tick_->leaving;
   tick->hand_over = tick_->hand_over;
   tick->snapshot_dots = shard == 0 ? tick_->snapshot_dots : 0;

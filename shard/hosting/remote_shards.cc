@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <utility>
 
+#include "vaultguard/limits.h"
+
 namespace lvs::hosting {
 
 namespace {
@@ -27,7 +29,35 @@ float TypicalBound(const shard::Columns& columns) {
 
 void RemoteShards::NewSession(std::uint32_t node) {
   remotes_[node].replicas = 0;
+  remotes_[node].leaving = false;
   remotes_[node].wants_everybody = false;
+}
+
+void RemoteShards::TakeBeacon(std::uint32_t node, const shard::Beacon& beacon, std::uint64_t cycle) {
+  remotes_[node].replicas = beacon.replicas;
+  remotes_[node].leaving = beacon.leaving;
+  remotes_[node].heard_cycle = cycle;
+}
+
+bool RemoteShards::IsMissing(Remote* remote, bool up, std::uint64_t cycle) {
+  if (!up) {
+    remote->up_cycle.reset();
+    remote->leaving = false;
+    return false;
+  }
+  if (!remote->up_cycle) remote->up_cycle = cycle;
+  if (remote->leaving) return false;
+  const bool heard = remote->heard_cycle && cycle <= *remote->heard_cycle + kMissingCycles;
+  const std::uint64_t since = std::max(*remote->up_cycle, remote->heard_cycle.value_or(0));
+  return !heard && cycle < since + kExpectedCycles;
+}
+
+// Replicas that enter ask whoever is heard: only those that live here already have to hurry.
+void RemoteShards::HurryFor(Remote* remote, std::uint64_t cycle, shard::StateShard* shard) const {
+  if (remote->heard_cycle != cycle) return;
+  const bool silent = !remote->met_cycle || cycle > *remote->met_cycle + vaultguard::kSilenceCycles;
+  remote->met_cycle = cycle;
+  if (silent && shard->replicas() > 0 && cycle > *begun_cycle_ + kStartCycles) shard->Hurry(cycle);
 }
 
 bool RemoteShards::TakeWantsEverybody(std::uint32_t node) {

@@ -4,12 +4,14 @@
 //   RemoteShards remotes(layout);
 //   remotes.Hear(from, frame, cycle, &shard, &refused);   // the newest frame of its session
 //   remotes.Weigh(is_heard, &shard);                      // how many of the neighbours should be remote
+//   remotes.Meet(is_up, /*links_change=*/true, cycle, &shard);   // who is missing, and who has come
 //
 // One owner.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "shard/frame.h"
@@ -20,12 +22,24 @@
 
 namespace lvs::hosting {
 
+// A server node gives a sign of life every 20 cycles: one that was not heard for this long is missing, even where a sign
+// or two were lost.
+inline constexpr std::uint64_t kMissingCycles = 50;
+// A server node that fell silent is expected back for this long: an hour, at 100 ms a cycle. After that it counts as
+// gone for good.
+inline constexpr std::uint64_t kExpectedCycles = 36'000;
+// A server node that is heard so soon after the start was there from the start.
+inline constexpr std::uint64_t kStartCycles = 8;
+
 class RemoteShards {
  public:
   explicit RemoteShards(const ShardLayout& layout) : layout_(layout), remotes_(layout.halo_first.size()) {}
 
   // Forgets everything, when the process died and a new one runs.
-  void Restart() { remotes_.assign(remotes_.size(), Remote{}); }
+  void Restart() {
+    remotes_.assign(remotes_.size(), Remote{});
+    begun_cycle_.reset();
+  }
 
   // Takes note of another session at this far end. The watch over its state diffs goes on (SPEC-8.3): a sender cannot
   // shed its record by taking a new session.
@@ -35,8 +49,8 @@ class RemoteShards {
   // Returns whether such a note is set, and clears it.
   bool TakeWantsEverybody(std::uint32_t node);
 
-  // Takes the beacon and the state diffs of a frame that has passed CheckFrame.
-  void SetReplicas(std::uint32_t node, std::uint32_t replicas) { remotes_[node].replicas = replicas; }
+  // Takes the beacon of a frame that has passed CheckFrame, and then its state diffs.
+  void TakeBeacon(std::uint32_t node, const shard::Beacon& beacon, std::uint64_t cycle);
   void Hear(std::uint32_t node, const shard::Frame& frame, std::uint64_t cycle, shard::StateShard* shard,
             vaultguard::RefusalCounts* refused);
 
@@ -54,6 +68,25 @@ class RemoteShards {
     shard->SetRemote(rows, remote / std::max(1.0, remote + shard->replicas()));
   }
 
+  // Tells the shard whether a server node is missing (StateShard::SetApart), and when one has come (Hurry). Call in
+  // every cycle.
+  //
+  // A server node is missing that has been silent for kMissingCycles, or was never heard, unless it said that it leaves
+  // or is gone for so long that nobody expects it back. Without `links_change` that holds for every server node. With
+  // it a far end counts only while `is_up(node)`, and `others_missing` says whether one is missing that has no link.
+  template <class IsUp>
+  void Meet(IsUp is_up, bool links_change, bool others_missing, std::uint64_t cycle, shard::StateShard* shard) {
+    if (!begun_cycle_) begun_cycle_ = cycle;
+    bool missing = others_missing;
+    for (std::uint32_t node = 0; node < remotes_.size(); ++node) {
+      if (layout_.halo_count[node] == 0) continue;  // this server node's own place
+      const bool up = !links_change || is_up(node);
+      missing = IsMissing(&remotes_[node], up, cycle) || missing;
+      HurryFor(&remotes_[node], cycle, shard);
+    }
+    shard->SetApart(missing);
+  }
+
   // Anomalies that the far ends raised since the last call.
   shard::HaloLink::Raised TakeRaised();
 
@@ -64,12 +97,20 @@ class RemoteShards {
 
   struct Remote {
     std::uint32_t replicas = 0;  // by its last beacon
+    bool leaving = false;        // likewise
     bool wants_everybody = false;
+    std::optional<std::uint64_t> up_cycle;     // since when it has a link
+    std::optional<std::uint64_t> heard_cycle;  // last; empty: never
+    std::optional<std::uint64_t> met_cycle;    // when it was last heard by Meet
     shard::HaloLink halo;
   };
 
+  static bool IsMissing(Remote* remote, bool up, std::uint64_t cycle);
+  void HurryFor(Remote* remote, std::uint64_t cycle, shard::StateShard* shard) const;
+
   ShardLayout layout_;
-  std::vector<Remote> remotes_;  // by server node; the own one is unused
+  std::vector<Remote> remotes_;               // by server node; the own one is unused
+  std::optional<std::uint64_t> begun_cycle_;  // when this process began to listen
   shard::HaloLink::Raised raised_;
 };
 

@@ -178,6 +178,8 @@ void ShardHost::Listen(const ShardTick& tick, ShardReport* report) {
   if (config_.links_change) {
     remotes_.Weigh([&](std::uint32_t node) { return sync_->IsHeard(node, tick.cycle); }, shard_.get());
   }
+  remotes_.Meet([&](std::uint32_t node) { return sync_->IsUp(node); }, config_.links_change, tick.peers_missing,
+                tick.cycle, shard_.get());
 }
 
 void ShardHost::Take(std::uint32_t from, const shard::Frame& frame, std::uint64_t cycle) {
@@ -195,7 +197,7 @@ void ShardHost::Take(std::uint32_t from, const shard::Frame& frame, std::uint64_
   } else {
     if (!taken.newest) return;
     if (taken.tell_all) remotes_.WantEverybody(from);
-    remotes_.SetReplicas(from, frame.beacon.replicas);
+    remotes_.TakeBeacon(from, frame.beacon, cycle);
   }
   remotes_.Hear(from, frame, cycle, shard_.get(), &refused_);
 }

@@ -16,6 +16,7 @@
 
 #include "proto/testnet_json.h"
 #include "shard/simd_target.h"
+#include "shard/state_shard.h"
 #include "tests/shard/drift_reference.h"
 #include "tests/shard/generator.h"
 #include "tests/vectors/vectors.h"
@@ -48,6 +49,7 @@ class Memory {
     Make(&state_, dims * n, &col_.state);
     Make(&bound_value_, n, &col_.bound_value);
     Make(&bound_free_, n, &col_.bound_free);
+    Make(&bound_slow_, n, &col_.bound_slow);
     Make(&band_, n, &col_.band);
     Make(&flags_, n, &col_.flags);
     Make(&link_, peers * n, &col_.link);
@@ -91,6 +93,7 @@ class Memory {
       }
       bits.push_back(std::bit_cast<std::uint32_t>(col_.bound_value[row]));
       bits.push_back(std::bit_cast<std::uint32_t>(col_.bound_free[row]));
+      bits.push_back(std::bit_cast<std::uint32_t>(col_.bound_slow[row]));
       bits.push_back(std::bit_cast<std::uint32_t>(col_.band[row]));
       bits.push_back(HeardMeta(row));
       bits.push_back(HeardEntropy(row));
@@ -113,7 +116,7 @@ class Memory {
   Shape shape_;
   Columns col_;
   int heard_ = 0;
-  Owned<float> state_, bound_value_, bound_free_, band_, said_;
+  Owned<float> state_, bound_value_, bound_free_, bound_slow_, band_, said_;
   Owned<std::uint8_t> flags_, link_entropy_;
   Owned<std::uint32_t> link_;
 };
@@ -201,6 +204,7 @@ void Fill(const Case& c, Generator* g, Memory* m) {
     }
     m->col().bound_value[row] = std::max(1e-4f, std::abs(g->Around(2 * c.value_scale)));
     m->col().bound_free[row] = std::max(1e-4f, std::abs(g->Around(2 * c.free_scale)));
+    m->col().bound_slow[row] = m->col().bound_free[row] * (g->Chance(0.5) ? 1.0f : 3.0f);
     m->col().band[row] = std::max(1e-6f, std::abs(g->Around(3 * c.value_scale)));
   }
   for (std::size_t row = first; row < m->col().end; ++row) {
@@ -232,6 +236,8 @@ StepInput InputOf(const Case& c, std::uint64_t cycle, Generator* g) {
   input.cycle = cycle;
   input.seed = 42;
   input.loss = c.loss;
+  input.apart = g->Chance(0.2);
+  if (g->Chance(0.2)) input.range = std::abs(g->Around(c.free_scale));
   for (float& floor : input.floor) floor = g->Chance(0.5) ? 0.0f : -std::abs(g->Around(c.value_scale));
   return input;
 }
@@ -243,6 +249,7 @@ std::vector<ReferenceReplica> ReplicasOf(Memory* m) {
     for (int i = 0; i < m->shape().dimensions(); ++i) r.v.push_back(m->State(row, i));
     r.tau_value = m->col().bound_value[row];
     r.tau_free = m->col().bound_free[row];
+    r.slow_free = m->col().bound_slow[row];
     r.b = m->col().band[row];
     for (int s = 0; s < m->shape().peers; ++s) r.links.push_back({m->Neighbour(row, s), m->Trust(row, s)});
   }
@@ -287,6 +294,7 @@ void ExpectSame(Memory* m, const std::vector<ReferenceReplica>& replicas, const 
     }
     EXPECT_TRUE(Same(m->col().bound_value[row], r.tau_value)) << "tau_value";
     EXPECT_TRUE(Same(m->col().bound_free[row], r.tau_free)) << "tau_free";
+    EXPECT_TRUE(Same(m->col().bound_slow[row], r.slow_free)) << "slow_free";
     EXPECT_TRUE(Same(m->col().band[row], r.b)) << "b";
     EXPECT_EQ(m->HeardMeta(row), said[row].meta);
     EXPECT_EQ(m->HeardEntropy(row), said[row].entropy);
@@ -386,7 +394,7 @@ class OneLink {
     const std::size_t row = Row();
     m_.col().flags[row] = kAlive;
     m_.col().bound_value[row] = 1;
-    m_.col().bound_free[row] = 1;
+    m_.col().bound_free[row] = m_.col().bound_slow[row] = 1;
     m_.col().band[row] = 10;
     for (std::size_t r = row; r < m_.col().end; ++r) m_.SetNeighbour(r, 0, 0);
     m_.SetTrust(row, 0, 255);
@@ -497,7 +505,7 @@ TEST_F(DriftCore, Spec6_3LossIsDrawnOnceAPublication) {
       m.SetMeta(row, Meta(5, 255));
       if (row < m.col().first_local) continue;
       m.col().flags[row] = kAlive;
-      m.col().bound_value[row] = m.col().bound_free[row] = m.col().band[row] = 1;
+      m.col().bound_value[row] = m.col().bound_free[row] = m.col().bound_slow[row] = m.col().band[row] = 1;
       for (int s = 0; s < shape.peers; ++s) {
         m.SetNeighbour(row, s, static_cast<std::uint32_t>(row % 16));
         m.SetTrust(row, s, 100);  // a slot that heard ends the cycle at 105
@@ -666,7 +674,7 @@ TEST_F(DriftCore, Spec10HonestPacketIsNeverRefused) {
   const std::size_t row = m.col().first_local;
   for (std::size_t r = row; r < row + 16; ++r) {
     m.col().flags[r] = kAlive;
-    m.col().bound_value[r] = m.col().bound_free[r] = m.col().band[r] = 1;
+    m.col().bound_value[r] = m.col().bound_free[r] = m.col().bound_slow[r] = m.col().band[r] = 1;
     for (int s = 0; s < shape.peers; ++s)
       m.SetNeighbour(r, s, static_cast<std::uint32_t>((r - row) * 8 + static_cast<std::size_t>(s)));
   }
@@ -714,6 +722,7 @@ class StepVector {
                                                      (before.at("fresh").get<bool>() ? kFresh : 0));
     m_.col().bound_value[row_] = vectors::Float(before.at("tau_value"));
     m_.col().bound_free[row_] = vectors::Float(before.at("tau_free"));
+    m_.col().bound_slow[row_] = vectors::Float(before.at("slow_free"));
     m_.col().band[row_] = vectors::Float(before.at("band"));
     for (int i = 0; i < shape_.dimensions(); ++i) m_.State(row_, i) = vectors::Float(At(before.at("state"), i));
     Say(row_, c.at("said"), 255);
@@ -727,6 +736,8 @@ class StepVector {
     }
     input_.cycle = Number(c.at("cycle"));
     input_.seed = Number(c.at("seed"));
+    input_.apart = c.at("apart").get<bool>();
+    input_.range = StateShardConfig{}.coordinate_range;
     for (int s = 0; s < shape_.value_slots; ++s) {
       input_.floor[static_cast<std::size_t>(s)] = vectors::Float(At(c.at("floor"), s));
     }
@@ -789,6 +800,7 @@ class StepVector {
     }
     EXPECT_TRUE(Same(replica.tau_value, vectors::Float(after.at("tau_value"))));
     EXPECT_TRUE(Same(replica.tau_free, vectors::Float(after.at("tau_free"))));
+    EXPECT_TRUE(Same(replica.slow_free, vectors::Float(after.at("slow_free"))));
     EXPECT_TRUE(Same(replica.b, vectors::Float(after.at("band"))));
     for (int s = 0; s < shape_.peers; ++s) {
       EXPECT_EQ(replica.links[static_cast<std::size_t>(s)].trust,

@@ -24,6 +24,9 @@ using vaultguard::Refusal;
 static_assert(kSilenceCycles == 130 && kHeartbeatCycles == 60 && kMaxDistance == 1e12f);
 static_assert(kMinBoundVu == 1e-4f && kMinBoundFree == 1e-4f && kMinBandVu == 1e-6f);
 static_assert(kMinNewsVu == 1e-4f && kMinNewsFree == 3.2e-5f);
+constexpr DriftParameters kParameters;
+static_assert(kParameters.bound_factor == 3 && kParameters.bound_factor_free == 2 && kParameters.strike_factor == 1.5f);
+static_assert(kParameters.bound_shrink == 0.3f && kParameters.bound_grow == 1.05f && kParameters.slow_keep == 0.97f);
 static_assert(kTrustWhole == 255 && kTrustKept256 == 205 && kTrustRegained == 5);
 static_assert(kEntropySteps == 64.0f && kEntropyRail == 119 && kRepetitionCutoff == 7);
 
@@ -71,8 +74,8 @@ float WeightedMedian(const std::vector<Heard>& links, float Heard::*distance) {
   return 0;
 }
 
-float NewBound(float tau, float wanted, const DriftParameters& p, float least) {
-  return std::max(std::min(std::max(wanted, p.bound_shrink * tau), p.bound_grow * tau), least);
+float NewBound(float tau, float wanted, float most, const DriftParameters& p, float least) {
+  return std::max(std::min(std::max(wanted, p.bound_shrink * tau), most), least);
 }
 
 }  // namespace
@@ -155,11 +158,15 @@ ReferenceSaid ReferenceCycle(const Shape& shape, const DriftParameters& p, const
 
   // 3. Bound.
   if (total_weight > 0) {
-    const float wanted = std::max(p.bound_factor * WeightedMedian(links, &Heard::distance_value), home_distance);
-    replica->tau_value = NewBound(replica->tau_value, wanted, p, kMinBoundVu);
-    replica->tau_free =
-        NewBound(replica->tau_free, p.bound_factor * WeightedMedian(links, &Heard::distance_free), p, kMinBoundFree);
+    const float wanted_value = std::max(p.bound_factor * WeightedMedian(links, &Heard::distance_value), home_distance);
+    const float wanted_free = p.bound_factor_free * WeightedMedian(links, &Heard::distance_free);
+    const float most_value = p.bound_grow * replica->tau_value;
+    const float most_free = std::max(p.bound_grow * replica->tau_free, replica->slow_free);
+    replica->tau_value = NewBound(replica->tau_value, wanted_value, most_value, p, kMinBoundVu);
+    replica->tau_free = NewBound(replica->tau_free, wanted_free, most_free, p, kMinBoundFree);
+    if (!input.apart) replica->slow_free = p.slow_keep * replica->slow_free;
   }
+  replica->slow_free = std::max(replica->slow_free, replica->tau_free);
   const float tau_value = replica->tau_value;
   const float tau_free = replica->tau_free;
 
@@ -168,7 +175,7 @@ ReferenceSaid ReferenceCycle(const Shape& shape, const DriftParameters& p, const
     if (links[s].weight == 0) continue;
     std::uint8_t& trust = replica->links[s].trust;
     const bool outside = links[s].distance_value > std::max(p.strike_factor * tau_value, home_distance) ||
-                         links[s].distance_free > p.strike_factor * tau_free;
+                         links[s].distance_free > p.strike_factor * replica->slow_free;
     if (links[s].distance_value > std::max(p.strike_factor * tau_value, home_distance)) {
       float pull = 0;
       for (const float d : value_group(links[s].difference)) pull = pull + d;
@@ -181,17 +188,24 @@ ReferenceSaid ReferenceCycle(const Shape& shape, const DriftParameters& p, const
   // 5. Drift, 6. VaultGuard.
   replica->b = std::max(p.band_decay * replica->b, kMinBandVu);
   const auto weight = static_cast<float>(total_weight);
+  const auto has_free_voice = [&](const Heard& h) {
+    return h.weight > 0 && h.distance_free <= p.strike_factor * replica->slow_free;
+  };
+  float weight_free = 0;
   float dispersion[2] = {0, 0};
   for (const Heard& h : links) {
     if (h.weight == 0) continue;
+    if (has_free_voice(h)) weight_free = weight_free + static_cast<float>(h.weight);
     float largest[2] = {0, 0};
     for (std::size_t c = 0; c < dims; ++c) {
       float& of_group = largest[c < k ? 0 : 1];
       of_group = std::max(of_group, std::abs(Clip(h.difference[c], c < k ? tau_value : tau_free)));
     }
-    for (int g = 0; g < 2; ++g) dispersion[g] = dispersion[g] + static_cast<float>(h.weight) * largest[g];
+    dispersion[0] = dispersion[0] + static_cast<float>(h.weight) * largest[0];
+    if (has_free_voice(h)) dispersion[1] = dispersion[1] + static_cast<float>(h.weight) * largest[1];
   }
-  for (float& sigma : dispersion) sigma = sigma / std::max(weight, 1.0f);
+  dispersion[0] = dispersion[0] / std::max(weight, 1.0f);
+  dispersion[1] = dispersion[1] / std::max(weight_free, 1.0f);
   const float root = std::sqrt(std::max(static_cast<float>(packets), 1.0f));
   bool clamped[vaultguard::kClamps] = {};
   const auto clamp = [&clamped](Clamp which) { clamped[static_cast<std::size_t>(which)] = true; };
@@ -200,14 +214,16 @@ ReferenceSaid ReferenceCycle(const Shape& shape, const DriftParameters& p, const
     const float tau = value_slot ? tau_value : tau_free;
     float sum = 0;
     for (const Heard& h : links) {
-      if (h.weight > 0) sum = sum + static_cast<float>(h.weight) * Clip(h.difference[c], tau);
+      if (value_slot ? h.weight > 0 : has_free_voice(h)) {
+        sum = sum + static_cast<float>(h.weight) * Clip(h.difference[c], tau);
+      }
     }
     float correction;
     if (value_slot) {
       correction = p.beta * ((sum + static_cast<float>(kTrustWhole) * p.ledger_weight * Clip(-v[c], tau)) /
                              (weight + static_cast<float>(kTrustWhole) * p.ledger_weight));
     } else {
-      correction = p.beta * (sum / std::max(weight, 1.0f));
+      correction = p.beta * (sum / std::max(weight_free, 1.0f));
     }
     correction = correction + p.alpha / kEntropySteps / root * dispersion[value_slot ? 0 : 1] * e[c];
 
@@ -229,6 +245,8 @@ ReferenceSaid ReferenceCycle(const Shape& shape, const DriftParameters& p, const
         v[c] = Clip(v[c], replica->b);
         clamp(Clamp::kBand);
       }
+    } else if (input.range > 0) {
+      v[c] = v[c] < 0 ? 0 : v[c] > input.range ? input.range : v[c];
     }
   }
   for (std::size_t which = 0; which < vaultguard::kClamps; ++which) counts->clamped[which] += clamped[which] ? 1 : 0;

@@ -28,6 +28,7 @@ struct ReferenceReplica {
   std::vector<float> v;  // k value slots, then f free coordinates
   float tau_value = 0;
   float tau_free = 0;
+  float slow_free = 0;
   float b = 0;
   std::uint8_t flags = 0;
   std::vector<ReferenceLink> links;

@@ -39,15 +39,18 @@ class OverlayRows {
     }
   }
 
-  void Draw(double remote_share = 0) { overlay_.Draw(col_, live_, halo_, remote_share); }
+  void Draw(double remote_share = 0, std::uint64_t cycle = 0) {
+    overlay_.Draw(col_, live_, halo_, remote_share, cycle);
+  }
   std::uint64_t Maintain(std::uint64_t cycle, double shuffle = 0.01, double remote_share = 0, bool all_speak = true) {
     if (all_speak) Speak(cycle);
-    return overlay_.Maintain(col_, shuffle, halo_, remote_share, cycle);
+    return overlay_.Maintain(col_, shuffle, halo_, remote_share, hurry, cycle);
   }
   // All rows but the silent ones have published in the cycle before.
   void Speak(std::uint64_t cycle) {
     for (std::size_t row = 0; row < col_.end; ++row) {
-      const bool speaks = (row < halo_ && !halo_silent) || (row >= col_.first_local && (flags_[row] & kAlive) != 0);
+      const bool speaks = (row < std::min(halo_, halo_speaks) && !halo_silent) ||
+                          (row >= col_.first_local && (flags_[row] & kAlive) != 0);
       if (speaks) col_.SetMeta(row, Meta(cycle - 1, 255));
     }
   }
@@ -84,6 +87,8 @@ class OverlayRows {
   std::vector<std::uint32_t>& live() { return live_; }
   Overlay& overlay() { return overlay_; }
   bool halo_silent = false;
+  std::uint32_t halo_speaks = ~std::uint32_t{0};  // the first rows of the halo; the others never do
+  bool hurry = false;
 
  private:
   Shape shape_;
@@ -250,6 +255,86 @@ TEST(Overlay, RemoteShareIsDrawnKeptAndRestored) {
   rows.halo_silent = false;
   for (std::uint64_t n = 0; n < 400; ++n, ++cycle) rows.Maintain(cycle, 0.01, 0.4);
   EXPECT_NEAR(rows.RemoteShare(), 0.4, 0.06);
+}
+
+// A server node of one replica speaks from one of the rows that are kept for it.
+TEST(Overlay, RemoteNeighboursAreFoundWhereFewRowsOfTheHaloSpeak) {
+  OverlayRows rows(8, 64, 400);
+  rows.halo_speaks = 4;
+  rows.Speak(1);
+  rows.Draw();
+  for (std::uint64_t cycle = 1; cycle <= 500; ++cycle) rows.Maintain(cycle, 0.01, 0.4);
+  // 16 draws miss all four rows of 64 in 0.36 of the cases.
+  EXPECT_NEAR(rows.RemoteShare(), 0.3, 0.06);
+}
+
+TEST(Overlay, SlotsThatLeadToRowsThatNeverSpeakGetAnotherRemoteNeighbourSoonAndALocalOneLater) {
+  for (const std::uint64_t start : {0, 100'000}) {
+    OverlayRows rows(8, 16, 160);
+    rows.halo_speaks = 0;
+    rows.Draw(0.5, start);
+    const double drawn = rows.RemoteShare();
+    std::uint64_t cycle = start + 1;
+    const auto maintain_until = [&](std::uint64_t last) {
+      std::uint64_t fallbacks = 0;
+      for (; cycle <= start + last; ++cycle) fallbacks += rows.Maintain(cycle, 0.0, 0.5);
+      return fallbacks;
+    };
+    EXPECT_EQ(maintain_until(60), 0u) << "whoever is far away may be late";
+    EXPECT_EQ(rows.RemoteShare(), drawn);
+    rows.halo_speaks = 2;
+    EXPECT_GT(maintain_until(68), 0u);
+    const auto mute = [&] {
+      return rows.Share([&](std::uint32_t, std::uint32_t peer) { return peer >= 2 && peer < rows.col().first_local; });
+    };
+    // Half of the candidates are remote, and 16 draws miss two rows of 16 in 0.12 of the cases.
+    EXPECT_LT(mute(), 0.7 * drawn);
+    EXPECT_EQ(rows.RemoteShare(), drawn);
+    maintain_until(vaultguard::kSilenceCycles + 16);
+    EXPECT_LT(mute(), 0.01);
+    EXPECT_EQ(rows.SelfShare(), 0.0);
+  }
+}
+
+TEST(Overlay, InTheFirstCyclesASlotWaitsForItsRemoteRow) {
+  OverlayRows rows(8, 16, 160);
+  rows.halo_speaks = 8;
+  rows.Draw(0.5);
+  for (std::uint64_t cycle = 1; cycle <= kFirstWordCycles; ++cycle) {
+    EXPECT_EQ(rows.Maintain(cycle, 0.0, 0.5), 0u) << cycle;
+  }
+  EXPECT_GT(rows.Maintain(kFirstWordCycles + 1, 0.0, 0.5), 0u);
+}
+
+// Two server nodes that were cut off together would otherwise go on hearing only each other.
+TEST(Overlay, RemoteNeighboursAreTradedForOtherRemoteOnes) {
+  OverlayRows rows(8, 64, 400);
+  rows.halo_speaks = 32;
+  rows.Speak(1);
+  rows.Draw();
+  std::uint64_t cycle = 1;
+  for (; cycle <= 500; ++cycle) rows.Maintain(cycle, 0.01, 0.5);
+  const double before = rows.RemoteShare();
+  const auto second_half = [&] {
+    return rows.Share([&](std::uint32_t, std::uint32_t peer) { return peer >= 32 && peer < rows.col().first_local; });
+  };
+  EXPECT_EQ(second_half(), 0.0);
+  rows.halo_speaks = 64;
+  for (int n = 0; n < 400; ++n, ++cycle) rows.Maintain(cycle, 0.01, 0.5);
+  EXPECT_NEAR(rows.RemoteShare(), before, 0.05);
+  EXPECT_NEAR(second_half(), rows.RemoteShare() / 2, 0.05);
+}
+
+TEST(Overlay, TradesHurryWhenAServerNodeHasCome) {
+  const auto traded = [](bool hurry) {
+    OverlayRows rows(8, 64, 400);
+    rows.Speak(1);
+    rows.Draw();
+    rows.hurry = hurry;
+    return static_cast<double>(rows.Maintain(1, 0.01, 0.5));
+  };
+  EXPECT_NEAR(traded(false), 0.01 * 0.5 * 3200, 8);
+  EXPECT_NEAR(traded(true), kHurryTrades * 0.5 * 3200, 40);
 }
 
 TEST(Overlay, Spec9_1JoinerIsHeardByAboutDAndHearsD) {

@@ -519,8 +519,9 @@ class LinkEntropy:
 
 # ---- One cycle of one replica ---------------------------------------------------------------------------------------
 
-ALPHA, BETA, W0, C = f32(0.02), f32(0.9), f32(8), f32(3)
-SHRINK, GROW, STRIKE = f32(0.3), f32(1.05), f32(1.5)
+ALPHA, BETA, W0, C, C_FREE = f32(0.02), f32(0.9), f32(8), f32(3), f32(2)
+SHRINK, GROW, STRIKE, KAPPA = f32(0.3), f32(1.05), f32(1.5), f32(0.97)
+RANGE = f32(200)
 BAND_DECAY, BAND_LEAST = f32(0.9), f32(1e-6)
 BOUND_LEAST = f32(1e-4)
 PUBLISH, NEWS_VALUE, NEWS_FREE = f32(0.05), f32(1e-4), f32(3.2e-5)
@@ -541,9 +542,9 @@ def weighted_median(distances, weights):
     return 0.0
 
 
-def new_bound(tau, wanted, heard):
+def new_bound(tau, slow, wanted, heard):
     if heard:
-        tau = min(max(wanted, f32(SHRINK * tau)), f32(GROW * tau))
+        tau = min(max(wanted, f32(SHRINK * tau)), max(f32(GROW * tau), slow))
     return max(tau, BOUND_LEAST)
 
 
@@ -584,8 +585,9 @@ def receive(slot, said, v, k, cycle):
     return heard, refused
 
 
-def step(k, replica, own, heard, row, cycle, seed, floor):
-    """One cycle of one replica: changes `replica` and `own`, its last publication. Returns the refusals."""
+def step(k, replica, own, heard, row, cycle, seed, floor, apart):
+    """One cycle of one replica: changes `replica` and `own`, its last publication. Returns the refusals. `apart`: a server
+    node is missing."""
     v, slots = replica["state"], replica["slots"]
     dims = len(v)
     if replica["low_power"] and not low_power_turn(row, cycle):
@@ -606,8 +608,11 @@ def step(k, replica, own, heard, row, cycle, seed, floor):
     # 3. Bound.
     def median(group):
         return weighted_median([link[group] if link else 0.0 for link in links], weights)
-    replica["tau_value"] = new_bound(replica["tau_value"], max(f32(C * median("value")), from_home), total > 0)
-    replica["tau_free"] = new_bound(replica["tau_free"], f32(C * median("free")), total > 0)
+    slow = replica["slow_free"]
+    wanted = max(f32(C * median("value")), from_home)
+    replica["tau_value"] = new_bound(replica["tau_value"], 0.0, wanted, total > 0)
+    replica["tau_free"] = new_bound(replica["tau_free"], slow, f32(C_FREE * median("free")), total > 0)
+    replica["slow_free"] = max(f32(KAPPA * slow) if total > 0 and not apart else slow, replica["tau_free"])
     tau = [replica["tau_value"]] * k + [replica["tau_free"]] * (dims - k)
 
     # 4. Trust.
@@ -615,36 +620,41 @@ def step(k, replica, own, heard, row, cycle, seed, floor):
         if weight == 0:
             continue
         far = link["value"] > max(f32(STRIKE * replica["tau_value"]), from_home)
-        far = far or link["free"] > f32(STRIKE * replica["tau_free"])
+        far = far or link["free"] > f32(STRIKE * replica["slow_free"])
         slot["trust"] = 205 * slot["trust"] >> 8 if far or link["bad"] else min(255, slot["trust"] + 5)
 
     # 5. Drift.
     home_weight = f32(255 * W0)
-    w = max(total, 1)
+    free_weights = [w if w > 0 and link["free"] <= f32(STRIKE * replica["slow_free"]) else 0
+                    for link, w in zip(links, weights)]
+    voices = {"value": weights, "free": free_weights}
     noise = f32(f32(ALPHA / 64) / f32(math.sqrt(max(len(words), 1))))
     sigma = {}
     for group, bound in (("value", replica["tau_value"]), ("free", replica["tau_free"])):
         spread = 0.0
-        for link, weight in zip(links, weights):
+        for link, weight in zip(links, voices[group]):
             if weight > 0:
                 spread = f32(spread + f32(weight * min(link[group], bound)))
-        sigma[group] = f32(spread / w)
+        sigma[group] = f32(spread / max(sum(voices[group]), 1))
     replica["band"] = max(f32(BAND_DECAY * replica["band"]), BAND_LEAST)
     for c in range(dims):
         drawn = 0.0
-        for link, weight in zip(links, weights):
+        group = "value" if c < k else "free"
+        for link, weight in zip(links, voices[group]):
             if weight > 0:
                 drawn = f32(drawn + f32(weight * clip(link["d"][c], tau[c])))
         if c < k:
             drawn = f32(f32(drawn + f32(home_weight * clip(-v[c], tau[c]))) / f32(total + home_weight))
         else:
-            drawn = f32(drawn / w)
-        correction = f32(f32(BETA * drawn) + f32(f32(noise * sigma["value" if c < k else "free"]) * e[c]))
+            drawn = f32(drawn / max(sum(free_weights), 1))
+        correction = f32(f32(BETA * drawn) + f32(f32(noise * sigma[group]) * e[c]))
 
         # 6. VaultGuard.
         v[c] = f32(v[c] + clip(correction, tau[c]))
         if c < k:
             v[c] = clip(max(v[c], floor[c]), replica["band"])
+        else:
+            v[c] = min(max(v[c], 0.0), RANGE)
 
     # 7. Publish.
     least = [max(f32(PUBLISH * t), NEWS_VALUE if c < k else NEWS_FREE) for c, t in enumerate(tau)]

@@ -167,17 +167,18 @@ class Vectors(unittest.TestCase):
     def test_one_cycle_of_one_replica(self):
         for case in self.each(vectors("step")["steps"]):
             before, after = case["before"], case["after"]
+            bounds = ("tau_value", "tau_free", "slow_free", "band")
             replica = {"state": floats(before["state"]), "low_power": before["low_power"], "fresh": before["fresh"],
-                       **{name: lvs.float_of(number(before[name])) for name in ("tau_value", "tau_free", "band")},
+                       **{name: lvs.float_of(number(before[name])) for name in bounds},
                        "slots": [dict(slot) for slot in before["slots"]]}
             own = {"state": floats(case["said"]["state"]), "published": case["said"]["published"], "packet": None}
             heard = [said and {"state": floats(said["state"]), "weight": said["weight"], "published": said["published"],
                                "packet": numbers(said["packet"])} for said in case["heard"]]
             refused = lvs.step(case["value_slots"], replica, own, heard, case["row"], case["cycle"],
-                               number(case["seed"]), floats(case["floor"]))
+                               number(case["seed"]), floats(case["floor"]), case["apart"])
             self.assertEqual(sorted(refused), sorted(after["refused"]))
             self.assertEqual([f"{lvs.bits_of(x):#010x}" for x in replica["state"]], after["state"])
-            for name in ("tau_value", "tau_free", "band"):
+            for name in bounds:
                 self.assertEqual(f"{lvs.bits_of(replica[name]):#010x}", after[name], name)
             self.assertEqual(replica["slots"], after["slots"])
             publishes = own["published"] == case["cycle"]

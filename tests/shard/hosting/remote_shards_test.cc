@@ -76,7 +76,7 @@ TEST_F(RemoteShardsTest, WhoWantsEverybodyIsToldOnce) {
 class WeighTest : public RemoteShardsTest {
  protected:
   double RemoteShare(std::uint32_t replicas_of_1, bool heard) {
-    remotes_.SetReplicas(1, replicas_of_1);
+    remotes_.TakeBeacon(1, {.replicas = replicas_of_1}, 0);
     shard::CycleCounts counts;
     for (std::uint64_t cycle = 1; cycle <= 400; ++cycle) {
       // The other server node agrees with this one, or its rows would lose all trust.
@@ -107,6 +107,123 @@ TEST_F(WeighTest, AsManyNeighboursAreRemoteAsReplicasAre) { EXPECT_NEAR(RemoteSh
 TEST_F(WeighTest, AClaimThatNobodyCanCheckIsBounded) { EXPECT_NEAR(RemoteShare(1'000'000, true), 64.0 / 114, 0.1); }
 
 TEST_F(WeighTest, WhoIsNotHeardHasNoShare) { EXPECT_NEAR(RemoteShare(50, false), 0, 0.02); }
+
+// Who is missing, and who has come.
+class MeetTest : public RemoteShardsTest {
+ protected:
+  // Runs cycles up to `last`, in each of which the `speakers` give a sign of life.
+  void Run(std::uint64_t last, const std::vector<std::uint32_t>& speakers) {
+    for (; cycle_ <= last; ++cycle_) {
+      for (const std::uint32_t node : speakers) remotes_.TakeBeacon(node, beacon, cycle_);
+      remotes_.Meet([&](std::uint32_t node) { return up[node]; }, links_change, others_missing, cycle_, shard_.get());
+      hurried_ = hurried_ || shard_->Hurries(cycle_ + 1);
+    }
+  }
+  bool TakeHurried() { return std::exchange(hurried_, false); }
+
+  shard::Beacon beacon{.replicas = 50};
+  bool links_change = false;
+  bool others_missing = false;
+  std::vector<bool> up = {false, true, true};
+
+ private:
+  std::uint64_t cycle_ = 1;
+  bool hurried_ = false;
+};
+
+TEST_F(MeetTest, AServerNodeThatIsNotHeardIsMissingForAnHour) {
+  Run(10, {1});
+  EXPECT_TRUE(shard_->apart()) << "2 was never heard";
+  Run(20, {1, 2});
+  EXPECT_FALSE(shard_->apart());
+  Run(20 + kMissingCycles, {1});
+  EXPECT_FALSE(shard_->apart());
+  Run(21 + kMissingCycles, {1});
+  EXPECT_TRUE(shard_->apart());
+  Run(20 + kExpectedCycles - 1, {1});
+  EXPECT_TRUE(shard_->apart());
+  Run(20 + kExpectedCycles, {1});
+  EXPECT_FALSE(shard_->apart()) << "it is dead for good";
+  Run(30 + kExpectedCycles, {1, 2});
+  Run(90 + kExpectedCycles, {1});
+  EXPECT_TRUE(shard_->apart()) << "it came back all the same, and is missing anew";
+}
+
+TEST_F(MeetTest, WhoSaidThatItLeavesIsNotMissing) {
+  Run(10, {1, 2});
+  beacon.leaving = true;
+  Run(11, {2});
+  beacon.leaving = false;
+  Run(200, {1});
+  EXPECT_FALSE(shard_->apart());
+  remotes_.NewSession(2);  // it has started again, and says nothing yet
+  Run(201, {1});
+  EXPECT_TRUE(shard_->apart());
+}
+
+TEST_F(MeetTest, AfterARestartEverybodyIsMissingUntilHeard) {
+  Run(10, {1, 2});
+  remotes_.Restart();
+  Run(11, {1});
+  EXPECT_TRUE(shard_->apart());
+  Run(12, {2});
+  EXPECT_FALSE(shard_->apart());
+}
+
+TEST_F(MeetTest, WhereLinksChangeOnlyALinkThatIsUpCounts) {
+  links_change = true;
+  up = {false, false, false};
+  Run(10, {});
+  EXPECT_FALSE(shard_->apart());
+  up[1] = true;
+  Run(11, {});
+  EXPECT_TRUE(shard_->apart()) << "it has a link and has not spoken";
+  Run(12, {1});
+  EXPECT_FALSE(shard_->apart());
+  Run(100, {});
+  EXPECT_TRUE(shard_->apart()) << "its frames are lost";
+  up[1] = false;
+  Run(101, {});
+  EXPECT_FALSE(shard_->apart());
+  others_missing = true;  // it is expected back
+  Run(102, {});
+  EXPECT_TRUE(shard_->apart());
+}
+
+TEST_F(MeetTest, WhereLinksChangeASilentLinkIsWaitedForFromWhenItCameUp) {
+  links_change = true;
+  up = {false, false, true};
+  Run(kExpectedCycles, {});
+  EXPECT_TRUE(shard_->apart());
+  Run(kExpectedCycles + 1, {});
+  EXPECT_FALSE(shard_->apart());
+  up[2] = false;
+  Run(kExpectedCycles + 2, {});
+  up[2] = true;
+  Run(kExpectedCycles + 3, {});
+  EXPECT_TRUE(shard_->apart()) << "somebody else is there";
+}
+
+TEST_F(MeetTest, TradesHurryForWhoComesLateOrAgainAfterASilence) {
+  Run(kStartCycles, {1});
+  EXPECT_FALSE(TakeHurried()) << "it was there from the start";
+  Run(20, {1});
+  EXPECT_FALSE(TakeHurried());
+  Run(21, {1, 2});
+  EXPECT_TRUE(TakeHurried()) << "2 is heard for the first time";
+  Run(20 + shard::kHurryCycles, {1, 2});
+  EXPECT_TRUE(TakeHurried());
+  Run(200, {1, 2});
+  EXPECT_FALSE(TakeHurried());
+  Run(200 + vaultguard::kSilenceCycles, {1});
+  Run(201 + vaultguard::kSilenceCycles, {1, 2});
+  EXPECT_TRUE(TakeHurried()) << "2 is heard again";
+  Run(400 + vaultguard::kSilenceCycles, {1, 2});
+  TakeHurried();
+  Run(400 + 2 * vaultguard::kSilenceCycles - 1, {1});
+  Run(400 + 2 * vaultguard::kSilenceCycles, {1, 2});
+  EXPECT_FALSE(TakeHurried()) << "it was silent for less than the limit";
+}
 
 }  // namespace
 }  // namespace lvs::hosting
