@@ -57,7 +57,7 @@ struct Adversaries::Knowledge {
       case Attack::kRangeEdge: return range;
       case Attack::kJustInside: return static_cast<float>(mean + kUnstruck * range);
       case Attack::kFastAhead: return state + kUnstruck * columns.bound_free[liar.row];
-      case Attack::kSlowAhead: return state + kUnstruck * columns.bound_free[liar.row];
+      case Attack::kSlowAhead: return state + kUnstruck * columns.bound_slow[liar.row];
       case Attack::kTwoCamps: return (liar.row & 1) != 0 ? range : 0;
       case Attack::kFeignedReciprocity: {
         double distance = range - mean;

@@ -170,7 +170,7 @@ TEST_F(AdversariesTest, SlowAheadIsAsFarAheadAsItsSlowBoundLets) {
   for (std::uint64_t cycle = 1; cycle < 10; ++cycle) {
     const std::vector<float> said = Cycle(cycle);
     EXPECT_EQ(said[0], State(0));
-    EXPECT_FLOAT_EQ(said[2], State(2) + 1.4f * shard_->columns().bound_free[liar_]);
+    EXPECT_FLOAT_EQ(said[2], State(2) + 1.4f * shard_->columns().bound_slow[liar_]);
   }
 }
 
