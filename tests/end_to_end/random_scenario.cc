@@ -20,6 +20,13 @@ constexpr double kLossMax = 0.4;
 constexpr std::uint32_t kMicroNodesPerRegionMin = 6;
 constexpr std::uint32_t kMicroNodesPerRegionMax = 40;
 
+// Honest networks: with 800 ms between regions, agreement takes about 600 cycles from when all hear each other.
+constexpr std::uint32_t kHonestQuietCycles = 1500;
+constexpr std::uint32_t kHonestMicroNodesMax = 12;
+constexpr double kHonestLossMax = 0.3;
+constexpr double kSlowestLinkUs = 800'000;
+constexpr double kQuickLinkUs = 100'000;
+
 class Dice {
  public:
   explicit Dice(std::uint64_t seed) : seed_(shard::Mix(seed + 0x5eed)) {}
@@ -49,12 +56,7 @@ class Author {
     for (std::uint32_t n = 0; n < events; ++n) WriteEvent();
   }
 
-  v1::Scenario Complete() {
-    services::FillDefaults(&scenario_);
-    const absl::Status valid = services::ValidateScenario(scenario_);
-    if (!valid.ok()) throw std::runtime_error(std::string(valid.message()) + "\n" + scenario_.DebugString());
-    return scenario_;
-  }
+  const v1::Scenario& scenario() const { return scenario_; }
 
  private:
   void WriteNetwork() {
@@ -177,9 +179,106 @@ class Author {
   std::int64_t period_us_ = 0;
 };
 
+v1::Scenario Complete(v1::Scenario scenario) {
+  services::FillDefaults(&scenario);
+  const absl::Status valid = services::ValidateScenario(scenario);
+  if (!valid.ok()) throw std::runtime_error(std::string(valid.message()) + "\n" + scenario.DebugString());
+  return scenario;
+}
+
+// Nobody lies, and nothing is contributed: what is left of a network is its shape and what keeps it apart.
+class HonestAuthor {
+ public:
+  explicit HonestAuthor(std::uint64_t number) : dice_(number + 0x40e57) {
+    scenario_.set_name("honest-" + std::to_string(number));
+    scenario_.set_seed(number + 1);
+    WriteNetwork();
+    WriteLinks();
+    busy_ = dice_.Roll(kBusyCyclesMin, kBusyCyclesMax);
+    scenario_.mutable_cycle()->set_period_us(kPeriodUs);
+    scenario_.mutable_cycle()->set_count(busy_ + kHonestQuietCycles);
+    if (regions_ < 2) return;
+    // Every second network is cut from the first cycle on, before anybody has heard anybody.
+    if (dice_.Chance(0.5)) WritePartition(0);
+    if (dice_.Chance(0.5)) WritePartition(dice_.Roll(1, busy_ - 20));
+    if (dice_.Chance(0.5)) WriteRestart();
+  }
+
+  const v1::Scenario& scenario() const { return scenario_; }
+
+ private:
+  static constexpr std::int64_t kPeriodUs = 100'000;
+
+  void WriteNetwork() {
+    regions_ = dice_.Roll(1, 8);
+    v1::State& state = *scenario_.mutable_state();
+    state.set_shards(dice_.Roll(1, 2));
+    state.set_value_slots(dice_.Roll(1, 2));
+    state.set_free_coordinates(dice_.Roll(1, 4));
+    state.set_replicas_min(1);
+    const bool even = dice_.Chance(0.5);
+    std::vector<std::uint32_t> sizes;
+    std::uint32_t all = 0;
+    for (std::uint32_t n = 0; n < regions_; ++n) {
+      sizes.push_back(even && n > 0 ? sizes[0] : dice_.Roll(regions_ == 1 ? 2 : 1, kHonestMicroNodesMax));
+      all += sizes.back();
+    }
+    v1::Population& population = *scenario_.mutable_population();
+    population.set_micro_nodes(all);
+    population.set_shards_per_node(state.shards());
+    for (std::uint32_t n = 0; n < regions_; ++n) (*population.mutable_regions())[RegionName(n)] = 1.0 * sizes[n] / all;
+    scenario_.mutable_drift()->set_peers(dice_.Roll(3, 16));
+  }
+
+  void WriteLinks() {
+    v1::Links& links = *scenario_.mutable_links();
+    links.mutable_within()->set_latency_us(static_cast<std::int64_t>(dice_.Up(60'000)));
+    links.mutable_within()->set_loss(dice_.Up(kHonestLossMax));
+    v1::RegionLink& between = *links.add_between();
+    const double most_us = dice_.Up(dice_.Chance(0.5) ? kSlowestLinkUs : kQuickLinkUs);
+    between.set_latency_us(static_cast<std::int64_t>(0.85 * most_us));
+    between.set_jitter_us(static_cast<std::int64_t>(0.15 * most_us));
+    between.set_loss(dice_.Up(kHonestLossMax));
+  }
+
+  v1::Event* AddEvent(std::uint32_t from) {
+    v1::Event* event = scenario_.add_events();
+    event->set_at_us(kPeriodUs * from);
+    event->set_for_us(kPeriodUs * dice_.Roll(1, busy_ - from));
+    return event;
+  }
+
+  void WritePartition(std::uint32_t from) {
+    v1::Partition& partition = *AddEvent(from)->mutable_partition();
+    const std::uint32_t groups = dice_.Roll(2, regions_);
+    for (std::uint32_t n = 0; n < groups; ++n) partition.add_groups();
+    for (std::uint32_t n = 0; n < regions_; ++n) {
+      const std::uint32_t group = n < groups ? n : dice_.Roll(0, groups - 1);
+      partition.mutable_groups(static_cast<int>(group))->add_regions(RegionName(n));
+    }
+  }
+
+  // One region's server node, or all in turn; their memory is lost.
+  void WriteRestart() {
+    v1::Event* event = AddEvent(dice_.Roll(1, busy_ - 20));
+    if (dice_.Chance(0.5)) {
+      event->mutable_outage()->set_region(RegionName(dice_.Roll(0, regions_ - 1)));
+    } else {
+      event->mutable_restart()->set_down_us(kPeriodUs * dice_.Roll(1, 30));
+    }
+  }
+
+  Dice dice_;
+  v1::Scenario scenario_;
+  std::uint32_t regions_ = 1;
+  std::uint32_t busy_ = 0;
+};
+
 }  // namespace
 
-v1::Scenario RandomScenario(std::uint64_t number) { return Author(number).Complete(); }
+v1::Scenario RandomHonestNetwork(std::uint64_t number) { return Complete(HonestAuthor(number).scenario()); }
+
+v1::Scenario RandomScenario(std::uint64_t number) { return Complete(Author(number).scenario()); }
 
 std::uint64_t MicroNodesAtTheEnd(const v1::Scenario& scenario) {
   std::uint64_t micro_nodes = scenario.population().micro_nodes();

@@ -101,5 +101,36 @@ TEST_P(RandomScenariosFull, KeepEveryInvariant) {
 
 INSTANTIATE_TEST_SUITE_P(Tenth, RandomScenariosFull, ::testing::Range(std::uint64_t{0}, std::uint64_t{10}));
 
+// ---- Nobody lies ----
+
+constexpr std::uint64_t kHonestQuick = 4;
+constexpr std::uint64_t kHonestAll = 200;
+constexpr std::uint64_t kHonestParts = 20;
+
+// |Si - Sj| -> 0 wherever all hear each other in the end, whatever kept them apart before.
+void ExpectAgreement(std::uint64_t number) {
+  const v1::Scenario scenario = RandomHonestNetwork(number);
+  SCOPED_TRACE("random honest network " + std::to_string(number) + "\n" + scenario.DebugString());
+  services::EmulationOptions options;
+  options.threads = 1;
+  const v1::Summary summary = Emulated(scenario, options).summary();
+  EXPECT_EQ(summary.micro_nodes_alive(), scenario.population().micro_nodes());
+  EXPECT_LE(summary.drift().relative_spread(), 1e-6);
+  EXPECT_TRUE(std::isnan(summary.drift().honest_bias_relative())) << "nobody lied";
+}
+
+TEST(HonestNetworks, Paper6_WhoeverHearsEachOtherInTheEndAgrees) {
+  for (std::uint64_t number = 0; number < kHonestQuick; ++number) ExpectAgreement(number);
+}
+
+class HonestNetworksFull : public ::testing::TestWithParam<std::uint64_t> {};
+
+TEST_P(HonestNetworksFull, Paper6_WhoeverHearsEachOtherInTheEndAgrees) {
+  constexpr std::uint64_t kPart = kHonestAll / kHonestParts;
+  for (std::uint64_t n = 0; n < kPart; ++n) ExpectAgreement(GetParam() * kPart + n);
+}
+
+INSTANTIATE_TEST_SUITE_P(Part, HonestNetworksFull, ::testing::Range(std::uint64_t{0}, kHonestParts));
+
 }  // namespace
 }  // namespace lvs
