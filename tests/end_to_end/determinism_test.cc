@@ -31,8 +31,9 @@ v1::Scenario Turbulent() {
 }
 
 TEST(Deterministic, ForAnyNumberOfThreads) {
-  for (const v1::Scenario& scenario : {Turbulent(), Shipped("phase2"), Shipped("phase2-closed"), Shipped("churn-storm"),
-                                       Shipped("lossy"), Shipped("last-node"), Shipped("corrupt")}) {
+  for (const v1::Scenario& scenario :
+       {Turbulent(), Shipped("phase2"), Shipped("phase2-closed"), Shipped("churn-storm"), Shipped("lossy"),
+        Shipped("last-node"), Shipped("corrupt"), Shipped("eight-of-one"), Shipped("returning-crowd")}) {
     const std::string hash = Hash(scenario, 1);
     EXPECT_EQ(Hash(scenario, 2), hash) << scenario.name();
     EXPECT_EQ(Hash(scenario, 4), hash) << scenario.name();
@@ -53,7 +54,7 @@ TEST(Deterministic, ForEverySimdTarget) {
   ASSERT_GE(targets.size(), 2u) << "one target is equal to itself: nothing was compared";
   v1::Scenario large = Shipped("stubborn-one");
   large.mutable_cycle()->set_count(60);  // of 300, because the slowest targets take long
-  std::vector<v1::Scenario> scenarios = {Turbulent(), large, Shipped("hostile-45")};
+  std::vector<v1::Scenario> scenarios = {Turbulent(), large, Shipped("hostile-45"), Shipped("clever-liars")};
   for (int seed = 1; seed <= 8; ++seed) scenarios.push_back(LiarsThatStop(seed));
   for (const v1::Scenario& scenario : scenarios) {
     ASSERT_TRUE(shard::SelectSimdTarget("auto"));

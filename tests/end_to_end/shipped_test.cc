@@ -55,7 +55,7 @@ INSTANTIATE_TEST_SUITE_P(Scenario, OtherSeedsFull, ::testing::ValuesIn(ShippedNa
 
 TEST(ShippedFiles, TheSlowOnesAreAmongThem) {
   const std::vector<std::string> names = ShippedNames();
-  EXPECT_GE(names.size(), 16u);
+  EXPECT_GE(names.size(), 21u);
   EXPECT_EQ(QuickNames().size(), names.size() - SlowNames().size());
 }
 
@@ -99,7 +99,7 @@ TEST(PlainRuleFails, WhereTheFileSaysSoAndForThatReason) {
     EXPECT_TRUE(Breached(Emulated(scenario), contrast.metric)) << contrast.scenario << ": " << contrast.metric;
     scenarios.insert(contrast.scenario);
   }
-  for (const char* name : {"stubborn-one", "partition-heal", "hostile-30", "hostile-45"}) {
+  for (const char* name : {"stubborn-one", "partition-heal", "hostile-30", "hostile-45", "clever-liars"}) {
     EXPECT_TRUE(scenarios.contains(name)) << name << " has lost its contrast";
   }
 }

@@ -69,6 +69,10 @@ Change TakenAway(const v1::Scenario& scenario, const v1::Threshold& threshold) {
     if (scenario.name() == "last-node") return Without(threshold.at() == "end" ? v1::Event::kJoin : v1::Event::kLeave);
     return scenario.name() == "phase3" ? Change(WithoutReturn) : Change(WithoutReplacement);
   }
+  if (metric == "drift.region_distance_relative") {
+    // At least so far: they are cut off from each other. At most: they hear each other.
+    return threshold.has_min() ? Without(v1::Event::kPartition) : Change(WithoutNeighbours);
+  }
   static const std::map<std::string, Change> changes = {
       {"ledger.effective_error_relative", WithoutRules},
       {"ledger.cycles_to_1ppm", WithoutRules},

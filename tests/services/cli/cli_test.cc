@@ -362,7 +362,8 @@ TEST_F(Cli, ScenarioList) {
   EXPECT_EQ(list.exit_code, kExitPassed) << list.err;
   for (const char* name :
        {"pair", "phase1", "phase2", "phase2-closed", "phase3", "stubborn-one", "hostile-30", "hostile-45",
-        "partition-heal", "churn-storm", "lossy", "last-node", "corrupt", "convergence"}) {
+        "partition-heal", "churn-storm", "lossy", "last-node", "corrupt", "convergence", "cold-start-apart",
+        "eight-of-one", "slow-links", "returning-crowd", "clever-liars"}) {
     EXPECT_THAT(list.out, HasSubstr(std::string("\n") + name + " "));
   }
   EXPECT_GE(nlohmann::json::parse(Lvs({"scenario", "list", "--format", "json"}).out).size(), 14u);
