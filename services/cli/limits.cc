@@ -141,7 +141,8 @@ void AppendScenario(std::vector<Limit>* limits) {
           {"alpha", kDrift.alpha, "", "weight of the entropy packets in a correction"},
           {"beta", kDrift.beta, "", "weight of the neighbours and the ledger in a correction"},
           {"ledger_weight", kDrift.ledger_weight, "", "weight of the ledger beside the neighbours"},
-          {"bound_factor", kDrift.bound_factor, "", "bound on a step, in median distances of the neighbours"},
+          {"bound_factor", kDrift.bound_factor, "",
+           "bound on a step in value, in median distances of the neighbours; 2/3 of it for free coordinates"},
           {"shuffle", kDrift.shuffle, "", "share of neighbours exchanged each cycle"}},
          limits);
   constexpr ScenarioLimits kLimits;

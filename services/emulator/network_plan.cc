@@ -58,6 +58,7 @@ shard::DriftParameters ParametersOf(const v1::Scenario& scenario) {
   parameters.beta = static_cast<float>(scenario.drift().beta());
   parameters.ledger_weight = static_cast<float>(scenario.drift().ledger_weight());
   parameters.bound_factor = static_cast<float>(scenario.drift().bound_factor());
+  parameters.bound_factor_free = parameters.bound_factor * 2 / 3;
   parameters.plain = scenario.rule() == v1::PLAIN;
   return parameters;
 }

@@ -299,6 +299,7 @@ class LiveNode final : public Node {
     if (!std::exchange(ran_, true) && config_.population().low_power() > 0) {
       tick.low_power = config_.population().low_power();
     }
+    tick.peers_missing = transport_->standing().misses;
     if (cache_ != nullptr) cache_->FillTick(&tick);
     node_->Tick(std::move(tick));
   }

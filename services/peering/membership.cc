@@ -104,6 +104,7 @@ Membership::HeardCount Membership::Heard(LinkId link, const v1::PeerExchange& ex
     Address* known = Learn(address, seen_at);
     if (known == nullptr) continue;
     known->seen_at = std::max(known->seen_at, seen_at);
+    if (link != kLocal) known->told_at = std::max(known->told_at.value_or(seen_at), seen_at);
     if (known->region.empty()) known->region = PlainRegion(peer.region());
     ++count.taken;
   }
@@ -257,6 +258,7 @@ absl::Status Membership::Connected(const PeerLink& hello, double now) {
   link = {peer, now, now, now - options_.shuffle_s, 0, guest};
   if (dialled != known_.end()) {
     link.failures = std::exchange(dialled->second.failures, 0);
+    dialled->second.unreachable = dialled->second.left = false;
     dialled->second.proven = dialled->second.proven || peer.dialled == peer.advertised;
     dialled->second.last_error.clear();
     dialled->second.seen_at = now;
@@ -266,6 +268,7 @@ absl::Status Membership::Connected(const PeerLink& hello, double now) {
     if (Address* address = Learn(peer.advertised, now); address != nullptr) {
       address->proven = true;
       address->failures = 0;
+      address->unreachable = address->left = false;
       address->last_error.clear();
       address->region = peer.region;
       address->seen_at = now;
@@ -300,6 +303,7 @@ void Membership::EndLink(LinkMap::iterator found, LinkEnd end, std::string_view 
     if (end == LinkEnd::kGoodbye) {
       address.last_error = why.substr(0, kErrorMax);
       address.quiet_until = now + options_.goodbye_s;
+      address.left = true;
     } else if (!lasted && name == link.peer.dialled) {
       address.failures = link.failures;
       Fail(&address, why, now);
@@ -333,6 +337,9 @@ void Membership::DialFailed(std::string_view address, const absl::Status& why, d
   if (entry == known_.end()) return;
   entry->second.dialling = false;
   if (absl::IsResourceExhausted(why)) crowded_until_ = now + options_.fallback_s;
+  // Whoever refuses a link is there, or is none of this network's.
+  entry->second.unreachable =
+      !absl::IsResourceExhausted(why) && !absl::IsAlreadyExists(why) && !absl::IsFailedPrecondition(why);
   if (absl::IsAlreadyExists(why)) {
     entry->second.retry_at = now + Jittered(options_.backoff_max_s);
   } else {
@@ -357,6 +364,15 @@ bool Membership::ExpectsSomebody(double now) const {
     const Address& address = entry.second;
     return address.proven && address.quiet_until <= now && now - address.seen_at < options_.goodbye_s &&
            !IsLinked(entry.first);
+  });
+}
+
+bool Membership::MissesSomebody(double now) const {
+  return std::any_of(known_.begin(), known_.end(), [&](const AddressBook::value_type& entry) {
+    const Address& address = entry.second;
+    const bool seen_by_others = !links_.empty() && address.told_at && now - *address.told_at < options_.shuffle_s;
+    return address.unreachable && !address.left && (address.boot || address.proven) && !seen_by_others &&
+           now - address.seen_at < options_.expected_s && !IsLinked(entry.first);
   });
 }
 

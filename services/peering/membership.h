@@ -78,7 +78,8 @@ struct MembershipOptions {
   double guest_s = 0.2;
   double forget_s = 600;
   double goodbye_s = 30;
-  double crossing_s = 1;  // two nodes that dial one another at once have both links within this time
+  double crossing_s = 1;     // two nodes that dial one another at once have both links within this time
+  double expected_s = 3600;  // a node that cannot be reached is expected back for so long
 };
 
 // The number of a stream; never used twice, not 0.
@@ -160,6 +161,10 @@ class Membership {
   // Whether a peer that was connected may come back: one that was lost less than goodbye_s ago and did not say goodbye.
   bool ExpectsSomebody(double now) const;
 
+  // Whether a node of this network is missing: a boot address, or one that this node was connected to, that cannot be
+  // reached, was last seen less than expected_s ago, did not say goodbye, and that no other peer has seen of late.
+  bool MissesSomebody(double now) const;
+
   // ---- What operators see ----
 
   std::vector<v1::KnownAddress> Known() const;  // by address; connected ones included
@@ -176,10 +181,13 @@ class Membership {
     double retry_at = 0;
     double quiet_until = 0;  // after a goodbye
     double dialled_at = 0;
-    std::uint32_t failures = 0;  // in a row
+    std::optional<double> told_at;  // when another peer saw it last, as it said
+    std::uint32_t failures = 0;     // in a row
     bool boot = false;
     bool proven = false;  // this node has been connected to it
     bool dialling = false;
+    bool unreachable = false;  // the last dial found nobody
+    bool left = false;         // it said goodbye, and has not been connected since
   };
   using AddressBook = std::map<std::string, Address, std::less<>>;
 

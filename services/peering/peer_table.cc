@@ -240,6 +240,7 @@ PeerTable::Standing PeerTable::StandingAt(double now_s) const {
   if (membership_ == nullptr) return standing;
   standing.known = membership_->known_count();
   standing.expects = membership_->ExpectsSomebody(now_s);
+  standing.misses = membership_->MissesSomebody(now_s);
   return standing;
 }
 

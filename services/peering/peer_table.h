@@ -75,6 +75,7 @@ class PeerTable {
     std::uint32_t behind = 0;   // ... were all of old cycles
     std::size_t known = 0;      // addresses, connected or not
     bool expects = false;       // a peer that is not connected may come back
+    bool misses = false;        // a node of this network cannot be reached (Membership::MissesSomebody)
   };
 
   // A stream and its record in this table.

@@ -241,6 +241,56 @@ TEST(ClusterFull, Spec12_AMinuteApartOnABadNetworkIsWholeWithinFiveSeconds) {
   PartitionedUnderLoad(seconds(60), 0.2, 80, seconds(5));
 }
 
+// ---- Crowds that meet ----
+
+struct Apart {
+  std::vector<std::size_t> group_of;  // by node: groups do not hear each other
+  bool from_the_start = false;
+  seconds silent{0};     // from the partition on, until the groups have forgotten what the others said last
+  seconds settled{0};    // that they stay apart once each node agrees
+  seconds deadline{60};  // to agree with each other, once they hear each other
+};
+
+// Scatters the free coordinates while the groups do not hear each other: each group agrees on a place of its own.
+void AgreeAfterSettlingApart(const Apart& apart) {
+  Cluster cluster({.nodes = apart.group_of.size()});
+  if (apart.from_the_start) {
+    cluster.Partition(apart.group_of);
+    for (std::size_t n = 0; n < cluster.size(); ++n) ASSERT_TRUE(cluster.StartNode(n));
+  } else {
+    ASSERT_TRUE(cluster.Up());
+    cluster.Partition(apart.group_of);
+  }
+  std::this_thread::sleep_for(apart.silent);
+  TestnetRecorder recorder(cluster.net().nodes(), {});
+  const auto spread = [&] { return recorder.Now().free_spread_relative(); };
+  for (std::size_t n = 0; n < cluster.size(); ++n) ASSERT_TRUE(cluster.Client(n).Scatter().ok());
+  ASSERT_TRUE(Eventually([&] { return spread() > 0.01; })) << "all are scattered";
+  ASSERT_TRUE(Eventually([&] {
+    for (std::size_t n = 0; n < cluster.size(); ++n) {
+      const auto status = cluster.Status(n);
+      if (!status || status->drift().relative_spread() > 1e-6) return false;
+    }
+    return true;
+  })) << "each settles";
+  std::this_thread::sleep_for(apart.settled);
+  EXPECT_GT(spread(), 1e-4) << "but not in one place";
+  cluster.Heal();
+  EXPECT_TRUE(Eventually([&] { return spread() < 1e-6; }, apart.deadline)) << "relative spread " << spread();
+}
+
+TEST(Cluster, Paper6_ProcessesThatStartApartAgreeOnceTheyMeet) {
+  AgreeAfterSettlingApart({.group_of = {0, 1, 2}, .from_the_start = true});
+}
+TEST(ClusterFull, Paper6_ProcessesThatSettleAMinuteApartAgreeWithinTenSeconds) {
+  AgreeAfterSettlingApart(
+      {.group_of = {0, 1, 2}, .from_the_start = true, .settled = seconds(60), .deadline = seconds(10)});
+}
+TEST(ClusterFull, Paper6_HalvesThatAreScatteredApartAgreeWithinTenSeconds) {
+  AgreeAfterSettlingApart(
+      {.group_of = {0, 0, 1, 1}, .silent = seconds(15), .settled = seconds(30), .deadline = seconds(10)});
+}
+
 TEST(Cluster, Spec6_3_FramesThatAreLostOrLateLoseNothing) {
   Cluster cluster({.nodes = 3});
   ASSERT_TRUE(cluster.Up());

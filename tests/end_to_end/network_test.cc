@@ -314,6 +314,56 @@ TEST(Paper8, APartitionThatNeverHealsShows) {
   EXPECT_FALSE(NothingLost(Emulated(scenario))) << "the verdict is blind";
 }
 
+// ---- Crowds that settle before they hear each other ----
+
+double SpreadAfter(const std::string& scenario) {
+  return Emulated(Parse("name: crowds\n" + scenario)).summary().drift().relative_spread();
+}
+
+TEST(Paper6, EightMicroNodesInEightRegionsAgree) {
+  EXPECT_LE(SpreadAfter(R"(state: {shards: 1, value_slots: 1}
+population:
+  micro_nodes: 8
+  shards_per_node: 1
+  regions: {a: 12.5%, b: 12.5%, c: 12.5%, d: 12.5%, e: 12.5%, f: 12.5%, g: 12.5%, h: 12.5%}
+cycle: {count: 200}
+links: {between: [{latency: 20ms}]}
+)"),
+            1e-6);
+}
+
+TEST(Paper6, RegionsThatAreCutAtTheStartAgreeOnceTheyHearEachOther) {
+  for (const char* cut : {"500ms", "10s", "60s"}) {
+    for (const char* regions : {"{a: 50%, b: 50%}", "{a: 80%, b: 20%}"}) {
+      SCOPED_TRACE(std::string(cut) + " " + regions);
+      EXPECT_LE(SpreadAfter("population: {micro_nodes: 40, regions: " + std::string(regions) +
+                            "}\nstate: {shards: 1}\ncycle: {count: 750}\nevents: [{at: 0s, for: " + cut +
+                            ", partition: {groups: [[a], [b]]}}]\n"),
+                1e-6);
+    }
+  }
+}
+
+TEST(Paper6, ARegionThatRestartsInsideAPartitionAgreesOnceItHears) {
+  EXPECT_LE(SpreadAfter(R"(population: {micro_nodes: 40, regions: {a: 50%, b: 50%}}
+state: {shards: 1}
+cycle: {count: 500}
+events:
+  - {at: 5s, for: 20s, partition: {groups: [[a], [b]]}}
+  - {at: 10s, for: 2s, outage: {region: b}}
+)"),
+            1e-6);
+}
+
+TEST(Paper6, RegionsWithLinksOfEightTenthsOfASecondAgree) {
+  EXPECT_LE(SpreadAfter(R"(population: {micro_nodes: 40, regions: {a: 50%, b: 50%}}
+state: {shards: 1}
+cycle: {count: 900}
+links: {between: [{latency: 800ms}]}
+)"),
+            1e-6);
+}
+
 // ---- Few, and many again ----
 
 TEST(Paper8, TheLastNodeCarriesEverything) {

@@ -192,6 +192,56 @@ TEST(Spec9_4_Membership, WhoWasLostIsExpectedBackForAWhileAndWhoSaidGoodbyeIsNot
   EXPECT_FALSE(membership.ExpectsSomebody(21 + Options().goodbye_s));
 }
 
+TEST(Spec10_Membership, ABootAddressThatNobodyAnswersIsMissedForAnHour) {
+  Membership membership(Options());
+  ASSERT_TRUE(membership.AddBoot("10.0.0.2:7000", 0).ok());
+  EXPECT_FALSE(membership.MissesSomebody(0)) << "it was not tried yet";
+  DialTimes(&membership, 0, 1);
+  EXPECT_TRUE(membership.MissesSomebody(1));
+  EXPECT_TRUE(membership.MissesSomebody(Options().expected_s - 1));
+  EXPECT_FALSE(membership.MissesSomebody(Options().expected_s));
+  for (const absl::Status& why : {absl::ResourceExhaustedError("full"), absl::AlreadyExistsError("connected already"),
+                                  absl::FailedPreconditionError("of another network")}) {
+    membership.DialFailed("10.0.0.2:7000", absl::UnavailableError("nobody there"), 2);
+    ASSERT_TRUE(membership.MissesSomebody(2));
+    membership.DialFailed("10.0.0.2:7000", why, 2);
+    EXPECT_FALSE(membership.MissesSomebody(2)) << why << ": somebody answered";
+  }
+}
+
+TEST(Spec10_Membership, WhoIsLostIsMissedUntilItIsBackOrSeenByOthersAndWhoSaidGoodbyeIsNot) {
+  Membership membership(Options());
+  const auto lose = [&](LinkId link, const std::string& address, LinkEnd end, double now) {
+    membership.Disconnected(link, end, "it is gone", now);
+    membership.DialFailed(address, absl::UnavailableError("nobody there"), now + 1);
+  };
+  const std::string two = "10.0.0.2:7000";
+  ASSERT_TRUE(membership.Connected(Incoming(1, two, 2), 0).ok());
+  ASSERT_TRUE(membership.Connected(Incoming(2, "10.0.0.3:7000", 3), 0).ok());
+  EXPECT_FALSE(membership.MissesSomebody(0));
+  lose(1, two, LinkEnd::kBroken, 100);
+  EXPECT_TRUE(membership.MissesSomebody(101));
+  // Another peer has a link to it: only this node cannot reach it.
+  membership.Heard(2, Exchange({two}), 102);
+  EXPECT_FALSE(membership.MissesSomebody(102));
+  EXPECT_TRUE(membership.MissesSomebody(103 + Options().shuffle_s)) << "the other one saw it no more";
+  ASSERT_TRUE(membership.Connected(Dialled(3, two, 2), 110).ok());
+  EXPECT_FALSE(membership.MissesSomebody(110)) << "it is back";
+  lose(3, two, LinkEnd::kGoodbye, 200);
+  EXPECT_FALSE(membership.MissesSomebody(201)) << "it said goodbye";
+  ASSERT_TRUE(membership.Connected(Dialled(4, two, 4), 300).ok());
+  lose(4, two, LinkEnd::kBroken, 400);
+  EXPECT_TRUE(membership.MissesSomebody(401)) << "it had come back";
+}
+
+TEST(Spec10_Membership, AddressesThatWereOnlyHeardOfAreNotMissed) {
+  Membership membership(Options());
+  ASSERT_TRUE(membership.Connected(Incoming(1, "10.0.0.2:7000", 2), 0).ok());
+  membership.Heard(1, Exchange({"10.0.0.9:7000"}), 3);
+  DialTimes(&membership, 3, 4);
+  EXPECT_FALSE(membership.MissesSomebody(20));
+}
+
 TEST(Membership, AFullNodeSendsANewcomerAwayWithAddresses) {
   Membership membership(Options());
   for (LinkId link = 1; link <= 12; ++link) {
