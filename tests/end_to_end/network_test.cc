@@ -217,7 +217,7 @@ TEST(Arch2_1, TwoRestartsSixSecondsApartLoseNothingWhateverIsLostBetween) {
     const v1::RunReport report = Emulated(Parse("name: test\nseed: " + std::to_string(seed) + R"(
 population: {micro_nodes: 20, regions: {a: 50%, b: 50%}}
 state: {shards: 4, value_slots: 1}
-cycle: {count: 500, settle: 15s}  # in which clients whose answers were lost ask again
+cycle: {count: 650, settle: 30s}  # in which clients whose answers were lost ask again
 links: {between: [{latency: 80ms, loss: 50%}]}
 workload: {contributions_per_second: 5, amount: {min: 1VU, max: 2VU}}
 events:
@@ -235,7 +235,7 @@ TEST(Arch2_1, ARollingRestartWaitsUntilAllHoldAll) {
     const v1::RunReport report = Emulated(Parse("name: test\nseed: " + std::to_string(seed) + R"(
 population: {micro_nodes: 20, regions: {a: 50%, b: 50%}}
 state: {shards: 4, value_slots: 1}
-cycle: {count: 700, settle: 15s}
+cycle: {count: 850, settle: 30s}
 links: {between: [{latency: 80ms, loss: 50%}]}
 workload: {contributions_per_second: 5, amount: {min: 1VU, max: 2VU}}
 events:
