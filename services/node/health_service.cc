@@ -65,9 +65,9 @@ HealthService::HealthService(std::shared_ptr<Connections> connections) : HeldSer
   });
 }
 
-void HealthService::Tell(bool serving) {
+void HealthService::Tell(const std::function<bool()>& serving) {
   const MutexLock lock(&mu_);
-  serving_ = serving;
+  serving_ = serving();
   for (Watcher* const watcher : watchers_) TellOne(watcher);
 }
 

@@ -2,7 +2,7 @@
 //
 //   HealthService health(connections);
 //   builder.RegisterService(&health);
-//   health.Tell(true);   // SERVING, for whoever asks or watches
+//   health.Tell([] { return true; });   // SERVING, for whoever asks or watches
 //
 // It answers for the server as a whole (no name) and for lvs.v1.Control alike; both are NOT_SERVING until told otherwise.
 // gRPC's own health service shows nobody the calls whose request never comes (services/net/held_service.h).
@@ -10,6 +10,7 @@
 // Any thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string_view>
 #include <unordered_set>
@@ -24,7 +25,8 @@ class HealthService final : public HeldService {
  public:
   explicit HealthService(std::shared_ptr<Connections> connections);
 
-  void Tell(bool serving) ABSL_LOCKS_EXCLUDED(mu_);
+  // Threads come here in any order, and `serving` is called under a lock, so that the last of them tells what is so then.
+  void Tell(const std::function<bool()>& serving) ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   using Request = grpc::health::v1::HealthCheckRequest;

@@ -140,8 +140,7 @@ void NodeServers::FillStatus(v1::NodeStatus* status) const {
 }
 
 void NodeServers::TellHealth(const std::function<bool()>& ready) {
-  const MutexLock lock(&health_mu_);
-  if (control_.health != nullptr) control_.health->Tell(ready());
+  if (control_.health != nullptr) control_.health->Tell(ready);
 }
 
 void NodeServers::Stop() {

@@ -25,7 +25,6 @@
 #include "absl/status/statusor.h"
 #include "grpcpp/server.h"
 #include "lvs/v1/control.pb.h"
-#include "services/base/mutex.h"
 #include "services/net/connections.h"
 #include "services/net/held_service.h"
 #include "services/net/listener.h"
@@ -82,9 +81,8 @@ class NodeServers {
   // How many connections there are, and may be. Any thread.
   void FillStatus(v1::NodeStatus* status) const;
 
-  // Has the health service of the control server answer what `ready` returns now. Threads come here in any order, and
-  // `ready` is called under a lock, so that the last of them tells what is so then.
-  void TellHealth(const std::function<bool()>& ready) ABSL_LOCKS_EXCLUDED(health_mu_);
+  // Has the health service of the control server answer what `ready` returns now (HealthService::Tell).
+  void TellHealth(const std::function<bool()>& ready);
 
   // Cancels the calls that are left after two seconds. Idempotent.
   void Stop();
@@ -111,7 +109,6 @@ class NodeServers {
   ConnectionShares shares_;
   Served peers_;
   Served control_;
-  Mutex health_mu_;
 };
 
 }  // namespace lvs::services

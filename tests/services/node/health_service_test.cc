@@ -60,7 +60,7 @@ TEST_F(HealthServiceTest, AnswersWhoeverAsks) {
   for (const char* service : {"", "lvs.v1.Control"}) {
     SCOPED_TRACE(service);
     for (const bool serving : {false, true, false}) {
-      health_.Tell(serving);
+      health_.Tell([&] { return serving; });
       const grpc::Status status = Check(service, &response);
       ASSERT_TRUE(status.ok()) << status.error_message();
       EXPECT_EQ(response.status(), serving ? HealthCheckResponse::SERVING : HealthCheckResponse::NOT_SERVING);
@@ -74,8 +74,8 @@ TEST_F(HealthServiceTest, TellsWhoeverWatchesOfChanges) {
   const auto watch = Watch("lvs.v1.Control", &context);
   HealthCheckResponse response;
   for (const bool serving : {false, true, false, true}) {
-    health_.Tell(serving);
-    health_.Tell(serving);  // no change
+    health_.Tell([&] { return serving; });
+    health_.Tell([&] { return serving; });  // no change
     ASSERT_TRUE(watch->Read(&response));
     EXPECT_EQ(response.status(), serving ? HealthCheckResponse::SERVING : HealthCheckResponse::NOT_SERVING);
   }
