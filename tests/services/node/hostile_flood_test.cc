@@ -140,7 +140,7 @@ TEST(Test7, StreamsThatAreResetAtOnceEndTheirConnectionOnly) {
 }
 
 // Under the sanitizers each stream costs the node ten times as much.
-constexpr std::uint32_t kStreamsOfAFlood = kSanitized ? 2'000 : 20'000;
+constexpr std::uint32_t kStreamsOfAFlood = kSanitized ? 700 : 20'000;
 
 // Streams whose message never comes, from a client that acknowledges no settings and so no limit of streams. Each costs
 // gRPC some 21 KB: 20,000 of them 400 MB.
