@@ -25,6 +25,9 @@ std::uint64_t Resets(const Node& node) {
 
 // ---- Floods and silence ----
 
+// A node that a flood mutes is mute for minutes; one that is only busy with ending it answers within this.
+constexpr int kSoonMs = 9'000;
+
 TEST(Test7, StreamThatNeverReadsKeepsABoundedOutbox) {
   HonestNetwork network;
   Attacker attacker(network.address(), {.reads = false});
@@ -73,7 +76,7 @@ TEST(Test7, PingFloodSlowsOnlyWhoFloods) {
   });
   std::this_thread::sleep_for(1s);
   const auto received = [&] { return LinkOf(attacker, network.node()).bytes_received(); };
-  EXPECT_LT(network.RoundTripMs(0), 1000 * kPatience);
+  EXPECT_LT(network.RoundTripMs(0), kSoonMs);
   // A dozen bytes a ping: no more than a few thousand are read a second.
   EXPECT_LT(received() / ping.ByteSizeLong(), 4000u * kPatience);
   EXPECT_GT(received(), 0u);
@@ -132,7 +135,7 @@ TEST(Test7, StreamsThatAreResetAtOnceEndTheirConnectionOnly) {
     OpenAndReset(&flood, path, 20'000);
     EXPECT_TRUE(Within(10s, [&] { return flood.Closed(); }));
     EXPECT_TRUE(Within(10s, [&] { return Resets(network.node()) == before + 1; }));
-    EXPECT_LT(network.RoundTripMs(0), 1000 * kPatience);
+    EXPECT_LT(network.RoundTripMs(0), kSoonMs);
   }
   Attacker newcomer(network.address());
   EXPECT_TRUE(newcomer.Join());
@@ -163,7 +166,7 @@ TEST(Test7, StreamsWithoutTheirMessageEndTheirConnectionOnly) {
     EXPECT_TRUE(Within(10s, [&] { return flood.Closed(); }));
     EXPECT_TRUE(Within(10s, [&] { return Resets(network.node()) == before + 1; }));
   }
-  EXPECT_LT(network.RoundTripMs(0), 1000 * kPatience);
+  EXPECT_LT(network.RoundTripMs(0), kSoonMs);
   network.ExpectUnharmed();
 }
 
@@ -184,7 +187,7 @@ TEST(Test7, StreamsBesideOneThatLastsEndTheirConnectionOnly) {
     EXPECT_TRUE(Within(10s, [&] { return flood.Closed(); }));
     EXPECT_TRUE(Within(10s, [&] { return Resets(network.node()) == before + 1; }));
   }
-  EXPECT_LT(network.RoundTripMs(0), 1000 * kPatience);
+  EXPECT_LT(network.RoundTripMs(0), kSoonMs);
   network.ExpectUnharmed();
 }
 
@@ -203,7 +206,7 @@ TEST(Test7, StreamsOfManyConnectionsAreBoundedTogether) {
     return std::count_if(flood.begin(), flood.end(), [](const auto& connection) { return !connection->Closed(); });
   };
   EXPECT_TRUE(Within(10s, [&] { return static_cast<std::size_t>(open()) * 400 <= kControlCallsOpenInAll; })) << open();
-  EXPECT_LT(network.RoundTripMs(0), 10'000);  // behind thousands of calls that end
+  EXPECT_LT(network.RoundTripMs(0), kSoonMs);
   flood.clear();
   network.ExpectUnharmed();
 }
@@ -238,7 +241,7 @@ TEST(Test7, HeadersWithoutAnEndEndTheirConnectionOnly) {
     EXPECT_TRUE(Within(10s, [&] { return flood.Closed(); }));
     EXPECT_TRUE(Within(10s, [&] { return Refused(network.node(), "bytes_without_calls") == before + 1; }));
   }
-  EXPECT_LT(network.RoundTripMs(0), 1000 * kPatience);
+  EXPECT_LT(network.RoundTripMs(0), kSoonMs);
   network.ExpectUnharmed();
 }
 
