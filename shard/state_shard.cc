@@ -508,7 +508,7 @@ void StateShard::MeasurePlain(Measure* measure) const {
     const std::int64_t earned = ledger_.total_uvu(c) - opening_uvu_[slot];
     for (std::size_t row = columns_.first_local; row < columns_.end; ++row) {
       if ((columns_.flags[row] & (kAlive | kAdversary)) != kAlive) continue;
-      const double held_vu = x[row];
+      const double held_vu = std::isnan(x[row]) ? 0 : x[row];  // what ran over holds nothing
       measure->worst_value_vu = std::max(measure->worst_value_vu, std::abs(held_vu - Vu(earned)));
       const auto held = static_cast<std::int64_t>(std::clamp(held_vu * 1e6, -1e18, 1e18));
       measure->behind_uvu[slot] = std::max(measure->behind_uvu[slot], earned - held);

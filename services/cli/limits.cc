@@ -15,6 +15,7 @@
 #include "services/cli/commands.h"
 #include "services/cli/output.h"
 #include "services/cluster/testnet_config.h"
+#include "services/net/connections.h"
 #include "services/node/control_service.h"
 #include "services/node/node_config.h"
 #include "services/node/node_servers.h"
@@ -105,7 +106,12 @@ void AppendNode(std::vector<Limit>* limits) {
 void AppendPorts(std::vector<Limit>* limits) {
   Append({"control", "control service, limit", "services/net/connections.h"},
          {{"calls_per_second_max", kControlCalls.per_second, "/s", "calls that one connection may begin"},
-          {"calls_burst_max", kControlCalls.burst, "", "calls that one connection may begin at once"}},
+          {"calls_burst_max", kControlCalls.burst, "", "calls that one connection may begin at once"},
+          {"streams_max", kControlStreams, "", "calls at a time that a client is told to keep to"},
+          {"calls_open_max", kControlCallsOpen, "", "calls at a time that a connection survives"},
+          {"calls_open_in_all_max", kControlCallsOpenInAll, "", "calls at a time of all connections"},
+          {"bytes_beside_calls_max", kBytesBesideCalls.burst, "B", "sent by a connection without calls, at once"},
+          {"bytes_beside_calls_per_second_max", kBytesBesideCalls.per_second, "B/s", "the same, on average"}},
          limits);
   Append({"control", "control service, limit", "services/node/node_servers.h"},
          {{"connections_max", kConnectionSharesMax.control, "",
@@ -184,7 +190,10 @@ void AppendLinks(std::vector<Limit>* limits) {
          limits);
   Append({"link", "link between server nodes, limit", "services/net/connections.h"},
          {{"calls_per_second_max", kPeerCalls.per_second, "/s", "streams that one connection may begin"},
-          {"calls_burst_max", kPeerCalls.burst, "", "streams that one connection may begin at once"}},
+          {"calls_burst_max", kPeerCalls.burst, "", "streams that one connection may begin at once"},
+          {"connection_streams_max", kPeerStreams, "", "streams at a time that a peer is told to keep to"},
+          {"calls_open_max", kPeerCallsOpen, "", "streams at a time that a connection survives"},
+          {"calls_open_in_all_max", kPeerCallsOpenInAll, "", "streams at a time of all connections"}},
          limits);
   Append({"link", "link between server nodes, limit", "services/node/node_servers.h"},
          {{"connections_max", kConnectionSharesMax.peers, "", "connections of peers, where enough files may be open"}},

@@ -23,6 +23,10 @@ namespace lvs::services {
 
 namespace {
 
+// A connection that had so many calls open at a time, or sent so many bytes beside calls, took some megabytes.
+constexpr std::size_t kManyCalls = 64;
+constexpr double kManyBytes = 16 << 10;
+
 std::string Ipv4Text(const in_addr& address, std::uint16_t port) {
   std::array<char, INET_ADDRSTRLEN> text{};
   inet_ntop(AF_INET, &address, text.data(), text.size());
@@ -115,8 +119,12 @@ void Connections::Remove(Id id) {
   const MutexLock lock(&mu_);
   const auto at = connections_.find(id);
   if (at == connections_.end()) return;
-  const Connection& connection = at->second;
+  Connection& connection = at->second;
+  if (connection.most_held >= kManyCalls || connection.bytes.Level(-1) < limits_.bytes.burst - kManyBytes) {
+    flooded_ = true;
+  }
   if (connection.held == 0 && !connection.reset) resting_.erase(connection.resting);
+  if (!connection.reset) held_in_all_ -= connection.held;
   // The address may be that of a newer connection already.
   const auto named = by_peer_.find(connection.peer);
   if (named != by_peer_.end() && named->second == id) by_peer_.erase(named);
@@ -140,6 +148,7 @@ bool Connections::ResetOldest() {
 
 void Connections::Reset(Connection* connection) {
   if (connection->held == 0) resting_.erase(connection->resting);
+  held_in_all_ -= connection->held;
   connection->reset = true;
   Abort(connection->fd);
 }
@@ -154,9 +163,10 @@ Connections::Connection* Connections::Find(std::string_view peer) {
 bool Connections::SendsTooMuch(Connection* connection, double now_s) const {
   const std::uint64_t read = BytesRead(connection->fd);
   const std::uint64_t sent = read > connection->weighed ? read - connection->weighed : 0;
-  const std::uint64_t of_calls = std::min(sent, std::exchange(connection->calls_to_weigh, 0) * kBytesOfACall);
+  // Calls are counted later than gRPC reads them, so they also make up for bytes of earlier reviews.
+  const std::uint64_t of_calls = std::exchange(connection->calls_to_weigh, 0) * kBytesOfACall;
   connection->weighed = read;
-  connection->bytes.Spend(static_cast<double>(sent - of_calls), now_s);
+  connection->bytes.Spend(static_cast<double>(sent) - static_cast<double>(of_calls), now_s);
   return connection->bytes.Level(now_s) < 0;
 }
 
@@ -196,12 +206,41 @@ void Connections::CountCall(std::string_view peer, double now_s) {
 }
 
 std::optional<Connections::Hold> Connections::Begin(std::string_view peer) {
+  std::string too_many;  // the connection that was reset
+  std::optional<Hold> hold = BeginOf(peer, &too_many);
+  if (!too_many.empty()) {
+    Count(ConnectionRefusal::kCallsOpen);
+    Log(v1::WARNING, "connection.reset", {{"peer", too_many}, {"why", "it had too many calls open at a time"}});
+  }
+  return hold;
+}
+
+std::optional<Connections::Hold> Connections::BeginOf(std::string_view peer, std::string* too_many) {
   const MutexLock lock(&mu_);
   Connection* const connection = Find(peer);
   if (connection == nullptr) return std::nullopt;
+  Connection* full = connection->held >= limits_.calls_open ? connection : nullptr;
+  if (full == nullptr && held_in_all_ >= limits_.calls_open_in_all) full = Busiest();
+  if (full != nullptr) {
+    *too_many = full->peer;
+    flooded_ = true;
+    Reset(full);
+    resting_count_ = resting_.size();
+    if (full == connection) return std::nullopt;
+  }
   if (connection->held++ == 0) resting_.erase(connection->resting);
+  connection->most_held = std::max(connection->most_held, connection->held);
+  ++held_in_all_;
   resting_count_ = resting_.size();
   return Hold(shared_from_this(), by_peer_.at(connection->peer));
+}
+
+Connections::Connection* Connections::Busiest() {
+  Connection* busiest = nullptr;
+  for (auto& [id, connection] : connections_) {
+    if (!connection.reset && (busiest == nullptr || connection.held > busiest->held)) busiest = &connection;
+  }
+  return busiest;
 }
 
 void Connections::Release(Id id) {
@@ -209,7 +248,10 @@ void Connections::Release(Id id) {
   const auto at = connections_.find(id);
   if (at == connections_.end()) return;
   Connection& connection = at->second;
-  if (--connection.held > 0 || connection.reset) return;
+  --connection.held;
+  if (connection.reset) return;
+  --held_in_all_;
+  if (connection.held > 0) return;
   resting_.push_back(id);
   connection.resting = std::prev(resting_.end());
   resting_count_ = resting_.size();

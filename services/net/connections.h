@@ -11,10 +11,15 @@
 //   - A listener that is full resets its oldest resting connection, one without a call, for the newest. It refuses the
 //     newest where none rests.
 //   - A connection that begins calls faster than `calls` is reset: what it sent already is thrown away, unread.
-//   - A connection that sends bytes beyond `bytes`, without calls that they could belong to, is reset too. Headers that
-//     never end, streams whose message never comes and frames that are no calls cost gRPC memory and time, and nothing
-//     that this process sees counts them. While a call of a connection lasts, its bytes may be messages and are not
-//     weighed.
+//   - Nor does gRPC limit the streams of a client that acknowledges no settings, and each costs it 21 KB. So a connection
+//     that has more calls open than `calls_open` is reset. Where all together have more than `calls_open_in_all`, the one
+//     with the most is.
+//   - A connection that sends bytes beyond `bytes`, without calls that they could belong to, is reset too: headers that
+//     never end, frames that are no calls. While a call of a connection lasts, its bytes may be messages, which gRPC
+//     reads ahead as far as its window allows, megabytes of them; they are not weighed.
+// This holds only where every call begins here as soon as its headers are there, and holds its connection until gRPC has
+// freed it: services/net/held_service.h. What gRPC takes before this process has counted a call remains: what it parses
+// in one read, and what it parses while the counting threads wait for a processor.
 // With TLS all of this holds as well: calls are counted where gRPC has decrypted them.
 //
 // Each connection costs a second descriptor of its socket, through which it is reset. Work and memory are constant a
@@ -40,22 +45,33 @@ struct sockaddr_storage;
 
 namespace lvs::services {
 
-// Bytes that a connection may send beside its calls: one message of the largest size, which is counted as a call only
-// once it is whole, handshakes, pings. Each call comes with kBytesOfACall of its own: some times what a contribution takes. More would
-// hide calls that gRPC has read and this process has not counted yet, because it is slower.
-inline constexpr TokenRate kBytesBesideCalls{.per_second = 4'096, .burst = 320 << 10};
+// Bytes that a connection may send beside its calls: handshakes, pings, acknowledgements, and the headers of calls that
+// gRPC has read and this process has not counted yet, because it is slower. Each call comes with kBytesOfACall of its own:
+// some times what a contribution takes.
+inline constexpr TokenRate kBytesBesideCalls{.per_second = 256, .burst = 64 << 10};
 inline constexpr std::uint64_t kBytesOfACall = 512;
 
 struct ConnectionLimits {
   std::size_t connections = 1024;
   TokenRate calls = {.per_second = 100, .burst = 100};  // that one connection may begin
-  TokenRate bytes = kBytesBesideCalls;                  // that it may send beside calls
+  std::size_t calls_open = 100;                         // of one connection
+  std::size_t calls_open_in_all = 1'000;
+  TokenRate bytes = kBytesBesideCalls;  // that one connection may send beside calls
 };
 
 // A peer's connection carries one stream; a few more for nodes of other makes. A client of the control service that
 // needs more calls than these sends its contributions as one stream.
 inline constexpr TokenRate kPeerCalls{.per_second = 4, .burst = 64};
 inline constexpr TokenRate kControlCalls{.per_second = 2'000, .burst = 512};
+
+// Calls at a time. A client that acknowledges settings keeps to kPeerStreams and kControlStreams; the ones that it has
+// seen the end of may still be open here for a while.
+inline constexpr int kPeerStreams = 16;
+inline constexpr int kControlStreams = 256;
+inline constexpr std::size_t kPeerCallsOpen = 64;
+inline constexpr std::size_t kControlCallsOpen = 512;
+inline constexpr std::size_t kPeerCallsOpenInAll = 1'024;
+inline constexpr std::size_t kControlCallsOpenInAll = 8'192;
 
 // The address of the far end as gRPC writes it in ServerContext::peer(): "ipv4:10.0.0.7:4242", "ipv6:%5B::1%5D:4242".
 // Empty for what is no IP address.
@@ -110,10 +126,10 @@ class Connections : public std::enable_shared_from_this<Connections> {
 
   // A call begins on the connection of this peer.
   void CountCall(std::string_view peer, double now_s) ABSL_LOCKS_EXCLUDED(mu_);
-  // Nothing: the connection is over or was reset, and the call should end at once.
+  // Nothing: the connection is over or was reset, perhaps for this call; the call should end at once.
   std::optional<Hold> Begin(std::string_view peer) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Whether a connection was reset since the last call for what it sent: gRPC frees much memory then.
+  // Whether a connection that took much memory was reset, or ended, since the last call: gRPC frees that memory then.
   bool TakeFlooded() { return flooded_.exchange(false); }
   // Connections that were reset wait to be removed, so many that no further one is taken before.
   bool crowded() const { return open_ >= MostAtOnce(); }
@@ -128,15 +144,18 @@ class Connections : public std::enable_shared_from_this<Connections> {
     TokenBucket bytes;                 // beside calls
     std::uint64_t weighed = 0;         // bytes received at the last review
     std::uint64_t calls_to_weigh = 0;  // counted since the last review
-    int held = 0;                      // calls that last
-    bool reset = false;                // and not yet gone
-    std::list<Id>::iterator resting;   // in resting_, where it is neither held nor reset
+    std::size_t held = 0;              // calls that last
+    std::size_t most_held = 0;
+    bool reset = false;               // and not yet gone
+    std::list<Id>::iterator resting;  // in resting_, where it is neither held nor reset
   };
 
   // With those that were reset and have not been removed yet.
   std::size_t MostAtOnce() const { return limits_.connections + limits_.connections / 8 + 4; }
   void Release(Id id) ABSL_LOCKS_EXCLUDED(mu_);
+  std::optional<Hold> BeginOf(std::string_view peer, std::string* too_many) ABSL_LOCKS_EXCLUDED(mu_);
   Connection* Find(std::string_view peer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Connection* Busiest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool ResetOldest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool SendsTooMuch(Connection* connection, double now_s) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Reset(Connection* connection) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -154,7 +173,8 @@ class Connections : public std::enable_shared_from_this<Connections> {
   Id last_id_ ABSL_GUARDED_BY(mu_) = 0;
   std::unordered_map<Id, Connection> connections_ ABSL_GUARDED_BY(mu_);
   std::unordered_map<std::string, Id> by_peer_ ABSL_GUARDED_BY(mu_);
-  std::list<Id> resting_ ABSL_GUARDED_BY(mu_);  // the one that has rested longest first
+  std::size_t held_in_all_ ABSL_GUARDED_BY(mu_) = 0;  // by connections that were not reset
+  std::list<Id> resting_ ABSL_GUARDED_BY(mu_);        // the one that has rested longest first
 };
 
 }  // namespace lvs::services

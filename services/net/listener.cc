@@ -34,7 +34,7 @@ constexpr std::chrono::milliseconds kReviewInterval{50};
 constexpr std::chrono::milliseconds kRestCheckInterval{1000};
 // gRPC ends the calls of a connection that flooded one by one. What it has freed is given back so often, at this interval.
 constexpr std::chrono::milliseconds kTrimInterval{1000};
-constexpr int kTrims = 5;
+constexpr int kTrims = 30;
 // A peer that acknowledges nothing of what was sent for so long is gone; the same time as gRPC's keepalive.
 constexpr int kUserTimeoutMs = 5'000;
 

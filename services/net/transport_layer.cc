@@ -12,6 +12,7 @@
 #include "services/base/mutex.h"
 #include "services/base/name_lookup.h"
 #include "services/net/grpc_stream.h"
+#include "services/net/held_service.h"
 #include "services/peering/peering.h"
 
 namespace lvs::services {
@@ -37,11 +38,10 @@ class OutletSink final : public actors::FrameSink {
 };
 
 // Ends a stream that is not taken in, without keeping anything of it.
-class RefusedStream final : public ServerReactor {
- public:
-  RefusedStream() { Finish({grpc::StatusCode::RESOURCE_EXHAUSTED, "too many streams; try another node"}); }
-  void OnDone() override { delete this; }
-};
+ServerReactor* Refuse(CallHold hold) {
+  return new EndedCall<grpc::ByteBuffer, grpc::ByteBuffer>(
+      {grpc::StatusCode::RESOURCE_EXHAUSTED, "too many streams; try another node"}, std::move(hold));
+}
 
 PeeringOptions WithRecycledFrames(PeeringOptions options) {
   if (!options.new_frame) options.new_frame = [] { return actors::Recycled<shard::Frame>(); };
@@ -86,13 +86,13 @@ class TransportLayer::Impl final : public v1::Peering::WithRawCallbackMethod_Con
 
   // Called by gRPC for a stream that a peer opens.
   ServerReactor* Connect(grpc::CallbackServerContext* context) override {
-    std::optional<Connections::Hold> hold;
+    CallHold hold;
     if (connections_ != nullptr) {
       hold = connections_->Begin(context->peer());
-      if (!hold) return new RefusedStream;
+      if (!hold) return Refuse(std::nullopt);
     }
     const std::shared_ptr<PeerStream> stream = peering_->Accept(SteadySeconds());
-    if (stream == nullptr) return new RefusedStream;
+    if (stream == nullptr) return Refuse(std::move(hold));
     auto carrier = std::make_unique<ServerCarrier>(stream.get(), context, live_, std::move(hold));
     ServerReactor* const reactor = carrier.get();
     stream->Begin(std::move(carrier));

@@ -9,11 +9,13 @@
 #include <utility>
 
 #include "absl/strings/str_replace.h"
+#include "lvs/v1/control.pb.h"
 #include "services/base/grpc_deadline.h"
 #include "services/base/host_port.h"
 #include "services/base/mutex.h"
 #include "services/base/timer_thread.h"
 #include "services/net/grpc_status.h"
+#include "services/net/held_service.h"
 
 namespace lvs::services {
 
@@ -21,23 +23,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using Steady = std::chrono::steady_clock;
-
-// Keeps a call's connection from being closed in favour of another one; null where connections have no limits.
-using CallHold = std::shared_ptr<Connections::Hold>;
-
-grpc::Status ConnectionIsOver() { return {grpc::StatusCode::UNAVAILABLE, "the connection is over"}; }
-
-// Streams that end before any work is done for them.
-class RefusedContributions final : public grpc::ServerBidiReactor<v1::ContributeRequest, v1::ContributeReply> {
- public:
-  RefusedContributions() { Finish(ConnectionIsOver()); }
-  void OnDone() override { delete this; }
-};
-class RefusedWatcher final : public grpc::ServerWriteReactor<v1::NodeStatus> {
- public:
-  explicit RefusedWatcher(const grpc::Status& why) { Finish(why); }
-  void OnDone() override { delete this; }
-};
 
 // The status of a unary call. An error carries the whole reply as its detail.
 grpc::Status StatusOf(const v1::ContributeReply& reply) {
@@ -160,15 +145,27 @@ class ContributionStream final : public grpc::ServerBidiReactor<v1::ContributeRe
 };
 
 // A watcher: sends the status at once, and again every interval.
-class Watcher final : public grpc::ServerWriteReactor<v1::NodeStatus> {
+class Watcher final : public grpc::ServerBidiReactor<v1::WatchRequest, v1::NodeStatus> {
  public:
-  Watcher(const ControlBackend* backend, std::chrono::milliseconds interval, TimerThread* timers,
-          std::atomic<int>* watchers, CallHold hold)
-      : hold_(std::move(hold)), backend_(backend), interval_(interval), timers_(timers), watchers_(watchers) {}
+  Watcher(const ControlBackend* backend, TimerThread* timers, std::atomic<int>* watchers, CallHold hold)
+      : hold_(std::move(hold)), backend_(backend), timers_(timers), watchers_(watchers) {}
 
   void Begin(std::shared_ptr<Watcher> self) {
     const MutexLock lock(&mu_);
     self_ = std::move(self);
+    StartRead(&request_);
+  }
+  void OnReadDone(bool ok) override {
+    const MutexLock lock(&mu_);
+    const std::uint32_t interval_ms = request_.interval_ms() == 0 ? 1000 : request_.interval_ms();
+    if (!ok || interval_ms < 100 || interval_ms > 60'000) {
+      return Finish({grpc::StatusCode::INVALID_ARGUMENT, "interval_ms lies between 100 and 60000"});
+    }
+    interval_ = milliseconds(interval_ms);
+    is_counted_ = true;
+    if (++*watchers_ > kWatchersMax) {
+      return Finish({grpc::StatusCode::RESOURCE_EXHAUSTED, "too many are watching this node; end another one"});
+    }
     Tell();
   }
   void OnWriteDone(bool ok) override {
@@ -184,9 +181,9 @@ class Watcher final : public grpc::ServerWriteReactor<v1::NodeStatus> {
   }
 
   void OnDone() override {
-    --*watchers_;
     std::shared_ptr<Watcher> last;  // destroyed without the lock
     const MutexLock lock(&mu_);
+    if (is_counted_) --*watchers_;
     last = std::move(self_);
   }
 
@@ -205,137 +202,82 @@ class Watcher final : public grpc::ServerWriteReactor<v1::NodeStatus> {
 
   const CallHold hold_;
   const ControlBackend* backend_;
-  const std::chrono::milliseconds interval_;
   TimerThread* const timers_;
   std::atomic<int>* const watchers_;
   Mutex mu_;
   std::shared_ptr<Watcher> self_ ABSL_GUARDED_BY(mu_);
+  v1::WatchRequest request_ ABSL_GUARDED_BY(mu_);
+  milliseconds interval_ ABSL_GUARDED_BY(mu_){0};
+  bool is_counted_ ABSL_GUARDED_BY(mu_) = false;  // in *watchers_
   std::optional<TimerThread::Id> timer_ ABSL_GUARDED_BY(mu_);
   v1::NodeStatus status_ ABSL_GUARDED_BY(mu_);
   bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
 };
 
-class ControlService final : public v1::Control::CallbackService {
+absl::Status OnlyFromHere(const grpc::CallbackServerContext& context) {
+  if (IsOnThisMachine(context.peer())) return absl::OkStatus();
+  return absl::PermissionDeniedError(
+      "drain is taken only from the node's own machine; run the command there (ssh, docker exec, kubectl exec) with "
+      "--node and a loopback address, or stop the process with SIGTERM to drain it");
+}
+
+class ControlService final : public HeldService {
  public:
   ControlService(ControlBackend* backend, std::shared_ptr<Connections> connections)
-      : backend_(backend), connections_(std::move(connections)) {}
-
-  grpc::ServerUnaryReactor* GetStatus(grpc::CallbackServerContext* context, const v1::StatusRequest*,
-                                      v1::NodeStatus* reply) override {
-    return Answer(context, [&] {
-      *reply = backend_->Status();
+      : HeldService(std::move(connections)), backend_(backend) {
+    AnswerAtOnce<v1::StatusRequest, v1::NodeStatus>("/lvs.v1.Control/GetStatus", [backend](auto* call) {
+      *call->reply() = backend->Status();
       return absl::OkStatus();
     });
-  }
-  grpc::ServerUnaryReactor* ListPeers(grpc::CallbackServerContext* context, const v1::ListPeersRequest*,
-                                      v1::PeerList* reply) override {
-    return Answer(context, [&] {
-      *reply = backend_->Peers();
+    AnswerAtOnce<v1::ListPeersRequest, v1::PeerList>("/lvs.v1.Control/ListPeers", [backend](auto* call) {
+      *call->reply() = backend->Peers();
       return absl::OkStatus();
     });
-  }
-  grpc::ServerUnaryReactor* ListShards(grpc::CallbackServerContext* context, const v1::ListShardsRequest*,
-                                       v1::ShardList* reply) override {
-    return Answer(context, [&] {
-      *reply = backend_->Shards();
+    AnswerAtOnce<v1::ListShardsRequest, v1::ShardList>("/lvs.v1.Control/ListShards", [backend](auto* call) {
+      *call->reply() = backend->Shards();
       return absl::OkStatus();
     });
-  }
-
-  grpc::ServerUnaryReactor* Contribute(grpc::CallbackServerContext* context, const v1::ContributeRequest* request,
-                                       v1::ContributeReply* reply) override {
-    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    CallHold hold;
-    if (!Admit(context, &hold)) {
-      reactor->Finish(ConnectionIsOver());
-      return reactor;
-    }
-    backend_->Contribute(*request, context->peer(), DeadlineOf(*context, *request),
-                         [reactor, reply, hold = std::move(hold)](const v1::ContributeReply& reached) {
-                           *reply = reached;
-                           reactor->Finish(StatusOf(reached));
-                         });
-    return reactor;
-  }
-
-  grpc::ServerBidiReactor<v1::ContributeRequest, v1::ContributeReply>* ContributeStream(
-      grpc::CallbackServerContext* context) override {
-    CallHold hold;
-    if (!Admit(context, &hold)) return new RefusedContributions;
-    const auto stream = std::make_shared<ContributionStream>(backend_, context, std::move(hold));
-    stream->Begin(stream);
-    return stream.get();
-  }
-
-  grpc::ServerWriteReactor<v1::NodeStatus>* Watch(grpc::CallbackServerContext* context,
-                                                  const v1::WatchRequest* request) override {
-    const std::uint32_t interval_ms = request->interval_ms() == 0 ? 1000 : request->interval_ms();
-    CallHold hold;
-    if (!Admit(context, &hold)) return new RefusedWatcher(ConnectionIsOver());
-    if (interval_ms < 100 || interval_ms > 60'000) {
-      return new RefusedWatcher({grpc::StatusCode::INVALID_ARGUMENT, "interval_ms lies between 100 and 60000"});
-    }
-    if (++watchers_ > kWatchersMax) {
-      --watchers_;
-      return new RefusedWatcher(
-          {grpc::StatusCode::RESOURCE_EXHAUSTED, "too many are watching this node; end another one"});
-    }
-    const auto watcher =
-        std::make_shared<Watcher>(backend_, milliseconds(interval_ms), &timers_, &watchers_, std::move(hold));
-    watcher->Begin(watcher);
-    return watcher.get();
-  }
-
-  grpc::ServerUnaryReactor* Drain(grpc::CallbackServerContext* context, const v1::DrainRequest*,
-                                  v1::DrainReply*) override {
-    return Answer(context, [&] {
-      const absl::Status status = OnlyFromHere(*context);
-      if (status.ok()) backend_->Drain("asked over the control service");
+    Answer<v1::ContributeRequest, v1::ContributeReply>("/lvs.v1.Control/Contribute", [backend](auto* call) {
+      backend->Contribute(call->request(), call->context().peer(), DeadlineOf(call->context(), call->request()),
+                          [call](const v1::ContributeReply& reached) {
+                            *call->reply() = reached;
+                            call->End(StatusOf(reached));
+                          });
+    });
+    Stream<v1::ContributeRequest, v1::ContributeReply>(
+        "/lvs.v1.Control/ContributeStream", [backend](grpc::CallbackServerContext* context, CallHold hold) {
+          const auto stream = std::make_shared<ContributionStream>(backend, context, std::move(hold));
+          stream->Begin(stream);
+          return stream.get();
+        });
+    Stream<v1::WatchRequest, v1::NodeStatus>(
+        "/lvs.v1.Control/Watch", [this](grpc::CallbackServerContext*, CallHold hold) {
+          const auto watcher = std::make_shared<Watcher>(backend_, &timers_, &watchers_, std::move(hold));
+          watcher->Begin(watcher);
+          return watcher.get();
+        });
+    AnswerAtOnce<v1::DrainRequest, v1::DrainReply>("/lvs.v1.Control/Drain", [backend](auto* call) {
+      const absl::Status status = OnlyFromHere(call->context());
+      if (status.ok()) backend->Drain("asked over the control service");
       return status;
     });
-  }
-
-  grpc::ServerUnaryReactor* SetFaults(grpc::CallbackServerContext* context, const v1::Faults* request,
-                                      v1::Faults* reply) override {
-    return Answer(context, [&] {
-      const absl::Status status = backend_->SetFaults(*request);
-      if (status.ok()) *reply = *request;
+    AnswerAtOnce<v1::Faults, v1::Faults>("/lvs.v1.Control/SetFaults", [backend](auto* call) {
+      const absl::Status status = backend->SetFaults(call->request());
+      if (status.ok()) *call->reply() = call->request();
       return status;
     });
-  }
-
-  grpc::ServerUnaryReactor* Scatter(grpc::CallbackServerContext* context, const v1::ScatterRequest*,
-                                    v1::ScatterReply*) override {
-    return Answer(context, [&] { return backend_->Scatter(); });
+    AnswerAtOnce<v1::ScatterRequest, v1::ScatterReply>("/lvs.v1.Control/Scatter",
+                                                       [backend](auto*) { return backend->Scatter(); });
   }
 
  private:
-  static absl::Status OnlyFromHere(const grpc::CallbackServerContext& context) {
-    if (IsOnThisMachine(context.peer())) return absl::OkStatus();
-    return absl::PermissionDeniedError(
-        "drain is taken only from the node's own machine; run the command there (ssh, docker exec, kubectl exec) with "
-        "--node and a loopback address, or stop the process with SIGTERM to drain it");
-  }
-
-  // False: the connection is over, or was reset.
-  bool Admit(grpc::CallbackServerContext* context, CallHold* hold) const {
-    if (connections_ == nullptr) return true;
-    std::optional<Connections::Hold> begun = connections_->Begin(context->peer());
-    if (begun) *hold = std::make_shared<Connections::Hold>(*std::move(begun));
-    return begun.has_value();
-  }
-
-  // A call that is answered at once, with the status of `work`.
-  template <typename Work>
-  grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, const Work& work) const {
-    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    CallHold hold;
-    reactor->Finish(Admit(context, &hold) ? ToGrpc(work()) : ConnectionIsOver());
-    return reactor;
+  // Calls that end with the status of `work(call)`.
+  template <typename Request, typename Reply, typename Work>
+  void AnswerAtOnce(const char* path, Work work) {
+    Answer<Request, Reply>(path, [work](UnaryCall<Request, Reply>* call) { call->End(ToGrpc(work(call))); });
   }
 
   ControlBackend* backend_;
-  const std::shared_ptr<Connections> connections_;  // null: they have no limits
   std::atomic<int> watchers_{0};
   TimerThread timers_;  // of the watchers
 };
@@ -351,8 +293,7 @@ bool IsOnThisMachine(std::string_view peer) {
   return at.ok() && IsLoopback(at->host);
 }
 
-std::unique_ptr<v1::Control::CallbackService> MakeControlService(ControlBackend* backend,
-                                                                 std::shared_ptr<Connections> connections) {
+std::unique_ptr<grpc::Service> MakeControlService(ControlBackend* backend, std::shared_ptr<Connections> connections) {
   return std::make_unique<ControlService>(backend, std::move(connections));
 }
 

@@ -3,15 +3,14 @@
 // Whoever may contribute need not be an operator: Drain is taken only from this machine, over loopback, with TLS or
 // without. From elsewhere it ends with PERMISSION_DENIED, whose message says how to go about it.
 //
-// A call whose connection is over, or was reset for beginning too many calls, ends with UNAVAILABLE before any work is
-// done for it.
+// Calls hold their connection (services/net/held_service.h).
 #pragma once
 
 #include <cstddef>
 #include <memory>
 #include <string_view>
 
-#include "lvs/v1/control.grpc.pb.h"
+#include "grpcpp/impl/service_type.h"
 #include "services/net/connections.h"
 #include "services/node/control_backend.h"
 
@@ -27,7 +26,6 @@ inline constexpr int kWatchersMax = 64;
 bool IsOnThisMachine(std::string_view peer);
 
 // `backend` outlives the server that serves it. `connections`: of that server; null: they have no limits.
-std::unique_ptr<v1::Control::CallbackService> MakeControlService(ControlBackend* backend,
-                                                                 std::shared_ptr<Connections> connections);
+std::unique_ptr<grpc::Service> MakeControlService(ControlBackend* backend, std::shared_ptr<Connections> connections);
 
 }  // namespace lvs::services

@@ -410,7 +410,7 @@ class LiveNode final : public Node {
   std::unique_ptr<CacheKeeper> cache_;          // null without a cache
   std::unique_ptr<TransportLayer> transport_;
   std::unique_ptr<actors::ServerNode> node_;
-  std::unique_ptr<v1::Control::CallbackService> control_service_;
+  std::unique_ptr<grpc::Service> control_service_;
   std::unique_ptr<OperationsEndpoint> operations_;
   NodeServers servers_{refusals_};
   std::thread clock_;

@@ -61,7 +61,7 @@ struct NodeDefaults {
 // Limits that only a node has. Shapes have those of base/shape_limits.h.
 struct NodeLimitsOfConfig {
   std::int64_t period_us_min = 10'000;
-  std::int64_t period_us_max = 60'000'000;
+  std::int64_t period_us_max = 3'000'000;  // half of the silence after which a peer hangs up
   std::uint32_t links_max = 64;
   int boot_max = 256;
   double contributions_per_second_max = 1e6;

@@ -12,7 +12,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "grpcpp/ext/health_check_service_server_builder_option.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/support/server_interceptor.h"
 #include "services/base/grpc_deadline.h"
@@ -28,9 +27,9 @@ namespace {
 // A peer's connection carries one stream, from its first moment; a client's may rest between calls.
 constexpr int kPeerIdleMs = 10'000;
 constexpr int kControlIdleMs = 300'000;
-constexpr int kReadBytesMax = 64 << 10;
+constexpr int kReadBytesMax = 8 << 10;
 
-void Configure(grpc::ServerBuilder* builder, int idle_ms) {
+void Configure(grpc::ServerBuilder* builder, int idle_ms, int streams) {
   builder->SetMaxReceiveMessageSize(kMessageBytesMax);
   // Compression is off: the receive limit bounds the compressed size, not what it expands to.
   builder->SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
@@ -42,8 +41,9 @@ void Configure(grpc::ServerBuilder* builder, int idle_ms) {
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 256);
+  builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, streams);
   // gRPC parses all that one read brings before anything else is done; by default up to 4 MB, tens of thousands of calls.
+  // These are 500 calls at most, of 15 bytes each.
   builder->AddChannelArgument(GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, kReadBytesMax);
 }
 
@@ -62,20 +62,24 @@ class CallCounter final : public grpc::experimental::ServerInterceptorFactoryInt
 
 }  // namespace
 
-// `key` is the one of the configuration that names the address.
-absl::StatusOr<int> NodeServers::Listen(const char* key, const std::string& listen, const Credentials& credentials,
-                                        int idle_ms, grpc::Service* service, Served* served) const {
+absl::StatusOr<int> NodeServers::Listen(const Options& options, const std::string& listen,
+                                        const Credentials& credentials, grpc::Service* service, Served* served) const {
   const absl::StatusOr<HostPort> at = ParseHostPort(listen);
-  if (!at.ok()) return absl::Status(at.status().code(), absl::StrCat(key, ": ", std::string(at.status().message())));
+  if (!at.ok()) {
+    return absl::Status(at.status().code(), absl::StrCat(options.key, ": ", std::string(at.status().message())));
+  }
   absl::StatusOr<std::unique_ptr<Listener>> listener = Listener::Open(*at, refusals_);
   if (!listener.ok()) {
-    return absl::UnavailableError(absl::StrCat(key, ": cannot listen on ", listen, " (",
+    return absl::UnavailableError(absl::StrCat(options.key, ": cannot listen on ", listen, " (",
                                                std::string(listener.status().message()),
                                                "); is another process there? Choose another port"));
   }
   grpc::ServerBuilder builder;
-  Configure(&builder, idle_ms);
+  Configure(&builder, options.idle_ms, options.streams);
   builder.RegisterService(service);
+  if (served->health != nullptr) builder.RegisterService(served->health.get());
+  served->unknown = std::make_unique<UnknownMethods>(served->connections);
+  builder.RegisterCallbackGenericService(served->unknown.get());
   using External = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
   std::shared_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor =
       builder.experimental().AddExternalConnectionAcceptor(External::FROM_FD, credentials);
@@ -84,7 +88,7 @@ absl::StatusOr<int> NodeServers::Listen(const char* key, const std::string& list
   builder.experimental().SetInterceptorCreators(std::move(counters));
   served->server = builder.BuildAndStart();
   if (served->server == nullptr) {
-    return absl::InternalError(absl::StrCat(key, ": gRPC could not start a server; its log lines say why"));
+    return absl::InternalError(absl::StrCat(options.key, ": gRPC could not start a server; its log lines say why"));
   }
   served->listener = *std::move(listener);
   served->listener->Start(served->connections, [acceptor](int fd) {
@@ -97,15 +101,22 @@ absl::StatusOr<int> NodeServers::Listen(const char* key, const std::string& list
 
 void NodeServers::ShareOut(const ConnectionShares& shares) {
   shares_ = shares;
-  peers_.connections =
-      std::make_shared<Connections>(ConnectionLimits{.connections = shares.peers, .calls = kPeerCalls}, refusals_);
-  control_.connections =
-      std::make_shared<Connections>(ConnectionLimits{.connections = shares.control, .calls = kControlCalls}, refusals_);
+  peers_.connections = std::make_shared<Connections>(ConnectionLimits{.connections = shares.peers,
+                                                                      .calls = kPeerCalls,
+                                                                      .calls_open = kPeerCallsOpen,
+                                                                      .calls_open_in_all = kPeerCallsOpenInAll},
+                                                     refusals_);
+  control_.connections = std::make_shared<Connections>(ConnectionLimits{.connections = shares.control,
+                                                                        .calls = kControlCalls,
+                                                                        .calls_open = kControlCallsOpen,
+                                                                        .calls_open_in_all = kControlCallsOpenInAll},
+                                                       refusals_);
 }
 
 absl::StatusOr<int> NodeServers::StartPeers(const std::string& listen, const Credentials& credentials,
                                             grpc::Service* service) {
-  return Listen("listen", listen, credentials, kPeerIdleMs, service, &peers_);
+  return Listen({.key = "listen", .idle_ms = kPeerIdleMs, .streams = kPeerStreams}, listen, credentials, service,
+                &peers_);
 }
 
 absl::StatusOr<int> NodeServers::StartControl(const std::string& listen, const Credentials& credentials,
@@ -114,8 +125,9 @@ absl::StatusOr<int> NodeServers::StartControl(const std::string& listen, const C
     return absl::FailedPreconditionError(
         "reflection: libgrpc++_reflection.so.1.51 is not there; install libgrpc++1.51, or set `reflection: false`");
   }
-  grpc::EnableDefaultHealthCheckService(true);
-  return Listen("control_listen", listen, credentials, kControlIdleMs, service, &control_);
+  control_.health = std::make_unique<HealthService>(control_.connections);
+  return Listen({.key = "control_listen", .idle_ms = kControlIdleMs, .streams = kControlStreams}, listen, credentials,
+                service, &control_);
 }
 
 void NodeServers::FillStatus(v1::NodeStatus* status) const {
@@ -128,15 +140,7 @@ void NodeServers::FillStatus(v1::NodeStatus* status) const {
 }
 
 void NodeServers::TellHealth(const std::function<bool()>& ready) {
-  if (control_.server == nullptr) return;
-  grpc::HealthCheckServiceInterface* health = control_.server->GetHealthCheckService();
-  if (health == nullptr) return;
-  const MutexLock lock(&health_mu_);
-  const bool is_ready = ready();
-  if (told_ready_ == is_ready) return;  // whoever watches is told of changes
-  told_ready_ = is_ready;
-  health->SetServingStatus(is_ready);
-  health->SetServingStatus("lvs.v1.Control", is_ready);
+  if (control_.health != nullptr) control_.health->Tell(ready);
 }
 
 void NodeServers::Stop() {

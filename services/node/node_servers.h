@@ -8,7 +8,7 @@
 //   servers.Stop();
 //
 // Connections are accepted here (services/net/listener.h) and handed to gRPC, so that their number has a limit, one that
-// begins too many calls is reset, and a process without files goes on listening.
+// begins or keeps too many calls is reset, and a process without files goes on listening.
 //
 // Order: peers first. gRPC's reflection, once loaded, is in every server that is built after it, and peers need none.
 //
@@ -18,7 +18,6 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 
@@ -26,9 +25,10 @@
 #include "absl/status/statusor.h"
 #include "grpcpp/server.h"
 #include "lvs/v1/control.pb.h"
-#include "services/base/mutex.h"
 #include "services/net/connections.h"
+#include "services/net/held_service.h"
 #include "services/net/listener.h"
+#include "services/node/health_service.h"
 #include "services/peering/connection_refusals.h"
 
 namespace lvs::services {
@@ -81,9 +81,8 @@ class NodeServers {
   // How many connections there are, and may be. Any thread.
   void FillStatus(v1::NodeStatus* status) const;
 
-  // Has the health service of the control server answer what `ready` returns now. Threads come here in any order, and
-  // `ready` is called under a lock, so that the last of them tells what is so then.
-  void TellHealth(const std::function<bool()>& ready) ABSL_LOCKS_EXCLUDED(health_mu_);
+  // Has the health service of the control server answer what `ready` returns now (HealthService::Tell).
+  void TellHealth(const std::function<bool()>& ready);
 
   // Cancels the calls that are left after two seconds. Idempotent.
   void Stop();
@@ -92,19 +91,24 @@ class NodeServers {
   // A server and the listener that feeds it.
   struct Served {
     std::shared_ptr<Connections> connections;
+    std::unique_ptr<UnknownMethods> unknown;
+    std::unique_ptr<HealthService> health;  // null: the server has none
     std::unique_ptr<grpc::Server> server;
     std::unique_ptr<Listener> listener;  // ends first
   };
 
-  absl::StatusOr<int> Listen(const char* key, const std::string& listen, const Credentials& credentials, int idle_ms,
+  struct Options {
+    const char* key = "";  // of the configuration, that names the address
+    int idle_ms = 0;
+    int streams = 0;  // of a connection
+  };
+  absl::StatusOr<int> Listen(const Options& options, const std::string& listen, const Credentials& credentials,
                              grpc::Service* service, Served* served) const;
 
   const std::shared_ptr<ConnectionRefusals> refusals_;
   ConnectionShares shares_;
   Served peers_;
   Served control_;
-  Mutex health_mu_;
-  std::optional<bool> told_ready_ ABSL_GUARDED_BY(health_mu_);  // once there is a health service
 };
 
 }  // namespace lvs::services

@@ -29,6 +29,7 @@ enum class ConnectionRefusal : std::uint8_t {
   kStreamsFull,        // more streams than carriers have ended yet
   kConnectionsFull,    // a connection that made room for a newer one, or found no room
   kCallsTooFast,       // a connection began calls faster than it may, and was reset
+  kCallsOpen,          // a connection had more calls open than it may, or the most of too many, and was reset
   kBytesWithoutCalls,  // a connection sent more than its calls need, and was reset
   kFilesExhausted,     // a connection could not be accepted for want of a file
   kCount,
@@ -47,6 +48,7 @@ constexpr std::string_view Name(ConnectionRefusal refusal) {
     case ConnectionRefusal::kStreamsFull: return "streams_full";
     case ConnectionRefusal::kConnectionsFull: return "connections_full";
     case ConnectionRefusal::kCallsTooFast: return "calls_too_fast";
+    case ConnectionRefusal::kCallsOpen: return "calls_open";
     case ConnectionRefusal::kBytesWithoutCalls: return "bytes_without_calls";
     case ConnectionRefusal::kFilesExhausted: return "files_exhausted";
     case ConnectionRefusal::kCount: break;

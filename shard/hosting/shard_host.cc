@@ -1,6 +1,7 @@
 #include "shard/hosting/shard_host.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "shard/random.h"
@@ -273,7 +274,9 @@ void ShardHost::Measure(const ShardTick& tick, ShardReport* report) {
   report->total_uvu = shard_->ledger().totals_uvu();
   const auto mean_drift_vu = shard_->MeanDriftVu();
   for (std::size_t s = 0; s < static_cast<std::size_t>(config_.shard.shape.value_slots); ++s) {
-    const double drift_vu = std::clamp(mean_drift_vu[s], -kMaxDriftVu, kMaxDriftVu);
+    // A sum that ran over, as the plain rule's may, has no value.
+    const double mean_vu = std::isnan(mean_drift_vu[s]) ? -kMaxDriftVu : mean_drift_vu[s];
+    const double drift_vu = std::clamp(mean_vu, -kMaxDriftVu, kMaxDriftVu);
     report->effective_uvu += report->total_uvu[s] + static_cast<std::int64_t>(drift_vu * vaultguard::kMicroPerVu);
   }
   report->synced = sync_->Synced(tick.cycle);

@@ -28,10 +28,9 @@ namespace fs = std::filesystem;
 constexpr double kTolerance = 0.3;
 
 std::string Regions(int count) {
-  std::string regions;
-  for (int n = 0; n < count; ++n) {
-    regions += (n == 0 ? "r" : ", r") + std::to_string(n) + ": " + std::to_string(100.0 / count) + "%";
-  }
+  const int percent = 100 / count;
+  std::string regions = "r0: " + std::to_string(100 - (count - 1) * percent) + "%";
+  for (int n = 1; n < count; ++n) regions += ", r" + std::to_string(n) + ": " + std::to_string(percent) + "%";
   return "{" + regions + "}";
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <tuple>
 
+#include "services/scenario/scenario.h"
 #include "shard/value_engine.h"
 #include "tests/end_to_end/runs.h"
 
@@ -31,7 +32,8 @@ TEST_P(Hostile, Spec8_1_EveryHonestReplicaKeepsToItsLedger) {
   }
   // The attack took place: a share of the replicas is hostile in the middle of the run.
   const double share = scenario.events(0).adversaries().share();
-  EXPECT_NEAR(HostileShare(report, 20), share, 0.12);
+  const double middle_s = static_cast<double>(services::RunLengthUs(scenario)) * 1e-6 / 2;
+  EXPECT_NEAR(HostileShare(report, middle_s), share, 0.12);
 }
 
 INSTANTIATE_TEST_SUITE_P(Arch6_5, Hostile,

@@ -125,7 +125,7 @@ const Room* RoomAt(std::string_view folder) {
 
 // The room of a header that LVS owns; nullptr for a library's.
 const Room* RoomOfHeader(std::string_view header) {
-  if (header.starts_with("lvs/v1/")) return RoomAt("proto");
+  if (header.starts_with("lvs/v1/") || header.starts_with("grpc/health/v1/")) return RoomAt("proto");
   return RoomAt(FolderOf(header));
 }
 

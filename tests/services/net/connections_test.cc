@@ -61,6 +61,8 @@ class ConnectionsTest : public ::testing::Test {
   void Limit(std::size_t connections, double calls_at_once = 4, double bytes_at_once = 320 << 10) {
     const ConnectionLimits limits{.connections = connections,
                                   .calls = {.per_second = 1, .burst = calls_at_once},
+                                  .calls_open = 100,
+                                  .calls_open_in_all = 150,
                                   .bytes = {.per_second = 0, .burst = bytes_at_once}};
     connections_ = std::make_shared<Connections>(limits, refusals_);
   }
@@ -163,6 +165,94 @@ TEST_F(ConnectionsTest, OneThatSendsBytesWithoutCallsIsReset) {
   EXPECT_TRUE(with_calls.client->IsOpen());
   EXPECT_TRUE(held.client->IsOpen()) << "its bytes may be messages";
   EXPECT_EQ(refusals_->Of(ConnectionRefusal::kBytesWithoutCalls), 1u);
+  EXPECT_TRUE(connections_->TakeFlooded());
+}
+
+TEST_F(ConnectionsTest, CallsThatAreCountedLateMakeUpForTheirBytes) {
+  Limit(4, /*calls_at_once=*/1000, /*bytes_at_once=*/20'000);
+  const Far& slow = Connect();
+  for (int n = 0; n < 10; ++n) {
+    EXPECT_TRUE(slow.client->Send(std::string(10'240, 'x')));
+    std::string read(10'240, '\0');
+    EXPECT_EQ(recv(slow.fd, read.data(), read.size(), MSG_WAITALL), static_cast<ssize_t>(read.size()));
+    connections_->Review(0);  // before the calls are counted
+    for (std::size_t call = 0; call < 10'240 / kBytesOfACall; ++call) {
+      connections_->CountCall(slow.client->Text(), 0);
+    }
+    connections_->Review(0);
+  }
+  EXPECT_TRUE(slow.client->IsOpen());
+}
+
+TEST_F(ConnectionsTest, OneWithTooManyCallsOpenIsReset) {
+  Limit(4);
+  const Far& flood = Connect();
+  std::vector<Hold> holds;
+  for (int n = 0; n < 100; ++n) {
+    std::optional<Hold> hold = Begin(flood);
+    ASSERT_TRUE(hold.has_value());
+    holds.push_back(*std::move(hold));
+  }
+  holds.pop_back();
+  std::optional<Hold> again = Begin(flood);
+  ASSERT_TRUE(again.has_value()) << "one has ended";
+  EXPECT_TRUE(flood.client->IsOpen());
+  EXPECT_FALSE(Begin(flood).has_value());
+  EXPECT_FALSE(flood.client->IsOpen(kSoonMs));
+  EXPECT_EQ(refusals_->Of(ConnectionRefusal::kCallsOpen), 1u);
+  EXPECT_TRUE(connections_->TakeFlooded());
+}
+
+TEST_F(ConnectionsTest, TheOneWithTheMostCallsMakesRoomForThoseOfOthers) {
+  Limit(4);
+  const Far& most = Connect();
+  const Far& some = Connect();
+  const Far& few = Connect();
+  std::vector<Hold> holds;
+  const auto begin = [&](const Far& far, int calls) {
+    for (int n = 0; n < calls; ++n) {
+      std::optional<Hold> hold = Begin(far);
+      ASSERT_TRUE(hold.has_value());
+      holds.push_back(*std::move(hold));
+    }
+  };
+  begin(most, 90);
+  begin(some, 50);
+  begin(few, 10);  // as many as there may be
+  EXPECT_TRUE(most.client->IsOpen());
+  begin(few, 1);
+  EXPECT_FALSE(most.client->IsOpen(kSoonMs));
+  EXPECT_TRUE(some.client->IsOpen());
+  EXPECT_EQ(refusals_->Of(ConnectionRefusal::kCallsOpen), 1u);
+  begin(few, 89);  // the calls of the one that was reset do not count any more
+  EXPECT_TRUE(some.client->IsOpen());
+  EXPECT_FALSE(Begin(few).has_value()) << "it has 100";
+  connections_->Remove(few.watched->id);
+  connections_->Remove(most.watched->id);
+  holds.clear();  // in whatever order
+  begin(some, 100);
+  EXPECT_TRUE(some.client->IsOpen());
+}
+
+TEST_F(ConnectionsTest, MemoryIsGivenBackAfterOneThatTookMuchHasEnded) {
+  Limit(4);
+  const Far& few = Connect();
+  const Far& many = Connect();
+  { const std::optional<Hold> hold = Begin(few); }
+  {
+    std::vector<std::optional<Hold>> holds;
+    for (int n = 0; n < 80; ++n) holds.push_back(Begin(many));
+  }
+  connections_->Remove(few.watched->id);
+  EXPECT_FALSE(connections_->TakeFlooded());
+  connections_->Remove(many.watched->id);
+  EXPECT_TRUE(connections_->TakeFlooded());
+  const Far& bytes = Connect();
+  EXPECT_TRUE(bytes.client->Send(std::string(50'000, 'x')));
+  std::string read(50'000, '\0');
+  EXPECT_EQ(recv(bytes.fd, read.data(), read.size(), MSG_WAITALL), static_cast<ssize_t>(read.size()));
+  connections_->Review(0);
+  connections_->Remove(bytes.watched->id);
   EXPECT_TRUE(connections_->TakeFlooded());
 }
 

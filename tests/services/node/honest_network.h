@@ -10,6 +10,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <array>
@@ -154,7 +155,9 @@ class HonestNetwork {
       }
     }
     if (!kSanitized) {
-      EXPECT_TRUE(Within(8s, [&] { return Grown() < grown_max_mb << 20; })) << Grown() << " bytes";
+      EXPECT_TRUE(Within(8s, [&] { return Grown() < grown_max_mb << 20; }))
+          << Grown() << " bytes more than at the start; of the heap, " << mallinfo2().uordblks << " are in use and "
+          << mallinfo2().fordblks << " are free";
     }
   }
 

