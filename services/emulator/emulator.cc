@@ -292,7 +292,7 @@ class Emulation {
       alive_by_node_[node->node] = node->alive;
       alive_ += node->alive;
       adversaries_ += node->adversaries;
-      holds_all_[node->node] = node->verdict && HoldsAll(*node->verdict);
+      if (restarts_.any()) holds_all_[node->node] = node->verdict && HoldsAll(*node->verdict);
       if (!node->verdict) continue;
       for (const Payload<ShardReport>& shard : node->verdict->shards) {
         for (const Answer& answer : shard->answers) workload_.Take(answer, cycle_);

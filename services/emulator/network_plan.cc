@@ -107,10 +107,10 @@ class Planner {
       ambassadors.push_back(AmbassadorsOf(replicas_[other][s]));
       if (other != node) remote += replicas_[other][s];
       const LinkQuality quality = Quality(node, other);
-      const double round_trip_ms = 2 * (quality.latency_ms + quality.jitter_ms);
-      config.resend_cycles.push_back(kResendCycles + static_cast<std::uint32_t>(round_trip_ms / PeriodMs(scenario_)));
+      const double one_way_ms = quality.latency_ms + quality.jitter_ms;
+      config.resend_cycles.push_back(kResendCycles + static_cast<std::uint32_t>(2 * one_way_ms / PeriodMs(scenario_)));
       // A frame takes whole cycles, one at least (hosting::VirtualLink).
-      const double one_way_cycles = std::ceil((quality.latency_ms + quality.jitter_ms) / PeriodMs(scenario_));
+      const double one_way_cycles = std::ceil(one_way_ms / PeriodMs(scenario_));
       config.round_trip_cycles.push_back(2 * std::max(1u, static_cast<std::uint32_t>(one_way_cycles)));
     }
     config.node = node;

@@ -117,6 +117,12 @@ TEST(Test7, ConnectionsBeyondTheSoftLimitOfFilesDeafenNobody) {
   network.ExpectUnharmed();
 }
 
+// The node ends this connection and no other one; `resets` of them were before it.
+void ExpectReset(HonestNetwork& network, RawConnection* flood, std::uint64_t resets) {
+  EXPECT_TRUE(Within(10s, [&] { return flood->Closed(); }));
+  EXPECT_TRUE(Within(10s, [&] { return Resets(network.node()) == resets + 1; }));
+}
+
 // gRPC does not count streams that are reset, so each connection may only begin so many calls. One that begins more is
 // reset, whatever method it names, and costs the node neither time nor memory that lasts.
 TEST(Test7, StreamsThatAreResetAtOnceEndTheirConnectionOnly) {
@@ -133,8 +139,7 @@ TEST(Test7, StreamsThatAreResetAtOnceEndTheirConnectionOnly) {
     const std::uint64_t before = Resets(network.node());
     RawConnection flood(address);
     OpenAndReset(&flood, path, 20'000);
-    EXPECT_TRUE(Within(10s, [&] { return flood.Closed(); }));
-    EXPECT_TRUE(Within(10s, [&] { return Resets(network.node()) == before + 1; }));
+    ExpectReset(network, &flood, before);
     EXPECT_LT(network.RoundTripMs(0), kSoonMs);
   }
   Attacker newcomer(network.address());
@@ -163,8 +168,7 @@ TEST(Test7, StreamsWithoutTheirMessageEndTheirConnectionOnly) {
     const std::uint64_t before = Resets(network.node());
     RawConnection flood(address);
     OpenAndReset(&flood, path, kStreamsOfAFlood, /*reset=*/false);
-    EXPECT_TRUE(Within(10s, [&] { return flood.Closed(); }));
-    EXPECT_TRUE(Within(10s, [&] { return Resets(network.node()) == before + 1; }));
+    ExpectReset(network, &flood, before);
   }
   EXPECT_LT(network.RoundTripMs(0), kSoonMs);
   network.ExpectUnharmed();
@@ -184,8 +188,7 @@ TEST(Test7, StreamsBesideOneThatLastsEndTheirConnectionOnly) {
     for (std::uint32_t n = 1; n < kStreamsOfAFlood && !flood.Closed(); n += 100) {
       flood.Say(OpenStreams("/lvs.v1.Control/Contribute", n, 100, /*reset=*/false));
     }
-    EXPECT_TRUE(Within(10s, [&] { return flood.Closed(); }));
-    EXPECT_TRUE(Within(10s, [&] { return Resets(network.node()) == before + 1; }));
+    ExpectReset(network, &flood, before);
   }
   EXPECT_LT(network.RoundTripMs(0), kSoonMs);
   network.ExpectUnharmed();

@@ -333,10 +333,11 @@ class GreedyPeerTest : public ShardHostTest {
  protected:
   static constexpr std::int64_t kFrameBytes = 64 * 1024;  // more than the entries of any frame here
 
-  // One cycle in which the other server node says `frame`; what this one says to it.
+  // One cycle in which the other server node says `frame`, in its session unless it has another one; what this one says
+  // to it.
   Payload<shard::Frame> Exchange(ShardHost* shard, std::uint64_t cycle, shard::Frame frame) {
     frame.cycle = cycle;
-    frame.sender = {1, 77};
+    if (frame.sender == shard::SessionId{}) frame.sender = {1, 77};
     frame.value_slots = 2;
     shard->Receive(IncomingFrame{1, cycle, std::make_shared<const shard::Frame>(std::move(frame))});
     ShardTick tick;
@@ -354,6 +355,13 @@ class GreedyPeerTest : public ShardHostTest {
       frame.entries.push_back(entry);
     }
     return frame;
+  }
+  // It tells 20,000 sessions of 1000 VU. Returns the cycle after it.
+  std::uint64_t TellMany(ShardHost* shard) {
+    std::uint64_t cycle = 1;
+    for (std::uint64_t told = 0; told < 20'000; told += 1000)
+      Exchange(shard, cycle++, Sessions(told, 1000, 1000 * kMicroPerVu));
+    return cycle;
   }
   std::int64_t sessions() const { return report_.total_uvu[0] - 1000 * kMicroPerVu; }
 
@@ -410,10 +418,8 @@ TEST_F(GreedyPeerTest, Spec8_3_DiffsThatPullDownAreNoticedInWhicheverSlot) {
 
 TEST_F(GreedyPeerTest, Spec14_WhoAsksForEverythingAgainAndAgainIsToldWithinABudgetOfBytes) {
   const auto shard = Make(50, 10'000);
-  std::uint64_t cycle = 1;
-  // It tells 20,000 sessions, and then asks for them, now and then as if it had started anew.
-  for (std::uint64_t told = 0; told < 20'000; told += 1000)
-    Exchange(shard.get(), cycle++, Sessions(told, 1000, 1000 * kMicroPerVu));
+  std::uint64_t cycle = TellMany(shard.get());
+  // Then it asks for them, now and then as if it had started anew.
   std::uint64_t refused = 0;
   const auto bytes_told = [&](std::uint64_t cycles) {
     std::int64_t bytes = 0;
@@ -435,21 +441,14 @@ TEST_F(GreedyPeerTest, Spec14_WhoAsksForEverythingAgainAndAgainIsToldWithinABudg
 
 TEST_F(GreedyPeerTest, Spec14_ANewSessionDoesNotRefillTheBudget) {
   const auto shard = Make(50, 10'000);
-  std::uint64_t cycle = 1;
-  for (std::uint64_t told = 0; told < 20'000; told += 1000)
-    Exchange(shard.get(), cycle++, Sessions(told, 1000, 1000 * kMicroPerVu));
+  std::uint64_t cycle = TellMany(shard.get());
   std::int64_t bytes = 0;
   constexpr std::int64_t kCycles = 4000;
   for (const std::uint64_t end = cycle + kCycles; cycle < end; ++cycle) {
     shard::Frame frame;
     frame.correction = shard::Correction::kSyncAll;
-    frame.cycle = cycle;
     frame.sender = {2, cycle};
-    frame.value_slots = 2;
-    shard->Receive(IncomingFrame{1, cycle, std::make_shared<const shard::Frame>(std::move(frame))});
-    ShardTick tick;
-    tick.cycle = cycle;
-    Tick(shard.get(), tick);
+    Exchange(shard.get(), cycle, frame);
     for (const auto& said : frames_) bytes += static_cast<std::int64_t>(shard::EntriesSize(*said));
   }
   EXPECT_LE(bytes, vaultguard::kRepeatBytesAtOnce + kCycles * vaultguard::kRepeatBytesPerCycle + kFrameBytes);
