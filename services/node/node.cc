@@ -296,9 +296,7 @@ class LiveNode final : public Node {
 
   void RunCycle(std::uint64_t cycle, Steady::time_point now) {
     hosting::NodeTick tick = core_.NextTick(cycle, now);
-    if (!std::exchange(ran_, true) && config_.population().low_power() > 0) {
-      tick.low_power = config_.population().low_power();
-    }
+    if (!std::exchange(ran_, true)) tick.low_power = config_.population().low_power();
     tick.peers_missing = transport_->standing().misses;
     if (cache_ != nullptr) cache_->FillTick(&tick);
     node_->Tick(std::move(tick));

@@ -71,7 +71,9 @@ TEST(Test10, StubbornOneMovesTheMeanByLessThanAThousandth) {
   EXPECT_LT(report.summary().drift().honest_bias_relative(), 1e-3);
   EXPECT_GT(report.summary().drift().honest_bias_relative(), 0) << "the bias is not measured";
   for (const v1::Sample& sample : report.samples()) {
-    if (sample.cycle() > 0) EXPECT_LT(sample.honest_bias_relative(), 1e-3) << sample.seconds();
+    if (sample.cycle() > 0) {
+      EXPECT_LT(sample.honest_bias_relative(), 1e-3) << sample.seconds();
+    }
   }
 }
 

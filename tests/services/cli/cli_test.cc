@@ -93,9 +93,9 @@ TEST_F(Cli, RunThatBreachesSaysHowToReplay) {
   EXPECT_EQ(run.exit_code, kExitBreached);
   EXPECT_THAT(run.out, HasSubstr("BREACHED"));
   EXPECT_THAT(run.out, HasSubstr("FAILED: 1 of 1 threshold breached; 10 cycles in "));
-  EXPECT_THAT(run.out, HasSubstr("  seed    8\n"));
-  EXPECT_THAT(run.out, HasSubstr("  build   " + BuildString() + "\n"));
-  EXPECT_THAT(run.out, HasSubstr("  replay  lvs run " + Path("tiny.yaml") + " --seed 8 --cycles 10\n"));
+  EXPECT_THAT(run.out, HasSubstr("  seed              8\n"));
+  EXPECT_THAT(run.out, HasSubstr("  build             " + BuildString() + "\n"));
+  EXPECT_THAT(run.out, HasSubstr("  replay            lvs run " + Path("tiny.yaml") + " --seed 8 --cycles 10\n"));
 }
 
 // A threshold over nothing is a breach that has a word of its own.

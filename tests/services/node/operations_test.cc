@@ -400,7 +400,7 @@ TEST(Test6_Metrics, NothingSaysWhichNodeSessionOrAddress) {
     EXPECT_THAT(text, Not(HasSubstr(secret)));
   }
   const std::set<std::string> allowed = {"build",  "protocol",    "state",     "slot", "result", "direction",
-                                         "reason", "peer_region", "statistic", "part", "port"};
+                                         "reason", "peer_region", "statistic", "part", "port",   "coordinate"};
   for (const auto& family : NodeMetrics(Healthy(), Peers())) {
     for (const auto& metric : family.metric) {
       for (const auto& label : metric.label)
