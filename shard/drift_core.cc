@@ -324,6 +324,7 @@ struct Drawn {
   VF by[S::kBuffer];
   VF spread_value, spread_free;
   VF voices_free;  // weight of the slots with a voice in free coordinates
+  VF near_free;    // of those within tau
 };
 
 // Sums lane by lane over the whole shard: at most 16 x 255 a row group, so 8 million rows fit.
@@ -558,12 +559,14 @@ HWY_INLINE void Weigh(const Context<S>& x, const Group<S>& g, const Heard<S>& h,
   const VF strike_value = hn::Max(hn::Mul(strike_factor, tau.value), g.own_distance);
   const VF strike_free = hn::Mul(strike_factor, tau.slow);
   for (int c = 0; c < x.dims; ++c) drawn->by[c] = hn::Zero(f);
-  drawn->spread_value = drawn->spread_free = drawn->voices_free = hn::Zero(f);
+  drawn->spread_value = drawn->spread_free = drawn->voices_free = drawn->near_free = hn::Zero(f);
   for (int s = 0; s < x.peers; ++s) {
     const VF w = hn::ConvertTo(f, h.weight[s]);
-    const MF far_free = hn::Gt(hn::BitCast(f, h.distance_free[s]), strike_free);
+    const VF distance_free = hn::BitCast(f, h.distance_free[s]);
+    const MF far_free = hn::Gt(distance_free, strike_free);
     const VF w_free = hn::IfThenZeroElse(far_free, w);
     drawn->voices_free = hn::Add(drawn->voices_free, w_free);
+    drawn->near_free = hn::Add(drawn->near_free, hn::IfThenZeroElse(hn::Gt(distance_free, tau.free), w));
     for (int c = 0; c < x.dims; ++c) {
       const VF bound = c < x.k ? tau.value : tau.free;
       const VF d = hn::Load(f, h.diff + (s * x.dims + c) * lanes);
@@ -571,7 +574,7 @@ HWY_INLINE void Weigh(const Context<S>& x, const Group<S>& g, const Heard<S>& h,
       drawn->by[c] = hn::Add(drawn->by[c], hn::Mul(c < x.k ? w : w_free, clipped));
     }
     const VF near_value = hn::Min(hn::BitCast(f, h.distance_value[s]), tau.value);
-    const VF near_free = hn::Min(hn::BitCast(f, h.distance_free[s]), tau.free);
+    const VF near_free = hn::Min(distance_free, tau.free);
     drawn->spread_value = hn::Add(drawn->spread_value, hn::Mul(w, near_value));
     drawn->spread_free = hn::Add(drawn->spread_free, hn::Mul(w_free, near_free));
     JudgeSlot(x, g, h, s, strike_value, far_free, sum);
@@ -594,6 +597,7 @@ HWY_INLINE MI Move(const Context<S>& x, const Group<S>& g, const Heard<S>& h, co
   const VF voices = hn::ConvertTo(f, h.total);
   const VF voices_value = hn::Add(voices, w0);
   const VF voices_free = hn::Max(drawn.voices_free, one);
+  const VF divisor_free = hn::Max(drawn.near_free, hn::Mul(hn::Set(f, x.p.near_least), voices_free));
   const VF noise = hn::Div(hn::Set(f, x.p.alpha / kEntropySteps), hn::Sqrt(hn::Max(hn::ConvertTo(f, h.packets), one)));
   const VF noise_value = hn::Mul(noise, hn::Div(drawn.spread_value, hn::Max(voices, one)));
   const VF noise_free = hn::Mul(noise, hn::Div(drawn.spread_free, voices_free));
@@ -612,7 +616,7 @@ HWY_INLINE MI Move(const Context<S>& x, const Group<S>& g, const Heard<S>& h, co
       const VF home = hn::Max(hn::Min(hn::Neg(g.v[c]), bound), hn::Neg(bound));
       correction = hn::Div(hn::Add(drawn.by[c], hn::Mul(w0, home)), voices_value);
     } else {
-      correction = hn::Div(drawn.by[c], voices_free);
+      correction = hn::Div(drawn.by[c], divisor_free);
     }
     correction =
         hn::Add(hn::Mul(hn::Set(f, x.p.beta), correction), hn::Mul(c < x.k ? noise_value : noise_free, h.entropy[c]));

@@ -25,8 +25,10 @@ static_assert(kSilenceCycles == 130 && kHeartbeatCycles == 60 && kMaxDistance ==
 static_assert(kMinBoundVu == 1e-4f && kMinBoundFree == 1e-4f && kMinBandVu == 1e-6f);
 static_assert(kMinNewsVu == 1e-4f && kMinNewsFree == 3.2e-5f);
 constexpr DriftParameters kParameters;
-static_assert(kParameters.bound_factor == 3 && kParameters.bound_factor_free == 2 && kParameters.strike_factor == 1.5f);
+static_assert(kParameters.bound_factor == 3 && kParameters.bound_factor_free == 4.0f / 3 &&
+              kParameters.strike_factor == 1.5f);
 static_assert(kParameters.bound_shrink == 0.3f && kParameters.bound_grow == 1.05f && kParameters.slow_keep == 0.97f);
+static_assert(kParameters.near_least == 0.8f);
 static_assert(kTrustWhole == 255 && kTrustKept256 == 205 && kTrustRegained == 5);
 static_assert(kEntropySteps == 64.0f && kEntropyRail == 119 && kRepetitionCutoff == 7);
 
@@ -192,10 +194,12 @@ ReferenceSaid ReferenceCycle(const Shape& shape, const DriftParameters& p, const
     return h.weight > 0 && h.distance_free <= p.strike_factor * replica->slow_free;
   };
   float weight_free = 0;
+  float weight_near = 0;
   float dispersion[2] = {0, 0};
   for (const Heard& h : links) {
     if (h.weight == 0) continue;
     if (has_free_voice(h)) weight_free = weight_free + static_cast<float>(h.weight);
+    if (h.distance_free <= tau_free) weight_near = weight_near + static_cast<float>(h.weight);
     float largest[2] = {0, 0};
     for (std::size_t c = 0; c < dims; ++c) {
       float& of_group = largest[c < k ? 0 : 1];
@@ -223,7 +227,7 @@ ReferenceSaid ReferenceCycle(const Shape& shape, const DriftParameters& p, const
       correction = p.beta * ((sum + static_cast<float>(kTrustWhole) * p.ledger_weight * Clip(-v[c], tau)) /
                              (weight + static_cast<float>(kTrustWhole) * p.ledger_weight));
     } else {
-      correction = p.beta * (sum / std::max(weight_free, 1.0f));
+      correction = p.beta * (sum / std::max(weight_near, p.near_least * std::max(weight_free, 1.0f)));
     }
     correction = correction + p.alpha / kEntropySteps / root * dispersion[value_slot ? 0 : 1] * e[c];
 

@@ -519,8 +519,8 @@ class LinkEntropy:
 
 # ---- One cycle of one replica ---------------------------------------------------------------------------------------
 
-ALPHA, BETA, W0, C, C_FREE = f32(0.02), f32(0.9), f32(8), f32(3), f32(2)
-SHRINK, GROW, STRIKE, KAPPA = f32(0.3), f32(1.05), f32(1.5), f32(0.97)
+ALPHA, BETA, W0, C, C_FREE = f32(0.02), f32(0.9), f32(8), f32(3), f32(4 / 3)
+SHRINK, GROW, STRIKE, KAPPA, NEAR_LEAST = f32(0.3), f32(1.05), f32(1.5), f32(0.97), f32(0.8)
 RANGE = f32(200)
 BAND_DECAY, BAND_LEAST = f32(0.9), f32(1e-6)
 BOUND_LEAST = f32(1e-4)
@@ -628,6 +628,8 @@ def step(k, replica, own, heard, row, cycle, seed, floor, apart):
     free_weights = [w if w > 0 and link["free"] <= f32(STRIKE * replica["slow_free"]) else 0
                     for link, w in zip(links, weights)]
     voices = {"value": weights, "free": free_weights}
+    near_weight = sum(w for link, w in zip(links, free_weights) if w > 0 and link["free"] <= replica["tau_free"])
+    free_divisor = max(float(near_weight), f32(NEAR_LEAST * max(sum(free_weights), 1)))
     noise = f32(f32(ALPHA / 64) / f32(math.sqrt(max(len(words), 1))))
     sigma = {}
     for group, bound in (("value", replica["tau_value"]), ("free", replica["tau_free"])):
@@ -646,7 +648,7 @@ def step(k, replica, own, heard, row, cycle, seed, floor, apart):
         if c < k:
             drawn = f32(f32(drawn + f32(home_weight * clip(-v[c], tau[c]))) / f32(total + home_weight))
         else:
-            drawn = f32(drawn / max(sum(free_weights), 1))
+            drawn = f32(drawn / free_divisor)
         correction = f32(f32(BETA * drawn) + f32(f32(noise * sigma[group]) * e[c]))
 
         # 6. VaultGuard.

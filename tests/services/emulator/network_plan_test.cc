@@ -62,7 +62,7 @@ TEST(NetworkPlan, AShardsHaloHasTheAmbassadorsOfTheOthers) {
       for (std::uint32_t other = 0; other < 3; ++other) {
         EXPECT_EQ(shard.layout.halo_count[other], other == n ? 0 : plan[other].shards[s].ambassadors);
       }
-      EXPECT_EQ(shard.ambassadors, shard.replicas / 32);
+      EXPECT_EQ(shard.ambassadors, std::max(32u, shard.replicas / 32));
     }
   }
   EXPECT_EQ(replicas, 12'000u);
@@ -71,6 +71,10 @@ TEST(NetworkPlan, AShardsHaloHasTheAmbassadorsOfTheOthers) {
 TEST(NetworkPlan, AFewReplicasHaveEnoughAmbassadorsAndMillionsNotTooMany) {
   const v1::Scenario few = Scenario(30);
   EXPECT_EQ(PlanNetwork(few, Regions(few))[0].shards[0].ambassadors, 16u);
+  v1::Scenario two = Scenario(30);
+  two.mutable_population()->clear_regions();
+  for (const char* region : {"eu", "us"}) (*two.mutable_population()->mutable_regions())[region] = 0.5;
+  EXPECT_EQ(PlanNetwork(two, Regions(two))[0].shards[0].ambassadors, 64u) << "of the only other";
   const v1::Scenario many = Scenario(300'000);
   EXPECT_EQ(PlanNetwork(many, Regions(many))[0].shards[0].ambassadors, 1024u);
 }
