@@ -70,7 +70,7 @@ TEST(NetworkPlan, AShardsHaloHasTheAmbassadorsOfTheOthers) {
 
 TEST(NetworkPlan, AFewReplicasHaveEnoughAmbassadorsAndMillionsNotTooMany) {
   const v1::Scenario few = Scenario(30);
-  EXPECT_EQ(PlanNetwork(few, Regions(few))[0].shards[0].ambassadors, 16u);
+  EXPECT_EQ(PlanNetwork(few, Regions(few))[0].shards[0].ambassadors, 32u) << "64 of both others";
   v1::Scenario two = Scenario(30);
   two.mutable_population()->clear_regions();
   for (const char* region : {"eu", "us"}) (*two.mutable_population()->mutable_regions())[region] = 0.5;
