@@ -24,20 +24,20 @@ namespace lvs::shard {
 
 // The parameters of the drift step. Defaults are the measured ones (docs/protocol.md).
 struct DriftParameters {
-  float alpha = 0.02f;                 // weight of entropy
-  float beta = 0.9f;                   // weight of the neighbours
-  float ledger_weight = 8.0f;          // w0, in fully trusted neighbours
-  float bound_factor = 3.0f;           // c: tau = c * weighted median distance, of the value slots
-  float bound_factor_free = 4.0f / 3;  // c_f, of the free coordinates
-  float bound_shrink = 0.3f;           // tau(t) >= 0.3 tau(t-1)
-  float bound_grow = 1.05f;            // tau(t) <= 1.05 tau(t-1), or the slow bound where that is wider
-  float slow_keep = 0.97f;             // kappa: factor of the slow bound, a cycle
-  float near_least = 0.8f;       // free coordinates: the step is longer where neighbours are clipped, 1 / 0.8 at most
-  float strike_factor = 1.5f;    // a diff beyond 1.5 tau (value), 1.5 slow bounds (free) costs its slot trust
-  float band_decay = 0.9f;       // factor of b, a cycle
-  float publish_factor = 0.05f;  // publish when the state moved by more than 0.05 tau
-  bool plain = false;            // the paper's bare equation: no bound, trust, ledger voice, band
-  float plain_entropy = 1.0f;    // plain only: standard deviation of the constant-variance entropy
+  float alpha = 0.02f;             // weight of entropy
+  float beta = 0.9f;               // weight of the neighbours
+  float ledger_weight = 8.0f;      // w0, in fully trusted neighbours
+  float bound_factor = 3.0f;       // c: tau = c * weighted median distance, of the value slots
+  float bound_factor_free = 1.0f;  // c_f, of the free coordinates
+  float bound_shrink = 0.3f;       // tau(t) >= 0.3 tau(t-1)
+  float bound_grow = 1.05f;        // tau(t) <= 1.05 tau(t-1), or the slow bound where that is wider
+  float slow_keep = 0.97f;         // kappa: factor of the slow bound, a cycle
+  float near_least = 0.75f;        // free coordinates: the step is longer where neighbours are clipped, 4/3 at most
+  float strike_factor = 1.5f;      // a diff beyond 1.5 tau (value), 1.5 slow bounds (free) costs its slot trust
+  float band_decay = 0.9f;         // factor of b, a cycle
+  float publish_factor = 0.05f;    // publish when the state moved by more than 0.05 tau
+  bool plain = false;              // the paper's bare equation: no bound, trust, ledger voice, band
+  float plain_entropy = 1.0f;      // plain only: standard deviation of the constant-variance entropy
 };
 
 // Trust by slot (rule 5 of drift.md), in 1/255: what a strike leaves of it, in 1/256 (0.8), and what a cycle gives back

@@ -60,7 +60,7 @@ shard::DriftParameters ParametersOf(const v1::Scenario& scenario) {
   parameters.beta = static_cast<float>(scenario.drift().beta());
   parameters.ledger_weight = static_cast<float>(scenario.drift().ledger_weight());
   parameters.bound_factor = static_cast<float>(scenario.drift().bound_factor());
-  parameters.bound_factor_free = parameters.bound_factor * 4 / 9;
+  parameters.bound_factor_free = parameters.bound_factor / 3;
   parameters.plain = scenario.rule() == v1::PLAIN;
   return parameters;
 }
@@ -170,8 +170,9 @@ shard::Shape ShapeOf(const v1::Scenario& scenario) {
 }
 
 std::uint32_t AmbassadorsOf(std::uint32_t replicas, std::uint32_t nodes) {
-  const std::uint32_t least = nodes > 1 ? std::max(kAmbassadorsMin, kHeardMin / (nodes - 1)) : kAmbassadorsMin;
-  return std::clamp(replicas / kReplicasAnAmbassador, least, kAmbassadorsMax);
+  // Rows that nobody speaks from are in the way of those that draw one: no more of them than there are replicas.
+  const std::uint32_t heard = nodes > 1 ? std::min(replicas, kHeardMin / (nodes - 1)) : 0;
+  return std::clamp(replicas / kReplicasAnAmbassador, std::max(kAmbassadorsMin, heard), kAmbassadorsMax);
 }
 
 std::vector<NodePlan> PlanNetwork(const v1::Scenario& scenario, const Regions& regions) {

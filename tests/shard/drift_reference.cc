@@ -25,10 +25,9 @@ static_assert(kSilenceCycles == 130 && kHeartbeatCycles == 60 && kMaxDistance ==
 static_assert(kMinBoundVu == 1e-4f && kMinBoundFree == 1e-4f && kMinBandVu == 1e-6f);
 static_assert(kMinNewsVu == 1e-4f && kMinNewsFree == 3.2e-5f);
 constexpr DriftParameters kParameters;
-static_assert(kParameters.bound_factor == 3 && kParameters.bound_factor_free == 4.0f / 3 &&
-              kParameters.strike_factor == 1.5f);
+static_assert(kParameters.bound_factor == 3 && kParameters.bound_factor_free == 1 && kParameters.strike_factor == 1.5f);
 static_assert(kParameters.bound_shrink == 0.3f && kParameters.bound_grow == 1.05f && kParameters.slow_keep == 0.97f);
-static_assert(kParameters.near_least == 0.8f);
+static_assert(kParameters.near_least == 0.75f);
 static_assert(kTrustWhole == 255 && kTrustKept256 == 205 && kTrustRegained == 5);
 static_assert(kEntropySteps == 64.0f && kEntropyRail == 119 && kRepetitionCutoff == 7);
 

@@ -519,8 +519,8 @@ class LinkEntropy:
 
 # ---- One cycle of one replica ---------------------------------------------------------------------------------------
 
-ALPHA, BETA, W0, C, C_FREE = f32(0.02), f32(0.9), f32(8), f32(3), f32(4 / 3)
-SHRINK, GROW, STRIKE, KAPPA, NEAR_LEAST = f32(0.3), f32(1.05), f32(1.5), f32(0.97), f32(0.8)
+ALPHA, BETA, W0, C, C_FREE = f32(0.02), f32(0.9), f32(8), f32(3), f32(1)
+SHRINK, GROW, STRIKE, KAPPA, NEAR_LEAST = f32(0.3), f32(1.05), f32(1.5), f32(0.97), f32(0.75)
 RANGE = f32(200)
 BAND_DECAY, BAND_LEAST = f32(0.9), f32(1e-6)
 BOUND_LEAST = f32(1e-4)
