@@ -138,6 +138,9 @@ HWY_INLINE void SortKeys(VI (&key)[P], std::index_sequence<kStep...>) {
   (exchange(kSortingNetwork<P>.pair[kStep][0], kSortingNetwork<P>.pair[kStep][1]), ...);
 }
 
+// What the median knows of a distance: its float bits without the low byte.
+HWY_INLINE VI ForMedian(VI distance) { return hn::AndNot(hn::Set(I(), 0xff), distance); }
+
 // The weighted median of distances: a key holds the distance's float bits with the weight in the low byte, so that one
 // integer sort carries both. The median is the last key with less than half of the weight before it; 0 where there is
 // none.
@@ -145,7 +148,7 @@ template <int P>
 HWY_INLINE VF WeightedMedian(F f, I i, const VI (&distance)[P], const VI (&weight)[P], VI total) {
   const VI byte = hn::Set(i, 0xff);
   VI key[P];
-  for (int s = 0; s < P; ++s) key[s] = hn::Or(hn::AndNot(byte, distance[s]), weight[s]);
+  for (int s = 0; s < P; ++s) key[s] = hn::Or(ForMedian(distance[s]), weight[s]);
   SortKeys<P>(key, std::make_index_sequence<kSortingNetwork<P>.size>());
   const VI half = hn::ShiftRight<1>(hn::Add(total, hn::Set(i, 1)));
   VI before = hn::Zero(i);
@@ -154,7 +157,7 @@ HWY_INLINE VF WeightedMedian(F f, I i, const VI (&distance)[P], const VI (&weigh
     median = hn::IfThenElse(hn::Lt(before, half), key[s], median);
     before = hn::Add(before, hn::And(key[s], byte));
   }
-  return hn::BitCast(f, hn::AndNot(byte, median));
+  return hn::BitCast(f, ForMedian(median));
 }
 
 HWY_INLINE std::uint64_t Sum(I i, VI v) {
@@ -566,7 +569,8 @@ HWY_INLINE void Weigh(const Context<S>& x, const Group<S>& g, const Heard<S>& h,
     const MF far_free = hn::Gt(distance_free, strike_free);
     const VF w_free = hn::IfThenZeroElse(far_free, w);
     drawn->voices_free = hn::Add(drawn->voices_free, w_free);
-    drawn->near_free = hn::Add(drawn->near_free, hn::IfThenZeroElse(hn::Gt(distance_free, tau.free), w));
+    const MF clipped_free = hn::Gt(hn::BitCast(f, ForMedian(h.distance_free[s])), tau.free);
+    drawn->near_free = hn::Add(drawn->near_free, hn::IfThenZeroElse(clipped_free, w));
     for (int c = 0; c < x.dims; ++c) {
       const VF bound = c < x.k ? tau.value : tau.free;
       const VF d = hn::Load(f, h.diff + (s * x.dims + c) * lanes);

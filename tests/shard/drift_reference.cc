@@ -58,12 +58,14 @@ struct Heard {
 
 // The first distance in rising order at which twice the weight so far reaches the total; distances lose their lowest 8
 // bits.
+float ForMedian(float distance) { return std::bit_cast<float>(std::bit_cast<std::uint32_t>(distance) & ~0xffu); }
+
 float WeightedMedian(const std::vector<Heard>& links, float Heard::*distance) {
   std::vector<std::pair<float, std::uint32_t>> sorted;
   std::uint32_t total = 0;
   for (const Heard& link : links) {
     if (link.weight == 0) continue;
-    sorted.emplace_back(std::bit_cast<float>(std::bit_cast<std::uint32_t>(link.*distance) & ~0xffu), link.weight);
+    sorted.emplace_back(ForMedian(link.*distance), link.weight);
     total += link.weight;
   }
   std::sort(sorted.begin(), sorted.end());
@@ -198,7 +200,7 @@ ReferenceSaid ReferenceCycle(const Shape& shape, const DriftParameters& p, const
   for (const Heard& h : links) {
     if (h.weight == 0) continue;
     if (has_free_voice(h)) weight_free = weight_free + static_cast<float>(h.weight);
-    if (h.distance_free <= tau_free) weight_near = weight_near + static_cast<float>(h.weight);
+    if (ForMedian(h.distance_free) <= tau_free) weight_near = weight_near + static_cast<float>(h.weight);
     float largest[2] = {0, 0};
     for (std::size_t c = 0; c < dims; ++c) {
       float& of_group = largest[c < k ? 0 : 1];

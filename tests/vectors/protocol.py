@@ -532,8 +532,12 @@ def clip(x, tau):
     return max(-tau, min(tau, x))
 
 
+def for_median(distance):
+    return float_of(bits_of(distance) & ~0xFF)
+
+
 def weighted_median(distances, weights):
-    ordered = sorted((float_of(bits_of(d) & ~0xFF), w) for d, w in zip(distances, weights) if w > 0)
+    ordered = sorted((for_median(d), w) for d, w in zip(distances, weights) if w > 0)
     so_far = 0
     for distance, weight in ordered:
         so_far += weight
@@ -628,7 +632,8 @@ def step(k, replica, own, heard, row, cycle, seed, floor, apart):
     free_weights = [w if w > 0 and link["free"] <= f32(STRIKE * replica["slow_free"]) else 0
                     for link, w in zip(links, weights)]
     voices = {"value": weights, "free": free_weights}
-    near_weight = sum(w for link, w in zip(links, free_weights) if w > 0 and link["free"] <= replica["tau_free"])
+    near_weight = sum(w for link, w in zip(links, free_weights)
+                      if w > 0 and for_median(link["free"]) <= replica["tau_free"])
     free_divisor = max(float(near_weight), f32(NEAR_LEAST * max(sum(free_weights), 1)))
     noise = f32(f32(ALPHA / 64) / f32(math.sqrt(max(len(words), 1))))
     sigma = {}

@@ -73,7 +73,7 @@ TEST(NetworkPlan, AFewReplicasHaveEnoughAmbassadorsAndMillionsNotTooMany) {
   EXPECT_EQ(PlanNetwork(few, Regions(few))[0].shards[0].ambassadors, 16u);
   const v1::Scenario three = Scenario(300);
   EXPECT_EQ(PlanNetwork(three, Regions(three))[0].shards[0].ambassadors, 32u) << "64 of both others";
-  v1::Scenario two = Scenario(300);
+  v1::Scenario two = Scenario(400);
   two.mutable_population()->clear_regions();
   for (const char* region : {"eu", "us"}) (*two.mutable_population()->mutable_regions())[region] = 0.5;
   EXPECT_EQ(PlanNetwork(two, Regions(two))[0].shards[0].ambassadors, 64u) << "of the only other";
