@@ -552,36 +552,57 @@ HWY_INLINE void JudgeSlot(const Context<S>& x, const Group<S>& g, const Heard<S>
 }
 
 // The clipped average (rules 2 and 3), and trust by slot (rule 5). Slots that are not heard have weight 0. Beyond the
-// strike bound of the free coordinates a slot has no voice in them: clipping alone would let far liars pull.
-template <class S>
-HWY_INLINE void Weigh(const Context<S>& x, const Group<S>& g, const Heard<S>& h, const Bounds& tau, Drawn<S>* drawn,
-                      StepCounts* sum) {
+// strike bound of the free coordinates a slot has no voice in them: clipping alone would let far liars pull. `kAllNear`:
+// no slot is beyond tau in free coordinates, so none is clipped or left out there; the sums are the same bit for bit.
+template <bool kAllNear, class S>
+HWY_INLINE void WeighSlots(const Context<S>& x, const Group<S>& g, const Heard<S>& h, const Bounds& tau,
+                           Drawn<S>* drawn, StepCounts* sum) {
   const F f;
+  const I i;
   const std::size_t lanes = hn::Lanes(f);
   const VF strike_factor = hn::Set(f, x.p.strike_factor);
   const VF strike_value = hn::Max(hn::Mul(strike_factor, tau.value), g.own_distance);
   const VF strike_free = hn::Mul(strike_factor, tau.slow);
   for (int c = 0; c < x.dims; ++c) drawn->by[c] = hn::Zero(f);
-  drawn->spread_value = drawn->spread_free = drawn->voices_free = drawn->near_free = hn::Zero(f);
+  drawn->spread_value = drawn->spread_free = hn::Zero(f);
+  drawn->voices_free = drawn->near_free = kAllNear ? hn::ConvertTo(f, h.total) : hn::Zero(f);
   for (int s = 0; s < x.peers; ++s) {
     const VF w = hn::ConvertTo(f, h.weight[s]);
     const VF distance_free = hn::BitCast(f, h.distance_free[s]);
-    const MF far_free = hn::Gt(distance_free, strike_free);
-    const VF w_free = hn::IfThenZeroElse(far_free, w);
-    drawn->voices_free = hn::Add(drawn->voices_free, w_free);
-    const MF clipped_free = hn::Gt(hn::BitCast(f, ForMedian(h.distance_free[s])), tau.free);
-    drawn->near_free = hn::Add(drawn->near_free, hn::IfThenZeroElse(clipped_free, w));
+    const auto clip = [](VF d, VF bound) { return hn::Max(hn::Min(d, bound), hn::Neg(bound)); };
+    MF far_free = hn::RebindMask(f, hn::Lt(hn::Zero(i), hn::Zero(i)));
+    VF w_free = w;
+    VF near_free = distance_free;
+    if constexpr (!kAllNear) {
+      far_free = hn::Gt(distance_free, strike_free);
+      w_free = hn::IfThenZeroElse(far_free, w);
+      const MF clipped = hn::Gt(hn::BitCast(f, ForMedian(h.distance_free[s])), tau.free);
+      drawn->voices_free = hn::Add(drawn->voices_free, w_free);
+      drawn->near_free = hn::Add(drawn->near_free, hn::IfThenZeroElse(clipped, w));
+      near_free = hn::Min(distance_free, tau.free);
+    }
     for (int c = 0; c < x.dims; ++c) {
-      const VF bound = c < x.k ? tau.value : tau.free;
       const VF d = hn::Load(f, h.diff + (s * x.dims + c) * lanes);
-      const VF clipped = hn::Max(hn::Min(d, bound), hn::Neg(bound));
-      drawn->by[c] = hn::Add(drawn->by[c], hn::Mul(c < x.k ? w : w_free, clipped));
+      const VF pull = c < x.k ? clip(d, tau.value) : kAllNear ? d : clip(d, tau.free);
+      drawn->by[c] = hn::Add(drawn->by[c], hn::Mul(c < x.k ? w : w_free, pull));
     }
     const VF near_value = hn::Min(hn::BitCast(f, h.distance_value[s]), tau.value);
-    const VF near_free = hn::Min(distance_free, tau.free);
     drawn->spread_value = hn::Add(drawn->spread_value, hn::Mul(w, near_value));
     drawn->spread_free = hn::Add(drawn->spread_free, hn::Mul(w_free, near_free));
     JudgeSlot(x, g, h, s, strike_value, far_free, sum);
+  }
+}
+
+template <class S>
+HWY_INLINE void Weigh(const Context<S>& x, const Group<S>& g, const Heard<S>& h, const Bounds& tau, Drawn<S>* drawn,
+                      StepCounts* sum) {
+  const F f;
+  VI farthest = hn::Zero(I());
+  for (int s = 0; s < x.peers; ++s) farthest = hn::Max(farthest, h.distance_free[s]);
+  if (hn::AllFalse(f, hn::Gt(hn::BitCast(f, farthest), tau.free))) {
+    WeighSlots<true>(x, g, h, tau, drawn, sum);
+  } else {
+    WeighSlots<false>(x, g, h, tau, drawn, sum);
   }
 }
 
