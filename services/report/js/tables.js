@@ -89,8 +89,8 @@ function promises() {
       attacks.length && !early ? `pulled by ${ofRange(s.drift.honest_bias_relative)}; spread ${short(spread)}` : "does not apply"],
     ["Free coordinates, liars in the first seconds", "Liars who are far away are left out and pull by some percent. Clever " +
       "ones pull more: no rule that does not know where the honest stand can promise less than share / (2 (1 − share)) of " +
-      `the range${early && share > 0 && share < 1 ? `, here ${percent(share / (2 * (1 - share)))}` : ""}. From about 30 % on ` +
-      "the honest may also end apart.",
+      `the range${early && share > 0 && share < 1 ? `, here ${percent(share / (2 * (1 - share)))}` : ""}. From about 20 % on ` +
+      "clever ones may pull to anywhere in the range, and keep honest replicas apart.",
       early ? `pulled by ${ofRange(s.drift.honest_bias_relative)}; spread ${short(spread)}` : "does not apply"]];
   $("promises").append(table("promises", ["", "Promised", "Here"], [
     ["Value", "Always, whatever share lies and whenever it comes: every honest replica keeps to its ledger, and nothing that " +
