@@ -4,7 +4,7 @@
 //   RemoteShards remotes(layout);
 //   remotes.Hear(from, frame, cycle, &shard, &refused);   // the newest frame of its session
 //   remotes.Weigh(is_heard, &shard);                      // how many of the neighbours should be remote
-//   remotes.Meet(is_up, /*links_change=*/true, cycle, &shard);   // who is missing, and who has come
+//   remotes.Meet(is_up, /*links_change=*/true, others_missing, cycle, &shard);   // who is missing, who has come
 //
 // One owner.
 #pragma once
