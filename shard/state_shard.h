@@ -125,7 +125,11 @@ class StateShard {
   // Whether a server node that has this shard is missing: until it is back, slow bounds do not narrow.
   void SetApart(bool apart) { apart_ = apart; }
   bool apart() const { return apart_; }
-  // A server node with this shard is heard for the first time, or again after a long silence: for kHurryCycles from now
+  // Nobody hears these halo rows until they speak again.
+  void ForgetHalo(std::uint32_t first, std::uint32_t count) {
+    for (std::uint32_t row = first; row < first + count; ++row) columns_.SetMeta(row, columns_.Meta(row) & ~kMetaValid);
+  }
+  // A server node with this shard is heard for the first time, or again after it was missing: for kHurryCycles from now
   // on, neighbours on other server nodes are drawn faster.
   void Hurry(std::uint64_t cycle) { hurry_until_ = cycle + kHurryCycles; }
   bool Hurries(std::uint64_t cycle) const { return cycle < hurry_until_; }

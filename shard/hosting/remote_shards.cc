@@ -3,8 +3,6 @@
 #include <cstddef>
 #include <utility>
 
-#include "vaultguard/limits.h"
-
 namespace lvs::hosting {
 
 namespace {
@@ -53,11 +51,21 @@ bool RemoteShards::IsMissing(Remote* remote, bool up, std::uint64_t cycle) {
 }
 
 // Replicas that enter ask whoever is heard: only those that live here already have to hurry.
-void RemoteShards::HurryFor(Remote* remote, std::uint64_t cycle, shard::StateShard* shard) const {
+void RemoteShards::MeetAgain(Remote* remote, std::uint64_t cycle, shard::StateShard* shard) const {
   if (remote->heard_cycle != cycle) return;
-  const bool silent = !remote->met_cycle || cycle > *remote->met_cycle + vaultguard::kSilenceCycles;
+  const bool was_missing = !remote->met_cycle || cycle > *remote->met_cycle + kMissingCycles;
   remote->met_cycle = cycle;
-  if (silent && shard->replicas() > 0 && cycle > *begun_cycle_ + kStartCycles) shard->Hurry(cycle);
+  if (!was_missing) return;
+  remote->wants_everybody = true;
+  if (shard->replicas() > 0 && cycle > *begun_cycle_ + kStartCycles) shard->Hurry(cycle);
+}
+
+// Honest replicas that have settled speak now and then, liars in every cycle: what a missing server node said last would soon
+// be liars' words only.
+void RemoteShards::ForgetIfMissing(std::uint32_t node, std::uint64_t cycle, shard::StateShard* shard) const {
+  const std::optional<std::uint64_t>& heard = remotes_[node].heard_cycle;
+  if (!heard || cycle != *heard + kMissingCycles + 1) return;
+  shard->ForgetHalo(layout_.halo_first[node], layout_.halo_count[node]);
 }
 
 bool RemoteShards::TakeWantsEverybody(std::uint32_t node) {

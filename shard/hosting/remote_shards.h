@@ -68,8 +68,8 @@ class RemoteShards {
     shard->SetRemote(rows, remote / std::max(1.0, remote + shard->replicas()));
   }
 
-  // Tells the shard whether a server node is missing (StateShard::SetApart), and when one has come (Hurry). Call in
-  // every cycle.
+  // Tells the shard whether a server node is missing (StateShard::SetApart), whose words no longer count (ForgetHalo),
+  // and when one has come (Hurry), which is then told what every ambassador said last. Call in every cycle.
   //
   // A server node is missing that has been silent for kMissingCycles, or was never heard, unless it said that it leaves
   // or is gone for so long that nobody expects it back. Without `links_change` that holds for every server node. With
@@ -82,7 +82,8 @@ class RemoteShards {
       if (layout_.halo_count[node] == 0) continue;  // this server node's own place
       const bool up = !links_change || is_up(node);
       missing = IsMissing(&remotes_[node], up, cycle) || missing;
-      HurryFor(&remotes_[node], cycle, shard);
+      MeetAgain(&remotes_[node], cycle, shard);
+      ForgetIfMissing(node, cycle, shard);
     }
     shard->SetApart(missing);
   }
@@ -106,7 +107,8 @@ class RemoteShards {
   };
 
   static bool IsMissing(Remote* remote, bool up, std::uint64_t cycle);
-  void HurryFor(Remote* remote, std::uint64_t cycle, shard::StateShard* shard) const;
+  void MeetAgain(Remote* remote, std::uint64_t cycle, shard::StateShard* shard) const;
+  void ForgetIfMissing(std::uint32_t node, std::uint64_t cycle, shard::StateShard* shard) const;
 
   ShardLayout layout_;
   std::vector<Remote> remotes_;               // by server node; the own one is unused

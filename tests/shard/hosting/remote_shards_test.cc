@@ -215,14 +215,41 @@ TEST_F(MeetTest, TradesHurryForWhoComesLateOrAgainAfterASilence) {
   EXPECT_TRUE(TakeHurried());
   Run(200, {1, 2});
   EXPECT_FALSE(TakeHurried());
-  Run(200 + vaultguard::kSilenceCycles, {1});
-  Run(201 + vaultguard::kSilenceCycles, {1, 2});
+  Run(200 + kMissingCycles, {1});
+  Run(201 + kMissingCycles, {1, 2});
   EXPECT_TRUE(TakeHurried()) << "2 is heard again";
-  Run(400 + vaultguard::kSilenceCycles, {1, 2});
+  Run(400, {1, 2});
   TakeHurried();
-  Run(400 + 2 * vaultguard::kSilenceCycles - 1, {1});
-  Run(400 + 2 * vaultguard::kSilenceCycles, {1, 2});
-  EXPECT_FALSE(TakeHurried()) << "it was silent for less than the limit";
+  Run(399 + kMissingCycles, {1});
+  Run(400 + kMissingCycles, {1, 2});
+  EXPECT_FALSE(TakeHurried()) << "it was not missing";
+}
+
+TEST_F(MeetTest, WhoHasComeIsToldEverything) {
+  Run(20, {1});
+  EXPECT_TRUE(remotes_.TakeWantsEverybody(1));
+  EXPECT_FALSE(remotes_.TakeWantsEverybody(2));
+  Run(20 + kMissingCycles, {2});
+  Run(21 + kMissingCycles, {1, 2});
+  EXPECT_TRUE(remotes_.TakeWantsEverybody(1)) << "it was missing";
+  Run(20 + 2 * kMissingCycles, {2});
+  Run(21 + 2 * kMissingCycles, {1, 2});
+  EXPECT_FALSE(remotes_.TakeWantsEverybody(1)) << "it was silent, and not missing";
+}
+
+// Or replicas that enter meanwhile would hear liars only, who spoke last: phase2-closed with seeds 6, 11, 20 and 41.
+TEST_F(MeetTest, WhatWhoIsMissingSaidIsForgottenAtOnce) {
+  Run(10, {1, 2});
+  Hear(1, 3, 10, 11);
+  Hear(2, 3, 10, 22);
+  const std::uint32_t row = layout_.halo_first[1] + 3;
+  Run(10 + kMissingCycles, {2});
+  EXPECT_TRUE(shard_->columns().Heard(row, 11 + kMissingCycles));
+  Run(11 + kMissingCycles, {2});
+  EXPECT_FALSE(shard_->columns().Heard(row, 11 + kMissingCycles));
+  EXPECT_TRUE(shard_->columns().Heard(layout_.halo_first[2] + 3, 11 + kMissingCycles));
+  Hear(1, 3, 12 + kMissingCycles, 11);
+  EXPECT_TRUE(shard_->columns().Heard(row, 13 + kMissingCycles));
 }
 
 }  // namespace
