@@ -4,7 +4,8 @@
 
 namespace lvs::hosting {
 void Example(const ShardLayout& layout, std::uint32_t from, const shard::Frame& frame, std::uint64_t cycle,
-             bool (*is_heard)(std::uint32_t node), shard::StateShard& shard) {
+             bool (*is_heard)(std::uint32_t node), bool (*is_up)(std::uint32_t node), bool others_missing,
+             shard::StateShard& shard) {
   vaultguard::RefusalCounts refused;
   EXAMPLE;
 }
