@@ -33,11 +33,13 @@ struct DriftParameters {
   float bound_grow = 1.05f;        // tau(t) <= 1.05 tau(t-1), or the slow bound where that is wider
   float slow_keep = 0.97f;         // kappa: factor of the slow bound, a cycle
   float near_least = 0.75f;        // free coordinates: the step is longer where neighbours are clipped, 4/3 at most
-  float strike_factor = 1.5f;      // a diff beyond 1.5 tau (value), 1.5 slow bounds (free) costs its slot trust
-  float band_decay = 0.9f;         // factor of b, a cycle
-  float publish_factor = 0.05f;    // publish when the state moved by more than 0.05 tau
-  bool plain = false;              // the paper's bare equation: no bound, trust, ledger voice, band
-  float plain_entropy = 1.0f;      // plain only: standard deviation of the constant-variance entropy
+  // A diff costs its slot trust beyond 1.5 tau (value), or beyond 1.5 of the slow bound and of 4 tau (free).
+  float strike_factor = 1.5f;
+  float strike_tau = 4;
+  float band_decay = 0.9f;       // factor of b, a cycle
+  float publish_factor = 0.05f;  // publish when the state moved by more than 0.05 tau
+  bool plain = false;            // the paper's bare equation: no bound, trust, ledger voice, band
+  float plain_entropy = 1.0f;    // plain only: standard deviation of the constant-variance entropy
 };
 
 // Trust by slot (rule 5 of drift.md), in 1/255: what a strike leaves of it, in 1/256 (0.8), and what a cycle gives back

@@ -27,7 +27,7 @@ static_assert(kMinNewsVu == 1e-4f && kMinNewsFree == 3.2e-5f);
 constexpr DriftParameters kParameters;
 static_assert(kParameters.bound_factor == 3 && kParameters.bound_factor_free == 1 && kParameters.strike_factor == 1.5f);
 static_assert(kParameters.bound_shrink == 0.3f && kParameters.bound_grow == 1.05f && kParameters.slow_keep == 0.97f);
-static_assert(kParameters.near_least == 0.75f);
+static_assert(kParameters.near_least == 0.75f && kParameters.strike_tau == 4);
 static_assert(kTrustWhole == 255 && kTrustKept256 == 205 && kTrustRegained == 5);
 static_assert(kEntropySteps == 64.0f && kEntropyRail == 119 && kRepetitionCutoff == 7);
 
@@ -174,11 +174,12 @@ ReferenceSaid ReferenceCycle(const Shape& shape, const DriftParameters& p, const
   const float tau_free = replica->tau_free;
 
   // 4. Trust.
+  const float strike_free = p.strike_factor * std::max(replica->slow_free, p.strike_tau * tau_free);
   for (std::size_t s = 0; s < links.size(); ++s) {
     if (links[s].weight == 0) continue;
     std::uint8_t& trust = replica->links[s].trust;
     const bool outside = links[s].distance_value > std::max(p.strike_factor * tau_value, home_distance) ||
-                         links[s].distance_free > p.strike_factor * replica->slow_free;
+                         links[s].distance_free > strike_free;
     if (links[s].distance_value > std::max(p.strike_factor * tau_value, home_distance)) {
       float pull = 0;
       for (const float d : value_group(links[s].difference)) pull = pull + d;
@@ -191,9 +192,7 @@ ReferenceSaid ReferenceCycle(const Shape& shape, const DriftParameters& p, const
   // 5. Drift, 6. VaultGuard.
   replica->b = std::max(p.band_decay * replica->b, kMinBandVu);
   const auto weight = static_cast<float>(total_weight);
-  const auto has_free_voice = [&](const Heard& h) {
-    return h.weight > 0 && h.distance_free <= p.strike_factor * replica->slow_free;
-  };
+  const auto has_free_voice = [&](const Heard& h) { return h.weight > 0 && h.distance_free <= strike_free; };
   float weight_free = 0;
   float weight_near = 0;
   float dispersion[2] = {0, 0};

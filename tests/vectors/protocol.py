@@ -620,16 +620,17 @@ def step(k, replica, own, heard, row, cycle, seed, floor, apart):
     tau = [replica["tau_value"]] * k + [replica["tau_free"]] * (dims - k)
 
     # 4. Trust.
+    strike_free = f32(STRIKE * max(replica["slow_free"], f32(4 * replica["tau_free"])))
     for slot, link, weight in zip(slots, links, weights):
         if weight == 0:
             continue
         far = link["value"] > max(f32(STRIKE * replica["tau_value"]), from_home)
-        far = far or link["free"] > f32(STRIKE * replica["slow_free"])
+        far = far or link["free"] > strike_free
         slot["trust"] = 205 * slot["trust"] >> 8 if far or link["bad"] else min(255, slot["trust"] + 5)
 
     # 5. Drift.
     home_weight = f32(255 * W0)
-    free_weights = [w if w > 0 and link["free"] <= f32(STRIKE * replica["slow_free"]) else 0
+    free_weights = [w if w > 0 and link["free"] <= strike_free else 0
                     for link, w in zip(links, weights)]
     voices = {"value": weights, "free": free_weights}
     near_weight = sum(w for link, w in zip(links, free_weights)
