@@ -562,7 +562,8 @@ HWY_INLINE void WeighSlots(const Context<S>& x, const Group<S>& g, const Heard<S
   const std::size_t lanes = hn::Lanes(f);
   const VF strike_factor = hn::Set(f, x.p.strike_factor);
   const VF strike_value = hn::Max(hn::Mul(strike_factor, tau.value), g.own_distance);
-  const VF strike_free = hn::Mul(strike_factor, hn::Max(tau.slow, hn::Mul(hn::Set(f, x.p.strike_tau), tau.free)));
+  const VF lenient = hn::Min(hn::Mul(hn::Set(f, x.p.strike_tau), tau.free), hn::Set(f, x.p.strike_range * x.highest));
+  const VF strike_free = hn::Mul(strike_factor, hn::Max(tau.slow, lenient));
   for (int c = 0; c < x.dims; ++c) drawn->by[c] = hn::Zero(f);
   drawn->spread_value = drawn->spread_free = hn::Zero(f);
   drawn->voices_free = drawn->near_free = kAllNear ? hn::ConvertTo(f, h.total) : hn::Zero(f);

@@ -33,9 +33,11 @@ struct DriftParameters {
   float bound_grow = 1.05f;        // tau(t) <= 1.05 tau(t-1), or the slow bound where that is wider
   float slow_keep = 0.97f;         // kappa: factor of the slow bound, a cycle
   float near_least = 0.75f;        // free coordinates: the step is longer where neighbours are clipped, 4/3 at most
-  // A diff costs its slot trust beyond 1.5 tau (value), or beyond 1.5 of the slow bound and of 4 tau (free).
+  // A diff costs its slot trust beyond 1.5 tau (value), or beyond 1.5 of the slow bound and, up to a tenth of the range,
+  // of 4 tau (free).
   float strike_factor = 1.5f;
   float strike_tau = 4;
+  float strike_range = 0.1f;
   float band_decay = 0.9f;       // factor of b, a cycle
   float publish_factor = 0.05f;  // publish when the state moved by more than 0.05 tau
   bool plain = false;            // the paper's bare equation: no bound, trust, ledger voice, band

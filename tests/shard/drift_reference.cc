@@ -27,7 +27,7 @@ static_assert(kMinNewsVu == 1e-4f && kMinNewsFree == 3.2e-5f);
 constexpr DriftParameters kParameters;
 static_assert(kParameters.bound_factor == 3 && kParameters.bound_factor_free == 1 && kParameters.strike_factor == 1.5f);
 static_assert(kParameters.bound_shrink == 0.3f && kParameters.bound_grow == 1.05f && kParameters.slow_keep == 0.97f);
-static_assert(kParameters.near_least == 0.75f && kParameters.strike_tau == 4);
+static_assert(kParameters.near_least == 0.75f && kParameters.strike_tau == 4 && kParameters.strike_range == 0.1f);
 static_assert(kTrustWhole == 255 && kTrustKept256 == 205 && kTrustRegained == 5);
 static_assert(kEntropySteps == 64.0f && kEntropyRail == 119 && kRepetitionCutoff == 7);
 
@@ -174,7 +174,9 @@ ReferenceSaid ReferenceCycle(const Shape& shape, const DriftParameters& p, const
   const float tau_free = replica->tau_free;
 
   // 4. Trust.
-  const float strike_free = p.strike_factor * std::max(replica->slow_free, p.strike_tau * tau_free);
+  float lenient = p.strike_tau * tau_free;
+  if (input.range > 0) lenient = std::min(lenient, p.strike_range * input.range);
+  const float strike_free = p.strike_factor * std::max(replica->slow_free, lenient);
   for (std::size_t s = 0; s < links.size(); ++s) {
     if (links[s].weight == 0) continue;
     std::uint8_t& trust = replica->links[s].trust;

@@ -620,7 +620,7 @@ def step(k, replica, own, heard, row, cycle, seed, floor, apart):
     tau = [replica["tau_value"]] * k + [replica["tau_free"]] * (dims - k)
 
     # 4. Trust.
-    strike_free = f32(STRIKE * max(replica["slow_free"], f32(4 * replica["tau_free"])))
+    strike_free = f32(STRIKE * max(replica["slow_free"], min(f32(4 * replica["tau_free"]), f32(f32(0.1) * RANGE))))
     for slot, link, weight in zip(slots, links, weights):
         if weight == 0:
             continue
