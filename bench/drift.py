@@ -217,7 +217,7 @@ class Section:
         suite = self.suite
         builds = " and ".join(f"{name} is {build}" for name, build in suite["builds"].items())
         self.page.say(
-            "## How free coordinates agree", self.page.measured_by("drift"),
+            "## How free coordinates agree", self.page.measured_by("drift", timed=False),
             f"Whole runs of `lvs run` ({builds}). The worst of the seeds stands in each cell. Values are exact, "
             "whatever the free coordinates do: their largest error is in the last line of this section.",
             "### Nobody lies")

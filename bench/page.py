@@ -117,13 +117,14 @@ class Page:
     def verdict(self, suite, holds):
         return "held" if holds else "**missed**" + (", beside other work" if self.busy(suite) else "")
 
-    def measured_by(self, suite):
-        """The line under a headline: command, when, and whether the machine was busy."""
+    def measured_by(self, suite, timed=True):
+        """The line under a headline: command, when, and, where times were measured, whether the machine was busy."""
         run = self.suites[suite]
-        busy = self.busy(suite)
-        return (f"`{run['command']}`, {run['when']}, build {run['machine']['build'].removeprefix('lvs ')}; before it, "
-                f"others used {run['busy_before']:.0%} of the machine."
-                + (" **That is noise: ratios hold better than figures here.**" if busy else ""))
+        said = f"`{run['command']}`, {run['when']}, build {run['machine']['build'].removeprefix('lvs ')}"
+        if not timed:
+            return said + "."
+        return (said + f"; before it, others used {run['busy_before']:.0%} of the machine."
+                + (" **That is noise: ratios hold better than figures here.**" if self.busy(suite) else ""))
 
     # -- million --
 

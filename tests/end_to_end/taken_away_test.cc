@@ -62,8 +62,11 @@ void WithoutReturn(v1::Scenario* scenario) {
 Change TakenAway(const v1::Scenario& scenario, const v1::Threshold& threshold) {
   const std::string& metric = threshold.metric();
   if (metric == "ledger.missing_uvu") {
-    // Of one region's replicas most know of a contribution at once.
-    return scenario.population().regions_size() > 1 ? Change(WithoutSettling) : Change(WithoutRules);
+    // Of one region's replicas most know of a contribution at once. In these two, whoever lacks one at the end is somebody
+    // whose acknowledgement it waited for.
+    const bool known_at_once = scenario.population().regions_size() == 1 || scenario.name() == "eight-of-one" ||
+                               scenario.name() == "slow-links";
+    return known_at_once ? Change(WithoutRules) : Change(WithoutSettling);
   }
   if (metric == "micro_nodes_alive") {
     if (scenario.name() == "last-node") return Without(threshold.at() == "end" ? v1::Event::kJoin : v1::Event::kLeave);
