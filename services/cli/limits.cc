@@ -148,7 +148,7 @@ void AppendScenario(std::vector<Limit>* limits) {
           {"beta", kDrift.beta, "", "weight of the neighbours and the ledger in a correction"},
           {"ledger_weight", kDrift.ledger_weight, "", "weight of the ledger beside the neighbours"},
           {"bound_factor", kDrift.bound_factor, "",
-           "bound on a step in value, in median distances of the neighbours; 2/3 of it for free coordinates"},
+           "bound on a step in value, in median distances of the neighbours; a third of it for free coordinates"},
           {"shuffle", kDrift.shuffle, "", "share of neighbours exchanged each cycle"}},
          limits);
   constexpr ScenarioLimits kLimits;

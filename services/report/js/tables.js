@@ -85,7 +85,7 @@ function promises() {
       "agree may be some percent of the range away from where their mean began: a sampling error.",
       attacks.length ? "does not apply" : `spread ${short(spread)}`],
     ["Free coordinates, liars who come later", "Up to 45 % of liars move an agreed network by about a tenth of a percent " +
-      "of the range, or not at all.",
+      "of the range, or not at all; those who keep just within the slow bound by up to 4 % in its first half minute.",
       attacks.length && !early ? `pulled by ${ofRange(s.drift.honest_bias_relative)}; spread ${short(spread)}` : "does not apply"],
     ["Free coordinates, liars in the first seconds", "Liars who are far away are left out and pull by some percent. Clever " +
       "ones pull more: no rule that does not know where the honest stand can promise less than share / (2 (1 − share)) of " +
