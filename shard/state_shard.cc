@@ -204,6 +204,9 @@ void StateShard::Join(std::uint32_t row, std::uint64_t cycle) {
   }
   if (columns_.Alive(row)) return;
   if ((columns_.flags[row] & kDeparted) != 0) MoveLastWords(cycle);
+  // The first ones here agree among themselves before they have heard much of other server nodes. Whoever enters soon after
+  // must be able to leave that place with them.
+  if (replicas_ == 0) Hurry(cycle);
   columns_.flags[row] = kAlive | kFresh;
   fresh_.push_back(row);
   ++replicas_;

@@ -129,8 +129,9 @@ class StateShard {
   void ForgetHalo(std::uint32_t first, std::uint32_t count) {
     for (std::uint32_t row = first; row < first + count; ++row) columns_.SetMeta(row, columns_.Meta(row) & ~kMetaValid);
   }
-  // A server node with this shard is heard for the first time, or again after it was missing: for kHurryCycles from now
-  // on, neighbours on other server nodes are drawn faster.
+  // A server node with this shard is heard for the first time, or again after it was missing, or the first replica enters
+  // here: for kHurryCycles from now on, neighbours on other server nodes are drawn faster, and a new replica is as ready
+  // to follow others as those that are here.
   void Hurry(std::uint64_t cycle) { hurry_until_ = cycle + kHurryCycles; }
   bool Hurries(std::uint64_t cycle) const { return cycle < hurry_until_; }
 

@@ -380,9 +380,13 @@ TEST(StateShard, Spec9_1SlowBoundOfAJoiner) {
   EXPECT_LT(slow_of_joiner(&apart), 1e-3f);
   apart.shard().Hurry(apart.cycle());
   EXPECT_EQ(slow_of_joiner(&apart), 200.0f) << "a server node has just come";
-  // The first one here may go to any crowd that it meets.
+  // The first one here may go to any crowd that it meets, and those that enter soon after it go with it.
   LiveShard alone(Config(), 0);
   EXPECT_EQ(slow_of_joiner(&alone), 200.0f);
+  alone.Cycles(20);
+  EXPECT_NEAR(slow_of_joiner(&alone), 200 * std::pow(0.97, 19), 5);
+  alone.Cycles(40);
+  EXPECT_LT(slow_of_joiner(&alone), 1e-3f);
 }
 
 // Rule 7: a replica's value stays in the band around its own ledger even when all neighbours lie.
