@@ -29,6 +29,17 @@ void AppendRow(const Frame& from, std::size_t n, Frame* to) {
   to->diff.insert(to->diff.end(), diff, diff + dims);
 }
 
+std::shared_ptr<const Frame> WithRowsBelow(std::shared_ptr<const Frame> frame, std::uint32_t halo_rows) {
+  const auto known = [halo_rows](std::uint32_t row) { return row < halo_rows; };
+  if (std::all_of(frame->halo_row.begin(), frame->halo_row.end(), known)) return frame;
+  auto out = std::make_shared<Frame>(*frame);
+  ClearRows(out.get());
+  for (std::size_t n = 0; n < frame->halo_row.size(); ++n) {
+    if (known(frame->halo_row[n])) AppendRow(*frame, n, out.get());
+  }
+  return out;
+}
+
 Frame Coalesce(const Frame& older, Frame newer) {
   if (older.shard != newer.shard || older.sender != newer.sender) return newer;
   if (older.news_to != older.news_from && newer.news_from > older.news_from) {

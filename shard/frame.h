@@ -5,6 +5,7 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <tuple>
 #include <vector>
@@ -66,6 +67,10 @@ struct Frame {
 void ResizeRows(Frame* frame, std::size_t rows, std::size_t dimensions);
 void ClearRows(Frame* frame);
 void AppendRow(const Frame& from, std::size_t n, Frame* to);
+
+// The frame without the rows that a receiver of so many halo rows has no place for: it would refuse the whole frame. The
+// same frame where it has no such row.
+std::shared_ptr<const Frame> WithRowsBelow(std::shared_ptr<const Frame> frame, std::uint32_t halo_rows);
 
 // Writes a frame's rows one after the other, rows_max at most, into columns that are long enough for all of them from
 // the start. The frame is whole when its writer ends.

@@ -21,14 +21,14 @@ constexpr std::uint64_t kPauseCyclesMax = 1600;
 // until only kResendsPerCycle changes a cycle are sent again, which costs next to nothing.
 constexpr std::uint32_t kFruitless = 4;
 constexpr std::uint64_t kResendsPerCycle = 16;
-// Entries of ledger news in one frame; as many again are left for buckets that differ.
+// Entries of ledger news in one frame of a server node.
 constexpr std::size_t kFrameNews = vaultguard::kMaxFrameEntries / 2;
 // Once all entries of the differing buckets were sent, they are not sent again for so long.
 constexpr std::uint64_t kRepairCycles = 50;
 // A peer that asks for everything gets state diffs anew at most this often, each time at this price.
 constexpr std::uint64_t kEverybodyCycles = 10;
 constexpr std::int64_t kEverybodyBytes = 1 << 15;
-constexpr std::uint64_t kRoundTripCycles = 2;
+constexpr std::uint32_t kRoundTripCycles = 2;
 // Ranges that are kept of a ledger that arrives in parts. What does not fit is told again.
 constexpr std::size_t kRangesMax = 64;
 // After so many frames that brought nothing new a peer is not asked again: the rest is refused here, or never told.
@@ -74,7 +74,10 @@ void LedgerSync::Restart(std::uint64_t cycle) {
   started_cycle_ = cycle;
   const std::vector<Peer> before = std::exchange(peers_, {});
   NewPeers();
-  for (std::size_t n = 0; n < peers_.size(); ++n) peers_[n].up = before[n].up;
+  for (std::size_t n = 0; n < peers_.size(); ++n) {
+    peers_[n].up = before[n].up;
+    peers_[n].counts = before[n].counts;
+  }
   for (const Arrival& arrival : inbox_) ++peers_[arrival.link].in_inbox;
   Fetch(cycle);
 }
@@ -123,12 +126,19 @@ void LedgerSync::Leave(std::uint64_t cycle) {
   if (!leaves_since_) leaves_since_ = cycle;
 }
 
-void LedgerSync::SetUp(std::uint32_t link, bool up) {
+void LedgerSync::SetUp(std::uint32_t link, bool up, bool counts) {
   Peer& peer = peers_[link];
   peer.up = up;
+  peer.counts = counts;
   if (!up) return;
   peer.spoke_cycle = 0;  // a new peer has heard nothing yet
   peer.fruitless = 0;
+}
+
+void LedgerSync::SetPace(std::uint32_t link, std::uint32_t resend_cycles, std::uint32_t round_trip_cycles) {
+  config_.resend_cycles[link] = resend_cycles;
+  config_.round_trip_cycles.resize(config_.links, kRoundTripCycles);
+  config_.round_trip_cycles[link] = round_trip_cycles;
 }
 
 // ---- A cycle: what is heard ----
@@ -182,6 +192,7 @@ bool LedgerSync::Recognise(const Frame& frame, Peer* peer, Taken* taken, Refusal
   Peer fresh;
   fresh.session = frame.sender;
   fresh.up = peer->up;
+  fresh.counts = peer->counts;
   fresh.in_inbox = peer->in_inbox;
   fresh.ask_all = peer->ask_all;
   // Limits belong to the link and outlive the session: a sender cannot reset them by taking a new one.
@@ -451,11 +462,11 @@ void LedgerSync::FillPart(std::uint32_t link, std::uint64_t cycle, Frame* frame)
     return;
   }
   const bool shares = peer.buckets_first != 0 && peer.buckets_first != Ledger::kAllBuckets &&
-                      ledger.version() - peer.acknowledged > kFrameNews;
+                      ledger.version() - peer.acknowledged > NewsMax();
   const bool alone = peer.buckets_first != 0 && !shares;
-  frame->news_to = ledger.Changes(from, alone ? vaultguard::kMaxFrameEntries : kFrameNews, &frame->entries);
+  frame->news_to = ledger.Changes(from, alone ? config_.frame_entries : NewsMax(), &frame->entries);
   peer.sent = frame->news_to;
-  if (shares) ledger.Bucket(peer.buckets_first, kFrameNews, &peer.bucket_cursor, &frame->entries);
+  if (shares) ledger.Bucket(peer.buckets_first, NewsMax(), &peer.bucket_cursor, &frame->entries);
 }
 
 void LedgerSync::FillNews(std::uint32_t link, std::uint64_t cycle, Frame* frame) {
@@ -472,7 +483,7 @@ void LedgerSync::FillNews(std::uint32_t link, std::uint64_t cycle, Frame* frame)
   frame->news_from = frame->news_to = peer.sent;
   if (peer.sent < peer.told && peer.repeat_bytes <= 0) return;
   const std::uint8_t listener = peer.sent < peer.tell_all_until ? Ledger::kHere : static_cast<std::uint8_t>(link);
-  frame->news_to = ledger.Changes(peer.sent, kFrameNews, &frame->entries, listener);
+  frame->news_to = ledger.Changes(peer.sent, NewsMax(), &frame->entries, listener);
   if (frame->news_to > peer.sent) {
     if (peer.sent == peer.acknowledged) peer.sent_cycle = cycle;
     peer.sent = frame->news_to;
@@ -488,7 +499,7 @@ void LedgerSync::FillBuckets(std::uint64_t cycle, Peer* peer, Frame* frame) cons
   for (int b = 0; b < Ledger::kBuckets; ++b) frame->bucket_digest.push_back(ledger.bucket_digest(b));
   if (peer->buckets_wanted == 0 || cycle < peer->repair_cycle || peer->repeat_bytes <= 0) return;
   const std::size_t before = peer->bucket_cursor;
-  ledger.Bucket(peer->buckets_wanted, kFrameNews, &peer->bucket_cursor, &frame->entries);
+  ledger.Bucket(peer->buckets_wanted, NewsMax(), &peer->bucket_cursor, &frame->entries);
   // All entries of these buckets were sent.
   if (peer->bucket_cursor <= before) peer->repair_cycle = cycle + kRepairCycles;
 }
@@ -501,7 +512,7 @@ bool LedgerSync::Speaks(std::uint32_t link, std::uint64_t cycle, const Frame& fr
   const bool asked = Asks(peer, cycle);
   const bool news = urgent || asked || (some && quiet >= config_.news_cycles) ||
                     frame.correction != Correction::kNone || !frame.bucket_digest.empty();
-  if (!news && quiet < (acknowledges ? config_.acknowledge_cycles : kSignOfLifeCycles)) {
+  if (!news && quiet < (acknowledges ? config_.acknowledge_cycles : config_.sign_of_life_cycles)) {
     peer.sent = frame.news_from;  // the frame is not sent after all
     return false;
   }
@@ -528,9 +539,10 @@ bool LedgerSync::IsThere(const Peer& peer, std::uint64_t cycle) const {
 std::uint32_t LedgerSync::Holders(std::uint64_t version) const {
   std::uint32_t holders = 1;
   for (auto peer = peers_.begin(); peer != peers_.end(); ++peer) {
-    if (!IsThere(*peer, begun_cycle_) || peer->leaving || peer->acknowledged < version) continue;
+    if (!peer->counts || !IsThere(*peer, begun_cycle_) || peer->leaving || peer->acknowledged < version) continue;
     holders += std::none_of(peers_.begin(), peer, [&](const Peer& other) {
-      return other.session == peer->session && other.acknowledged >= version && IsThere(other, begun_cycle_);
+      return other.counts && other.session == peer->session && other.acknowledged >= version &&
+             IsThere(other, begun_cycle_);
     });
   }
   return holders;
@@ -540,7 +552,7 @@ bool LedgerSync::HandedOver(std::uint64_t cycle) const {
   std::size_t there = 0;
   std::size_t hold = 0;
   for (const Peer& peer : peers_) {
-    if (!IsThere(peer, cycle) || peer.leaving) continue;
+    if (!peer.counts || !IsThere(peer, cycle) || peer.leaving) continue;
     ++there;
     if (leaves_since_ && peer.heard_cycle < *leaves_since_ + kNoticeCycles) continue;
     if (peer.acknowledged >= owner_->ledger().version()) ++hold;

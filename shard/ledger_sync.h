@@ -51,8 +51,8 @@
 
 namespace lvs::shard {
 
-// A link sends a frame with nothing new in it at least this often, as a sign of life.
-inline constexpr std::uint64_t kSignOfLifeCycles = 20;
+// A link between server nodes sends a frame with nothing new in it at least this often, as a sign of life.
+inline constexpr std::uint32_t kSignOfLifeCycles = 20;
 
 struct LedgerSyncConfig {
   std::uint32_t links = 1;  // places for peers, at most 255; a server node may leave one for itself and never use it
@@ -68,6 +68,10 @@ struct LedgerSyncConfig {
   std::uint32_t acknowledge_cycles = 10;
   // A server node that starts and hears no peer for this long is alone.
   std::uint32_t alone_cycles = vaultguard::kSilenceCycles;
+  // A link sends a frame with nothing new in it at least this often.
+  std::uint32_t sign_of_life_cycles = kSignOfLifeCycles;
+  // Entries of a frame, at most: half of them are news, and half are of buckets that differ.
+  std::size_t frame_entries = vaultguard::kMaxFrameEntries;
 };
 
 class LedgerSync {
@@ -123,8 +127,12 @@ class LedgerSync {
   // The server node hands over what it holds. Entries of frames join no more, so that there is an end to what is to be
   // handed over however much the peers go on taking in; they keep what they said, for nothing of it is acknowledged.
   void HandOver() { hands_over_ = true; }
-  // A peer came to, or left, the far end of a link.
-  void SetUp(std::uint32_t link, bool up);
+  // A peer came to, or left, the far end of a link. `counts`: as one of Holders and in HandedOver. A browser tab, which may
+  // close at any time, does not count at a server node.
+  void SetUp(std::uint32_t link, bool up, bool counts = true);
+  // Sets how many cycles news waits for its acknowledgement, and how many a round trip takes, where they depend on who is
+  // at the far end.
+  void SetPace(std::uint32_t link, std::uint32_t resend_cycles, std::uint32_t round_trip_cycles);
 
   // ---- A cycle ----
 
@@ -158,7 +166,7 @@ class LedgerSync {
   bool IsUp(std::uint32_t link) const { return peers_[link].up; }
   // Cycle of the last frame that was sent on the link; 0: none yet.
   std::uint64_t spoke_cycle(std::uint32_t link) const { return peers_[link].spoke_cycle; }
-  // Counts the server nodes that are there, stay, and claim to hold this change of the ledger, this one included, each once
+  // Counts the server nodes that count, are there, stay, and claim to hold this change of the ledger, this one included, each once
   // however many links lead to it. Claims are not verified: a liar counts too.
   std::uint32_t Holders(std::uint64_t version) const;
   // True where the peer there said that it leaves. It should be answered at once, for it waits.
@@ -188,6 +196,7 @@ class LedgerSync {
   // The state of one link: what is known about the same shard at its far end.
   struct Peer {
     bool up = true;
+    bool counts = true;
     std::size_t in_inbox = 0;  // frames that wait for their cycle
     SessionId session;
     std::uint64_t newest_cycle = 0;  // of a frame; older ones only bring entries
@@ -225,6 +234,7 @@ class LedgerSync {
   };
 
   void NewPeers();
+  std::size_t NewsMax() const { return config_.frame_entries / 2; }
   // Asks every link for everything: the ledger is empty as of this cycle.
   void Fetch(std::uint64_t cycle);
   bool AnyIsThere(std::uint64_t cycle) const;
@@ -242,7 +252,7 @@ class LedgerSync {
   // Takes a request for everything. Returns whether state diffs are sent anew.
   bool TakeRequest(const Frame& frame, std::uint64_t cycle, Peer* peer);
   bool Asks(const Peer& peer, std::uint64_t cycle) const {
-    return peer.asked_cycle != 0 && cycle < peer.asked_cycle + kSignOfLifeCycles;
+    return peer.asked_cycle != 0 && cycle < peer.asked_cycle + config_.sign_of_life_cycles;
   }
   void CompareLedgers(const Frame& frame, std::uint64_t cycle, Peer* peer);
   std::uint32_t BucketsFirst(std::uint32_t link, std::uint64_t cycle) const;

@@ -1,4 +1,4 @@
-// How many times the whole program has allocated. For programs that link allocations.cc, which counts.
+// How many times the whole program has allocated, and how many bytes. For programs that link allocations.cc, which counts.
 #pragma once
 
 #include <atomic>
@@ -6,4 +6,5 @@
 
 namespace lvs {
 extern std::atomic<std::uint64_t> allocations;
+extern std::atomic<std::uint64_t> allocated_bytes;
 }

@@ -21,12 +21,12 @@
 #include "services/node/node_servers.h"
 #include "services/node/operations.h"
 #include "services/peering/hello.h"
-#include "services/peering/intake.h"
 #include "services/peering/membership.h"
 #include "services/peering/peer_stream.h"
 #include "services/peering/peer_table.h"
 #include "services/scenario/scenario.h"
 #include "shard/hosting/ambassadors.h"
+#include "shard/intake.h"
 #include "shard/ledger_sync.h"
 #include "vaultguard/limits.h"
 
@@ -178,13 +178,16 @@ void AppendLinks(std::vector<Limit>* limits) {
          {{"strangers_max", kStrangersMax, "", "streams that have not said hello, above the links"},
           {"streams_max", kStreamsMax, "", "streams at a time, those included that are just ending"}},
          limits);
-  Append({"link", "link between server nodes, limit", "services/peering/intake.h"},
-         {{"frames_per_shard_cycle", kFramesPerShardCycle, "", "frames taken from a link, for each shard and cycle"},
-          {"messages_beside_frames", kReadsBesideFrames, "", "messages read from a link each cycle, above its frames"},
-          {"message_part_bytes", kReadPartBytes, "B", "a message costs one read more for each part of this size"},
-          {"burst_cycles", kBurstCycles, "cycles", "frames and messages of so many cycles may come at once"},
-          {"refused_frames_max", kRefusalsMax, "", "refused frames that a stream survives, where few were taken"}},
-         limits);
+  Append(
+      {"link", "link between server nodes, limit", "shard/intake.h"},
+      {{"frames_per_shard_cycle", shard::kFramesPerShardCycle, "",
+        "frames taken from a link, for each shard and cycle"},
+       {"messages_beside_frames", shard::kReadsBesideFrames, "",
+        "messages read from a link each cycle, above its frames"},
+       {"message_part_bytes", shard::kReadPartBytes, "B", "a message costs one read more for each part of this size"},
+       {"burst_cycles", shard::kBurstCycles, "cycles", "frames and messages of so many cycles may come at once"},
+       {"refused_frames_max", shard::kRefusalsMax, "", "refused frames that a stream survives, where few were taken"}},
+      limits);
   Append({"log", "server node", "services/base/log.h"},
          {{"waiting_bytes_max", kLogWaitingBytesMax, "B", "log that waits for a reader; what comes then is dropped"}},
          limits);

@@ -18,8 +18,8 @@
 
 #include "absl/status/status.h"
 #include "lvs/v1/peer.pb.h"
-#include "shard/ledger.h"
-#include "shard/state_shard.h"
+#include "shard/intake.h"
+#include "shard/session_id.h"
 
 namespace lvs::services {
 
@@ -28,14 +28,10 @@ inline constexpr std::uint32_t kProtocolMin = 1;
 inline constexpr std::uint32_t kProtocolMax = 2;
 
 // Terms of a node: what it announces, and what its peers must agree with.
-struct NodeTerms {
+struct NodeTerms : shard::IntakeTerms {
   std::string region;
   std::string build;
   shard::SessionId session;
-  std::uint32_t shards = 0;
-  shard::Shape shape;
-  std::uint64_t period_us = 100'000;
-  std::uint32_t halo_rows = 32;
   std::uint32_t protocol_max = kProtocolMax;
 };
 

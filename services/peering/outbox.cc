@@ -25,25 +25,6 @@ std::uint8_t* BeginDelimited(int field, std::size_t bytes, std::uint8_t* at) {
 // The bytes stay uninitialised: clearing them first would slow the link measurably.
 MessageBytes Allocate(std::size_t size) { return {std::make_unique_for_overwrite<std::uint8_t[]>(size), size}; }
 
-// Copies the frame with the rows for which `keep` is true.
-template <typename Keep>
-Frame WithRows(const Frame& frame, const Keep& keep) {
-  Frame out = frame;
-  shard::ClearRows(&out);
-  for (std::size_t n = 0; n < frame.halo_row.size(); ++n) {
-    if (keep(frame.halo_row[n])) shard::AppendRow(frame, n, &out);
-  }
-  return out;
-}
-
-// Rows that the receiver has no place for would be refused with the whole frame.
-void LeaveOutUnknownRows(std::uint32_t halo_rows, std::shared_ptr<const Frame>* frame, std::size_t* bytes) {
-  const auto known = [halo_rows](std::uint32_t row) { return row < halo_rows; };
-  if (std::all_of((*frame)->halo_row.begin(), (*frame)->halo_row.end(), known)) return;
-  *frame = std::make_shared<const Frame>(WithRows(**frame, known));
-  *bytes = shard::EncodedSize(**frame);
-}
-
 }  // namespace
 
 void Outbox::SetReceiver(const Receiver& receiver) {
@@ -62,8 +43,8 @@ void Outbox::Offer(const std::shared_ptr<const Frame>& frame) {
   const bool replaces = older != frames_.end();
   const auto newest = replaces ? std::make_shared<const Frame>(shard::Coalesce(*older->second.frame, *frame)) : frame;
   if (!Fit(frame->shard, newest)) {
-    const auto nothing = [](std::uint32_t) { return false; };
-    auto news = std::make_shared<Frame>(WithRows(*newest, nothing));
+    auto news = std::make_shared<Frame>(*newest);
+    shard::ClearRows(news.get());
     news->bucket_digest.clear();
     if (!Fit(frame->shard, std::move(news))) {
       ++counts_.dropped;
@@ -124,7 +105,8 @@ MessageBytes Outbox::TakeFrames() {
 
   std::size_t size = 0;
   for (Waiting& waiting : taken) {
-    LeaveOutUnknownRows(receiver_.halo_rows, &waiting.frame, &waiting.bytes);
+    const auto fitting = shard::WithRowsBelow(waiting.frame, receiver_.halo_rows);
+    if (fitting != waiting.frame) waiting = {fitting, shard::EncodedSize(*fitting)};
     size += DelimitedSize(waiting.bytes);
   }
   MessageBytes message = Allocate(DelimitedSize(size));

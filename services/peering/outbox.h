@@ -95,7 +95,7 @@ class Outbox {
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
   Receiver receiver_ ABSL_GUARDED_BY(mu_);
   // By the number of the kind, which is the order of sending.
-  std::array<std::optional<v1::PeerMessage>, v1::PeerMessage::kGoodbye + 1> messages_ ABSL_GUARDED_BY(mu_);
+  std::array<std::optional<v1::PeerMessage>, v1::PeerMessage::kBuilds + 1> messages_ ABSL_GUARDED_BY(mu_);
   std::map<std::uint32_t, Waiting> frames_ ABSL_GUARDED_BY(mu_);  // by shard
   std::uint32_t last_shard_ ABSL_GUARDED_BY(mu_) = 0;             // taken last
   std::size_t bytes_ ABSL_GUARDED_BY(mu_) = 0;

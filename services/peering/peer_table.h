@@ -30,10 +30,10 @@
 #include "lvs/v1/peer.pb.h"
 #include "services/peering/connection_refusals.h"
 #include "services/peering/hello.h"
-#include "services/peering/intake.h"
 #include "services/peering/link_slots.h"
 #include "services/peering/membership.h"
 #include "services/peering/peer_stream.h"
+#include "shard/intake.h"
 
 namespace lvs::services {
 
@@ -83,7 +83,7 @@ class PeerTable {
     std::shared_ptr<PeerStream> stream;
     double since_s = 0;
     double heard_s = 0;
-    Intake intake;
+    shard::Intake intake;
     double ping_s = 0;
     double rtt_ms = 0;
     double closed_s = -1;                              // seen to be closed; -1: not yet

@@ -155,6 +155,7 @@ void Peering::TakeMessage(const std::shared_ptr<PeerStream>& stream, const v1::P
       return stream->Close(absl::InvalidArgumentError("a message of no kind that this version knows"));
     case v1::PeerMessage::kPeers:
     case v1::PeerMessage::kPong: return;
+    default: return stream->Close(absl::InvalidArgumentError("a message of tabs, which this stream does not carry"));
   }
 }
 
@@ -197,7 +198,7 @@ Peering::FrameTaken Peering::TakeFrame(const std::shared_ptr<PeerStream>& stream
   // Decoding takes most of a frame's time, so it runs without a lock.
   const std::shared_ptr<shard::Frame> frame = options_.new_frame();
   const std::uint64_t cycle = cycle_.load(std::memory_order_relaxed);
-  if (const auto why = ReadFrame(said, options_, cycle, frame.get())) return {.refused = why};
+  if (const auto why = shard::ReadFrame(said, options_, cycle, frame.get())) return {.refused = why};
   const FrameTaken taken = {.behind = frame->cycle + vaultguard::kMaxCyclesAhead < cycle,
                             .leaving = frame->beacon.leaving};
   if (passage.delay_s > 0) {

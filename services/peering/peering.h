@@ -13,7 +13,7 @@
 //   peering->Stop();                                                    // ends every stream; wait until none is left
 //
 // Streams come and go; links are the fixed places that they take. The first message of a stream must be a hello that
-// fits (hello.h); then the stream gets a link (peer_table.h) and its messages are taken (intake.h). Refused frames are
+// fits (hello.h); then the stream gets a link (peer_table.h) and its messages are taken (shard/intake.h). Refused frames are
 // counted by reason and change nothing. Three limits hold for a link: frames above its rate are refused, a link whose
 // frames are mostly refused is dropped, and messages are read no faster than an honest link sends them.
 //

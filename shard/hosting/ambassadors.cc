@@ -60,7 +60,6 @@ void Ambassadors::Renew(const shard::StateShard& shard, std::uint64_t cycle) {
 void Ambassadors::Tell(const shard::StateShard& shard, std::uint64_t cycle, std::uint64_t since_cycle, bool everybody,
                        shard::Frame* frame) const {
   const int dimensions = shard.config().shape.dimensions();
-  const bool refresh = everybody || cycle % kHaloRefreshCycles == config_.shard % kHaloRefreshCycles;
   shard::RowWriter rows(frame, rows_.size(), dimensions);
   for (std::uint32_t number = 0; number < rows_.size(); ++number) {
     const std::uint32_t row = rows_[number];
@@ -68,7 +67,7 @@ void Ambassadors::Tell(const shard::StateShard& shard, std::uint64_t cycle, std:
     const std::uint32_t meta = shard.said_meta(row);
     const std::uint32_t age = shard::Age(meta, cycle);
     if ((meta & shard::kMetaValid) == 0 || age > cycle) continue;
-    if (age >= cycle - since_cycle && !refresh) continue;
+    if (age >= cycle - since_cycle && !everybody) continue;
     const float* said = shard.said(row);
     if (!CanBeTold(said, dimensions)) continue;
     rows.Add(number, static_cast<std::uint32_t>(cycle - age), static_cast<std::uint8_t>(meta >> 24),

@@ -35,8 +35,10 @@ class Ambassadors {
   void Clear() { rows_.clear(); }
   std::size_t size() const { return rows_.size(); }
 
-  // Writes the ambassadors' publications after `since_cycle` into the frame's rows; with `everybody`, and now and then,
-  // each one's last publication.
+  // Whether it is time to tell every ambassador's last publication, where frames may be sent in every cycle.
+  bool Refreshes(std::uint64_t cycle) const { return cycle % kHaloRefreshCycles == config_.shard % kHaloRefreshCycles; }
+  // Writes the ambassadors' publications after `since_cycle` into the frame's rows; with `everybody`, each one's last
+  // publication.
   void Tell(const shard::StateShard& shard, std::uint64_t cycle, std::uint64_t since_cycle, bool everybody,
             shard::Frame* frame) const;
 

@@ -57,6 +57,23 @@ struct Answer {
   std::optional<vaultguard::Refusal> refused{};
 };
 
+// A server node came to, or left, the far end of a link. A link without a server node sends nothing.
+struct LinkChange {
+  std::uint32_t link = 0;
+  bool up = false;
+  bool counts = true;  // as a holder for nodes:n; a browser tab does not, at a server node
+  // Cycles that news waits for its acknowledgement, and of a round trip; 0: as the configuration says.
+  std::uint32_t resend_cycles = 0;
+  std::uint32_t round_trip_cycles = 0;
+};
+
+// Whose turn it is in a cycle, by link, where frames go out at a cadence. A link that is not spoken to is not drafted a
+// frame either: its rows and its news wait for its turn.
+struct LinkTurns {
+  std::vector<bool> speaks;
+  std::vector<bool> refreshes;  // of these: every ambassador's last state is told
+};
+
 // The orders of one shard for one cycle.
 struct ShardTick {
   std::uint64_t cycle = 0;
@@ -73,6 +90,7 @@ struct ShardTick {
   bool leaving = false;             // the server node drains: its frames say so
   bool hand_over = false;           // it takes no more contributions than these: what it holds is handed over
   std::uint32_t snapshot_dots = 0;  // replicas in this cycle's picture
+  Payload<LinkTurns> turns;         // null: every link is spoken to in every cycle
 
   static constexpr auto kColumns = std::tuple(&ShardTick::rows, &ShardTick::contributions);
 };
@@ -159,12 +177,6 @@ struct LinkReport {
 
 struct OutgoingFrame {
   Payload<shard::Frame> frame;
-};
-
-// A server node came to, or left, the far end of a link. A link without a server node sends nothing.
-struct LinkChange {
-  std::uint32_t link = 0;
-  bool up = false;
 };
 
 struct IncomingFrame {

@@ -35,9 +35,10 @@ void RemoteShards::TakeBeacon(std::uint32_t node, const shard::Beacon& beacon, s
   remotes_[node].replicas = beacon.replicas;
   remotes_[node].leaving = beacon.leaving;
   remotes_[node].heard_cycle = cycle;
+  remotes_[node].forgotten = false;
 }
 
-bool RemoteShards::IsMissing(Remote* remote, bool up, std::uint64_t cycle) {
+bool RemoteShards::IsMissing(Remote* remote, bool up, std::uint64_t cycle) const {
   if (!up) {
     remote->up_cycle.reset();
     remote->leaving = false;
@@ -45,7 +46,7 @@ bool RemoteShards::IsMissing(Remote* remote, bool up, std::uint64_t cycle) {
   }
   if (!remote->up_cycle) remote->up_cycle = cycle;
   if (remote->leaving) return false;
-  const bool heard = remote->heard_cycle && cycle <= *remote->heard_cycle + kMissingCycles;
+  const bool heard = remote->heard_cycle && cycle <= *remote->heard_cycle + missing_cycles_;
   const std::uint64_t since = std::max(*remote->up_cycle, remote->heard_cycle.value_or(0));
   return !heard && cycle < since + kExpectedCycles;
 }
@@ -53,7 +54,7 @@ bool RemoteShards::IsMissing(Remote* remote, bool up, std::uint64_t cycle) {
 // Replicas that enter ask whoever is heard: only those that live here already have to hurry.
 void RemoteShards::MeetAgain(Remote* remote, std::uint64_t cycle, shard::StateShard* shard) const {
   if (remote->heard_cycle != cycle) return;
-  const bool was_missing = !remote->met_cycle || cycle > *remote->met_cycle + kMissingCycles;
+  const bool was_missing = !remote->met_cycle || cycle > *remote->met_cycle + missing_cycles_;
   remote->met_cycle = cycle;
   if (!was_missing) return;
   remote->wants_everybody = true;
@@ -62,9 +63,10 @@ void RemoteShards::MeetAgain(Remote* remote, std::uint64_t cycle, shard::StateSh
 
 // Honest replicas that have settled speak now and then, liars in every cycle: what a missing server node said last would soon
 // be liars' words only.
-void RemoteShards::ForgetIfMissing(std::uint32_t node, std::uint64_t cycle, shard::StateShard* shard) const {
-  const std::optional<std::uint64_t>& heard = remotes_[node].heard_cycle;
-  if (!heard || cycle != *heard + kMissingCycles + 1) return;
+void RemoteShards::ForgetIfMissing(std::uint32_t node, std::uint64_t cycle, shard::StateShard* shard) {
+  Remote& remote = remotes_[node];
+  if (!remote.heard_cycle || cycle <= *remote.heard_cycle + missing_cycles_ || remote.forgotten) return;
+  remote.forgotten = true;
   shard->ForgetHalo(layout_.halo_first[node], layout_.halo_count[node]);
 }
 

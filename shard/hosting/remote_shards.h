@@ -23,7 +23,7 @@
 namespace lvs::hosting {
 
 // A server node gives a sign of life every 20 cycles: one that was not heard for this long is missing, even where a sign
-// or two were lost.
+// or two were lost. Browser tabs give one every 60 cycles, and are missing later.
 inline constexpr std::uint64_t kMissingCycles = 50;
 // A server node that fell silent is expected back for this long: an hour, at 100 ms a cycle. After that it counts as
 // gone for good.
@@ -33,7 +33,8 @@ inline constexpr std::uint64_t kStartCycles = 8;
 
 class RemoteShards {
  public:
-  explicit RemoteShards(const ShardLayout& layout) : layout_(layout), remotes_(layout.halo_first.size()) {}
+  explicit RemoteShards(const ShardLayout& layout, std::uint64_t missing_cycles = kMissingCycles)
+      : layout_(layout), missing_cycles_(missing_cycles), remotes_(layout.halo_first.size()) {}
 
   // Forgets everything, when the process died and a new one runs.
   void Restart() {
@@ -71,7 +72,7 @@ class RemoteShards {
   // Tells the shard whether a server node is missing (StateShard::SetApart), whose words no longer count (ForgetHalo),
   // and when one has come (Hurry), which is then told what every ambassador said last. Call in every cycle.
   //
-  // A server node is missing that has been silent for kMissingCycles, or was never heard, unless it said that it leaves
+  // A server node is missing that has been silent for missing_cycles, or was never heard, unless it said that it leaves
   // or is gone for so long that nobody expects it back. Without `links_change` that holds for every server node. With
   // it a far end counts only while `is_up(node)`, and `others_missing` says whether one is missing that has no link.
   template <class IsUp>
@@ -103,14 +104,16 @@ class RemoteShards {
     std::optional<std::uint64_t> up_cycle;     // since when it has a link
     std::optional<std::uint64_t> heard_cycle;  // last; empty: never
     std::optional<std::uint64_t> met_cycle;    // when it was last heard by Meet
+    bool forgotten = false;                    // what it said, since it was heard last
     shard::HaloLink halo;
   };
 
-  static bool IsMissing(Remote* remote, bool up, std::uint64_t cycle);
+  bool IsMissing(Remote* remote, bool up, std::uint64_t cycle) const;
   void MeetAgain(Remote* remote, std::uint64_t cycle, shard::StateShard* shard) const;
-  void ForgetIfMissing(std::uint32_t node, std::uint64_t cycle, shard::StateShard* shard) const;
+  void ForgetIfMissing(std::uint32_t node, std::uint64_t cycle, shard::StateShard* shard);
 
   ShardLayout layout_;
+  std::uint64_t missing_cycles_;
   std::vector<Remote> remotes_;               // by server node; the own one is unused
   std::optional<std::uint64_t> begun_cycle_;  // when this process began to listen
   shard::HaloLink::Raised raised_;

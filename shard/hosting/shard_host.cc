@@ -27,7 +27,9 @@ shard::LedgerSyncConfig SyncConfig(const ShardHostConfig& config) {
           .round_trip_cycles = config.round_trip_cycles,
           .news_cycles = config.news_cycles,
           .acknowledge_cycles = config.acknowledge_cycles,
-          .alone_cycles = config.alone_cycles};
+          .alone_cycles = config.alone_cycles,
+          .sign_of_life_cycles = config.sign_of_life_cycles,
+          .frame_entries = config.frame_entries};
 }
 
 }  // namespace
@@ -35,7 +37,7 @@ shard::LedgerSyncConfig SyncConfig(const ShardHostConfig& config) {
 ShardHost::ShardHost(ShardHostConfig config)
     : config_(std::move(config)),
       shard_(NewShard()),
-      remotes_(config_.layout),
+      remotes_(config_.layout, config_.missing_cycles),
       ambassadors_({config_.ambassadors, config_.shard.shard, config_.shard.seed}),
       pending_(config_.tell_changes),
       watch_(config_.clock_ns) {
@@ -61,7 +63,8 @@ void ShardHost::Receive(const IncomingFrame& frame) {
 }
 
 void ShardHost::Change(const LinkChange& change) {
-  sync_->SetUp(change.link, change.up);
+  sync_->SetUp(change.link, change.up, change.counts);
+  if (change.resend_cycles > 0) sync_->SetPace(change.link, change.resend_cycles, change.round_trip_cycles);
   if (change.up) remotes_.WantEverybody(change.link);
 }
 
@@ -78,7 +81,7 @@ void ShardHost::Tick(const ShardTick& tick, ShardReport* report) {
     shard_->Advance(tick.cycle, tick.loss, &report->counts, watch_.runs() ? &watch_ : nullptr);
     watch_.Enter(Stage::kSpeak);
     adversaries_.Publish(config_.seed, tick.cycle, shard_.get());
-    Speak(tick.cycle);
+    Speak(tick);
   }
   pending_.Tell(
       tick.cycle, [this](std::uint64_t version) { return sync_->Holders(version); }, &report->answers);
@@ -222,12 +225,14 @@ void ShardHost::Accept(const Contribution& contribution, std::uint64_t cycle, Sh
 
 // ---- What the shard says ----
 
-void ShardHost::Speak(std::uint64_t cycle) {
+void ShardHost::Speak(const ShardTick& tick) {
   if (config_.nodes < 2) return;
+  const std::uint64_t cycle = tick.cycle;
   ambassadors_.Renew(*shard_, cycle);
   for (std::uint32_t node = 0; node < config_.nodes; ++node) {
     if (node == config_.node || !sync_->IsUp(node)) continue;
-    Draft(node, cycle);
+    if (tick.turns != nullptr && !tick.turns->speaks[node]) continue;
+    Draft(node, tick);
     // While the shard moves, every frame is sent. A few rows or entries wait for more.
     const bool moving = draft_->halo_row.size() * 2 > ambassadors_.size();
     // A server node that leaves has little time left: it speaks in every cycle, and is answered in every cycle.
@@ -238,7 +243,8 @@ void ShardHost::Speak(std::uint64_t cycle) {
 }
 
 // Drafts the frame for one server node.
-void ShardHost::Draft(std::uint32_t node, std::uint64_t cycle) {
+void ShardHost::Draft(std::uint32_t node, const ShardTick& tick) {
+  const std::uint64_t cycle = tick.cycle;
   if (draft_ == nullptr) draft_ = config_.make_frame();
   shard::Frame* frame = draft_.get();
   if (plain()) {
@@ -254,7 +260,9 @@ void ShardHost::Draft(std::uint32_t node, std::uint64_t cycle) {
   frame->beacon.leaving = leaving_;
   frame->beacon.low_power_share =
       replicas == 0 ? 0.0f : static_cast<float>(shard_->low_power()) / static_cast<float>(replicas);
-  ambassadors_.Tell(*shard_, cycle, sync_->spoke_cycle(node), remotes_.TakeWantsEverybody(node), frame);
+  const bool due = tick.turns == nullptr ? ambassadors_.Refreshes(cycle) : tick.turns->refreshes[node];
+  const bool everybody = remotes_.TakeWantsEverybody(node) || due;
+  ambassadors_.Tell(*shard_, cycle, sync_->spoke_cycle(node), everybody, frame);
 }
 
 void ShardHost::TellChanges(const ShardTick& tick, ShardReport* report) {

@@ -48,6 +48,10 @@ struct ShardHostConfig {
   std::uint32_t acknowledge_cycles = shard::LedgerSyncConfig{}.acknowledge_cycles;
   // A server node that starts and hears no peer for this long is alone.
   std::uint32_t alone_cycles = shard::LedgerSyncConfig{}.alone_cycles;
+  std::uint32_t sign_of_life_cycles = shard::LedgerSyncConfig{}.sign_of_life_cycles;
+  std::size_t frame_entries = shard::LedgerSyncConfig{}.frame_entries;
+  // A server node that was not heard for this long is missing: RemoteShards.
+  std::uint64_t missing_cycles = kMissingCycles;
   // Server nodes come and go at the far ends of the links (LinkChange): at first there is none, and the peers' beacons
   // decide how many of the neighbours are remote.
   bool links_change = false;
@@ -80,6 +84,7 @@ class ShardHost : private shard::LedgerSync::Owner {
   std::vector<Said>& said() { return said_; }
 
   const shard::StateShard& state() const { return *shard_; }
+  const shard::LedgerSync& sync() const { return *sync_; }
 
  private:
   bool plain() const { return config_.shard.drift.plain; }
@@ -103,8 +108,8 @@ class ShardHost : private shard::LedgerSync::Owner {
   void Listen(const ShardTick& tick, ShardReport* report);
   void Take(std::uint32_t from, const shard::Frame& frame, std::uint64_t cycle);
   void Accept(const Contribution& contribution, std::uint64_t cycle, ShardReport* report);
-  void Speak(std::uint64_t cycle);
-  void Draft(std::uint32_t node, std::uint64_t cycle);
+  void Speak(const ShardTick& tick);
+  void Draft(std::uint32_t node, const ShardTick& tick);
   void TellChanges(const ShardTick& tick, ShardReport* report);
   void Measure(const ShardTick& tick, ShardReport* report);
 

@@ -97,10 +97,12 @@ bool FlipOneBit(shard::StateShard* shard) {
   return false;
 }
 
-std::size_t CaseCount() { return ShardCaseCount() + NetworkCaseCount(); }
+std::size_t CaseCount() { return ShardCaseCount() + NetworkCaseCount() + TabCaseCount(); }
 
 std::unique_ptr<Case> StartCase(std::size_t index) {
-  return index < ShardCaseCount() ? StartShardCase(index) : StartNetworkCase(index - ShardCaseCount());
+  if (index < ShardCaseCount()) return StartShardCase(index);
+  index -= ShardCaseCount();
+  return index < NetworkCaseCount() ? StartNetworkCase(index) : StartTabCase(index - NetworkCaseCount());
 }
 
 }  // namespace lvs::wasm

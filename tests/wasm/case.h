@@ -79,11 +79,13 @@ std::size_t CaseCount();
 // A case at its start; null from CaseCount() on.
 std::unique_ptr<Case> StartCase(std::size_t index);
 
-// The two tables that CaseCount counts together.
+// The three tables that CaseCount counts together.
 std::size_t ShardCaseCount();
 std::unique_ptr<Case> StartShardCase(std::size_t index);
 std::size_t NetworkCaseCount();
 std::unique_ptr<Case> StartNetworkCase(std::size_t index);
+std::size_t TabCaseCount();
+std::unique_ptr<Case> StartTabCase(std::size_t index);
 
 // A hash that depends on the order of what is added.
 class Hasher {

@@ -12,7 +12,7 @@
 #include "services/cluster/testnet_config.h"
 #include "services/node/control_service.h"
 #include "services/node/node_config.h"
-#include "services/peering/intake.h"
+#include "shard/intake.h"
 #include "services/peering/membership.h"
 #include "services/peering/peer_table.h"
 #include "services/scenario/scenario.h"
@@ -56,8 +56,8 @@ TEST(Limits, ValuesAreThoseOfTheProgram) {
   EXPECT_EQ(value("membership.guest_s"), MembershipOptions{}.guest_s);
   EXPECT_EQ(value("link.message_bytes_max"), kMessageBytesMax);
   EXPECT_EQ(value("link.strangers_max"), kStrangersMax);
-  EXPECT_EQ(value("link.frames_per_shard_cycle"), kFramesPerShardCycle);
-  EXPECT_EQ(value("link.refused_frames_max"), kRefusalsMax);
+  EXPECT_EQ(value("link.frames_per_shard_cycle"), shard::kFramesPerShardCycle);
+  EXPECT_EQ(value("link.refused_frames_max"), shard::kRefusalsMax);
   EXPECT_EQ(value("link.halo_refresh_cycles"), hosting::kHaloRefreshCycles);
   EXPECT_EQ(value("link.sign_of_life_cycles"), shard::kSignOfLifeCycles);
   EXPECT_EQ(value("protocol.version_max"), kProtocolMax);

@@ -190,7 +190,7 @@ TEST_F(PeeringTest, LinkThatSaysMostlyNonsenseIsDropped) {
   const std::vector<v1::Frame> nonsense(100, GoodFrame(TestTerms(2), 99, kCycle));
   for (int n = 0; n < 20 && Ended(peer).ok(); ++n, now_s_ += 1) Tell(peer, Frames(nonsense));
   EXPECT_EQ(Ended(peer).code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_GT(peering_->refused().Total(), kRefusalsMax);
+  EXPECT_GT(peering_->refused().Total(), shard::kRefusalsMax);
 }
 
 TEST_F(PeeringTest, LinkThatSaysTooMuchIsReadNoFaster) {

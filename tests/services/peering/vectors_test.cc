@@ -10,7 +10,7 @@
 #include "lvs/v1/peer.pb.h"
 #include "services/base/cycle_clock.h"
 #include "services/peering/hello.h"
-#include "services/peering/intake.h"
+#include "shard/intake.h"
 #include "services/peering/membership.h"
 #include "shard/frame_codec.h"
 
@@ -157,7 +157,7 @@ TEST(Vectors, Spec14_Frames) {
   for (const json& c : Cases(file, "taken")) {
     const vectors::Named named(c);
     shard::Frame frame;
-    const auto refused = ReadFrame(vectors::Bytes(c.at("hex")), terms, cycle, &frame);
+    const auto refused = shard::ReadFrame(vectors::Bytes(c.at("hex")), terms, cycle, &frame);
     EXPECT_FALSE(refused.has_value()) << Name(*refused);
     // Equal frames have equal bytes.
     const std::string expected = EncodedHex(FrameIn(c.at("frame")));
@@ -169,7 +169,7 @@ TEST(Vectors, Spec14_Frames) {
   for (const json& c : Cases(file, "refused")) {
     const vectors::Named named(c);
     shard::Frame frame;
-    const auto refused = ReadFrame(vectors::Bytes(c.at("hex")), terms, cycle, &frame);
+    const auto refused = shard::ReadFrame(vectors::Bytes(c.at("hex")), terms, cycle, &frame);
     ASSERT_TRUE(refused.has_value());
     EXPECT_EQ(std::string(Name(*refused)), c.at("reason").get<std::string>());
   }

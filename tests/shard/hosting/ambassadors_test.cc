@@ -27,7 +27,7 @@ class AmbassadorsTest : public ::testing::Test {
   std::map<std::uint32_t, std::uint32_t> Told(const Ambassadors& ambassadors, std::uint64_t cycle,
                                               std::uint64_t since_cycle, bool everybody) {
     frame_ = {};
-    ambassadors.Tell(*shard_, cycle, since_cycle, everybody, &frame_);
+    ambassadors.Tell(*shard_, cycle, since_cycle, everybody || ambassadors.Refreshes(cycle), &frame_);
     std::map<std::uint32_t, std::uint32_t> told;
     for (std::size_t n = 0; n < frame_.halo_row.size(); ++n) told[frame_.halo_row[n]] = frame_.published_cycle[n];
     return told;

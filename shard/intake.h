@@ -1,4 +1,4 @@
-// The intake decides what is taken from a peer: whether a frame may reach an actor, and how much one link may send.
+// The intake decides what is taken from a peer: whether a frame may reach a shard, and how much one link may send.
 //
 //   if (const auto refusal = ReadFrame(bytes, terms, cycle, &frame)) ...    // else the frame is checked and may be used
 //
@@ -19,11 +19,19 @@
 #include <string_view>
 
 #include "services/base/token_bucket.h"
-#include "services/peering/hello.h"
+#include "shard/columns.h"
 #include "shard/frame.h"
 #include "vaultguard/refusals.h"
 
-namespace lvs::services {
+namespace lvs::shard {
+
+// What a receiver checks frames against.
+struct IntakeTerms {
+  std::uint32_t shards = 0;
+  Shape shape;
+  std::uint64_t period_us = 100'000;
+  std::uint32_t halo_rows = 32;  // that it offers to each peer
+};
 
 inline constexpr double kFramesPerShardCycle = 3;
 inline constexpr double kBurstCycles = 20;
@@ -39,12 +47,12 @@ inline constexpr std::uint32_t kAheadFrames = 100;
 // Decodes a serialised lvs.v1.Frame into `frame`, replacing its content, and checks it: size, columns, finite numbers,
 // shard, halo rows and the cycle window around `cycle`. Returns the reason why the frame must not be used, if there is
 // one; `frame` is then in an unspecified state.
-std::optional<vaultguard::Refusal> ReadFrame(std::string_view said, const NodeTerms& terms, std::uint64_t cycle,
-                                             shard::Frame* frame);
+std::optional<vaultguard::Refusal> ReadFrame(std::string_view said, const IntakeTerms& terms, std::uint64_t cycle,
+                                             Frame* frame);
 
 class Intake {
  public:
-  Intake(const NodeTerms& terms, double now_s);
+  Intake(const IntakeTerms& terms, double now_s);
 
   // Takes one frame from the link's allowance, where there is one.
   bool MaySayFrame(double now_s) { return frames_.Take(now_s) == 0; }
@@ -65,8 +73,8 @@ class Intake {
   bool MayReadOn(double now_s) { return reads_.Level(now_s) >= 0; }
 
  private:
-  TokenBucket frames_;
-  TokenBucket reads_;
+  services::TokenBucket frames_;
+  services::TokenBucket reads_;
   std::uint64_t taken_ = 0;
   std::uint64_t refused_ = 0;
   std::uint32_t ahead_ = 0;  // frames in a row
@@ -74,4 +82,4 @@ class Intake {
   bool in_step_ = false;
 };
 
-}  // namespace lvs::services
+}  // namespace lvs::shard

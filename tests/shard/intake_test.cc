@@ -1,21 +1,32 @@
-#include "services/peering/intake.h"
+#include "shard/intake.h"
 
 #include <gtest/gtest.h>
 
 #include <optional>
 
-#include "services/peering/link_slots.h"
-#include "tests/services/peering/fake_carrier.h"
+#include "lvs/v1/messages.pb.h"
 
-namespace lvs::services {
+namespace lvs::shard {
 namespace {
 
 using vaultguard::Refusal;
 
+constexpr std::uint64_t kCycle = 1000;
+constexpr IntakeTerms kTerms = {.shards = 4, .shape = {2, 2, 8}, .halo_rows = 32};
+
+v1::Frame GoodFrame(std::uint32_t shard) {
+  v1::Frame frame;
+  frame.set_shard_id(shard);
+  frame.set_cycle_id(kCycle);
+  frame.set_session_low(1);
+  for (int slot = 0; slot < kTerms.shape.value_slots; ++slot) frame.add_total_uvu(0);
+  return frame;
+}
+
 TEST(ReadFrame, TakesAGoodFrameAndRefusesByReason) {
-  const NodeTerms terms = TestTerms(1);
-  const v1::Frame good = GoodFrame(TestTerms(2), 3, kCycle);
-  shard::Frame frame;
+  const IntakeTerms terms = kTerms;
+  const v1::Frame good = GoodFrame(3);
+  Frame frame;
   EXPECT_EQ(ReadFrame(good.SerializeAsString(), terms, kCycle, &frame), std::nullopt);
   EXPECT_EQ(frame.shard, 3u);
   EXPECT_EQ(frame.cycle, kCycle);
@@ -32,7 +43,7 @@ TEST(ReadFrame, TakesAGoodFrameAndRefusesByReason) {
 }
 
 TEST(Intake, Spec8_3_FramesBeyondTheAllowanceAreRefusedAndItIsEarnedAgain) {
-  const NodeTerms terms = TestTerms(1);
+  const IntakeTerms terms = kTerms;
   Intake intake(terms, 50);
   const int burst = static_cast<int>(kFramesPerShardCycle * kBurstCycles) * static_cast<int>(terms.shards);
   for (int n = 0; n < burst; ++n) ASSERT_TRUE(intake.MaySayFrame(50)) << n;
@@ -43,7 +54,7 @@ TEST(Intake, Spec8_3_FramesBeyondTheAllowanceAreRefusedAndItIsEarnedAgain) {
 }
 
 TEST(Intake, ReadsArePaidForBySizeAndTheDebtIsPaidBack) {
-  const NodeTerms terms = TestTerms(1);
+  const IntakeTerms terms = kTerms;
   Intake intake(terms, 0);
   const double per_cycle = kFramesPerShardCycle * terms.shards + kReadsBesideFrames;
   int read = 0;
@@ -57,7 +68,7 @@ TEST(Intake, ReadsArePaidForBySizeAndTheDebtIsPaidBack) {
 }
 
 TEST(Intake, LinkWithMoreRefusedThanTakenIsToBeDropped) {
-  Intake intake(TestTerms(1), 0);
+  Intake intake(kTerms, 0);
   for (std::uint64_t n = 0; n < kRefusalsMax + 10; ++n) intake.Count(std::nullopt);
   for (std::uint64_t n = 0; n < kRefusalsMax + 10; ++n) intake.Count(Refusal::kStale);
   EXPECT_FALSE(intake.MostlyRefused()) << "as much taken as refused";
@@ -65,13 +76,13 @@ TEST(Intake, LinkWithMoreRefusedThanTakenIsToBeDropped) {
   EXPECT_TRUE(intake.MostlyRefused());
   EXPECT_EQ(intake.taken(), kRefusalsMax + 10);
   EXPECT_EQ(intake.refused(), kRefusalsMax + 11);
-  Intake few(TestTerms(1), 0);
+  Intake few(kTerms, 0);
   for (std::uint64_t n = 0; n < kRefusalsMax; ++n) few.Count(Refusal::kStale);
   EXPECT_FALSE(few.MostlyRefused());
 }
 
 TEST(Intake, AheadAfterAHundredFramesOfTheFutureInARow) {
-  Intake intake(TestTerms(1), 0);
+  Intake intake(kTerms, 0);
   for (std::uint32_t n = 1; n < kAheadFrames; ++n) intake.Count(Refusal::kFutureCycle);
   EXPECT_FALSE(intake.ahead());
   intake.Count(Refusal::kFutureCycle);
@@ -81,7 +92,7 @@ TEST(Intake, AheadAfterAHundredFramesOfTheFutureInARow) {
 }
 
 TEST(Intake, BehindAfterAHundredFramesOfThePastInARow) {
-  Intake intake(TestTerms(1), 0);
+  Intake intake(kTerms, 0);
   for (std::uint32_t n = 1; n < kAheadFrames; ++n) intake.Count(std::nullopt, true);
   EXPECT_FALSE(intake.behind());
   intake.Count(std::nullopt, true);
@@ -92,7 +103,7 @@ TEST(Intake, BehindAfterAHundredFramesOfThePastInARow) {
 }
 
 TEST(Intake, InStepByTheNewestFrameWhoseCycleIsKnown) {
-  Intake intake(TestTerms(1), 0);
+  Intake intake(kTerms, 0);
   EXPECT_FALSE(intake.in_step()) << "nothing was heard";
   intake.Count(std::nullopt);
   EXPECT_TRUE(intake.in_step());
@@ -106,20 +117,5 @@ TEST(Intake, InStepByTheNewestFrameWhoseCycleIsKnown) {
   EXPECT_FALSE(intake.in_step());
 }
 
-TEST(LinkSlots, ASessionComesBackToItsFormerPlace) {
-  LinkSlots slots(3);
-  EXPECT_EQ(slots.Occupy({1, 1}), 0u);
-  EXPECT_EQ(slots.Occupy({2, 2}), 1u);
-  EXPECT_EQ(slots.Occupy({3, 3}), 2u);
-  EXPECT_EQ(slots.Occupy({4, 4}), std::nullopt);
-  EXPECT_EQ(slots.occupied(), 3u);
-  slots.Leave(2);
-  slots.Leave(0);
-  slots.Leave(1);
-  EXPECT_EQ(slots.Occupy({2, 2}), 1u);
-  EXPECT_EQ(slots.Occupy({5, 5}), 2u) << "free for longest";
-  EXPECT_EQ(slots.occupied(), 2u);
-}
-
 }  // namespace
-}  // namespace lvs::services
+}  // namespace lvs::shard

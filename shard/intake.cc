@@ -1,27 +1,26 @@
-#include "services/peering/intake.h"
+#include "shard/intake.h"
 
 #include "shard/frame_codec.h"
 
-namespace lvs::services {
+namespace lvs::shard {
 namespace {
 
 using vaultguard::Refusal;
 
-TokenRate PerCycle(double count, const NodeTerms& terms) {
+services::TokenRate PerCycle(double count, const IntakeTerms& terms) {
   return {.per_second = count * 1e6 / static_cast<double>(terms.period_us), .burst = count * kBurstCycles};
 }
 
 }  // namespace
 
-std::optional<Refusal> ReadFrame(std::string_view said, const NodeTerms& terms, std::uint64_t cycle,
-                                 shard::Frame* frame) {
-  if (const auto why = shard::Decode(said, frame)) return why;
+std::optional<Refusal> ReadFrame(std::string_view said, const IntakeTerms& terms, std::uint64_t cycle, Frame* frame) {
+  if (const auto why = Decode(said, frame)) return why;
   if (frame->shard >= terms.shards) return Refusal::kUnknownShard;
-  return shard::CheckFrame(*frame, terms.shape, frame->shard, terms.halo_rows, cycle);
+  return CheckFrame(*frame, terms.shape, frame->shard, terms.halo_rows, cycle);
 }
 
 // In protocol version 1 each frame is a message of its own, so a link needs a read for every frame.
-Intake::Intake(const NodeTerms& terms, double now_s)
+Intake::Intake(const IntakeTerms& terms, double now_s)
     : frames_(PerCycle(kFramesPerShardCycle * terms.shards, terms), now_s),
       reads_(PerCycle(kFramesPerShardCycle * terms.shards + kReadsBesideFrames, terms), now_s) {}
 
@@ -38,4 +37,4 @@ bool Intake::MayRead(std::size_t bytes, double now_s) {
   return MayReadOn(now_s);
 }
 
-}  // namespace lvs::services
+}  // namespace lvs::shard
