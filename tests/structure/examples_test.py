@@ -22,7 +22,7 @@ import shlex
 import subprocess
 import sys
 
-FOLDERS = ("proto", "vaultguard", "shard", "shard/hosting", "actors", "services/base", "services/peering",
+FOLDERS = ("proto", "vaultguard", "shard", "shard/hosting", "shard/tab", "actors", "services/base", "services/peering",
            "services/net", "services/node", "services/scenario", "services/emulator", "services/client",
            "services/report", "services/cluster", "services/cli")
 STATEMENT = re.compile(r";\s*(//.*)?$")
