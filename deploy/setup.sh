@@ -15,7 +15,7 @@ packages=(
   g++ cmake ninja-build ccache
   libcaf-dev libabsl-dev libprotobuf-dev protobuf-compiler libgrpc++-dev protobuf-compiler-grpc libhwy-dev
   libleveldb-dev prometheus-cpp-dev
-  libcli11-dev libyaml-cpp-dev nlohmann-json3-dev
+  libcli11-dev libyaml-cpp-dev nlohmann-json3-dev libboost-dev libssl-dev
   libgtest-dev libgmock-dev libbenchmark-dev python3-grpcio openssl nftables iproute2
 )
 

@@ -32,6 +32,21 @@ enum class ConnectionRefusal : std::uint8_t {
   kCallsOpen,          // a connection had more calls open than it may, or the most of too many, and was reset
   kBytesWithoutCalls,  // a connection sent more than its calls need, and was reset
   kFilesExhausted,     // a connection could not be accepted for want of a file
+  // Web connections (services/net/web_server.h); connections_full counts theirs too.
+  kTlsFailed,        // a client gave up the TLS handshake, or spoke no TLS
+  kRequestLate,      // a connection sent no whole request in time
+  kRequestInvalid,   // bytes that are no HTTP request, or one that is not answered here: a body, a method, an upgrade
+  kHeadersTooLong,   // the headers of a request are longer than allowed
+  kRequestsTooFast,  // a source address asked faster than it may
+  kSourceFull,       // a source address had as many connections as it may
+  kOriginForbidden,  // a page of another origin opened a WebSocket
+  kSocketsFull,      // there are as many WebSockets as may be
+  kUnread,           // a connection did not read what it was sent
+  kSilent,           // a WebSocket was not heard for too long
+  kMessageLate,      // a message was not whole in time
+  kMessagesPartial,  // a message was not whole, and all such together took too much memory
+  kBytesWithoutMessages,  // a WebSocket sent more than its messages need: empty fragments, pings
+  kPingsTooFast,          // a WebSocket sent more pings than it may
   kCount,
 };
 
@@ -51,6 +66,20 @@ constexpr std::string_view Name(ConnectionRefusal refusal) {
     case ConnectionRefusal::kCallsOpen: return "calls_open";
     case ConnectionRefusal::kBytesWithoutCalls: return "bytes_without_calls";
     case ConnectionRefusal::kFilesExhausted: return "files_exhausted";
+    case ConnectionRefusal::kTlsFailed: return "tls_failed";
+    case ConnectionRefusal::kRequestLate: return "request_late";
+    case ConnectionRefusal::kRequestInvalid: return "request_invalid";
+    case ConnectionRefusal::kHeadersTooLong: return "headers_too_long";
+    case ConnectionRefusal::kRequestsTooFast: return "requests_too_fast";
+    case ConnectionRefusal::kSourceFull: return "source_full";
+    case ConnectionRefusal::kOriginForbidden: return "origin_forbidden";
+    case ConnectionRefusal::kSocketsFull: return "sockets_full";
+    case ConnectionRefusal::kUnread: return "unread";
+    case ConnectionRefusal::kSilent: return "silent";
+    case ConnectionRefusal::kMessageLate: return "message_late";
+    case ConnectionRefusal::kMessagesPartial: return "messages_partial";
+    case ConnectionRefusal::kBytesWithoutMessages: return "bytes_without_messages";
+    case ConnectionRefusal::kPingsTooFast: return "pings_too_fast";
     case ConnectionRefusal::kCount: break;
   }
   return "";

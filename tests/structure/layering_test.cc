@@ -51,7 +51,7 @@ const std::vector<Room>& Rooms() {
       {"services/net",
        {"services/peering"},
        {"actors/frame_sink.h", "actors/recycled.h"},
-       {"absl/", "google/protobuf/", "grpc/", "grpcpp/", "openssl/", "posix"}},
+       {"absl/", "boost/", "google/protobuf/", "grpc/", "grpcpp/", "openssl/", "posix"}},
       {"services/scenario", {"shard/hosting", "services/base", "proto"}, {}, {"absl/", "google/protobuf/"}},
       {"services/report", {"services/base", "proto"}, {}, {"absl/", "google/protobuf/", "nlohmann/"}},
       {"services/client",
