@@ -3,7 +3,7 @@
 //   V(t+1) = guard( V(t) + alpha * sigma * e
 //                        + beta * ( sum_j w_j clip(D_j, tau) + w0 clip(-V, tau) ) / ( sum_j w_j + w0 ) )
 //
-// in value slots. Free coordinates have no ledger voice, w0 = 0, and only neighbours within the slow bound have a voice.
+// in value slots. Free coordinates have no ledger voice, w0 = 0, and only neighbours within the strike bound have a voice.
 // V is the drift vector: the state relative to the replica's own ledger total, so that a replica is worth S = T + V.
 // D_j = V_j - V is formed by the receiver. docs/protocol.md derives each rule and names the code below for it.
 //

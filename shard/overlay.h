@@ -9,7 +9,7 @@
 //
 // Server nodes that cannot hear one another agree within themselves only. Three rules let their replicas meet: a remote
 // candidate is drawn again until one is heard, a remote neighbour is traded for another remote one now and then, and
-// trades hurry when a server node is heard for the first time, or again.
+// trades hurry when a server node is heard for the first time, or again, and when the first replica enters.
 #pragma once
 
 #include <cstdint>

@@ -51,7 +51,7 @@ bool RemoteShards::IsMissing(Remote* remote, bool up, std::uint64_t cycle) const
   return !heard && cycle < since + kExpectedCycles;
 }
 
-// Replicas that enter ask whoever is heard: only those that live here already have to hurry.
+// Where no replica lives yet, the first one that enters hurries by itself (StateShard::Join).
 void RemoteShards::MeetAgain(Remote* remote, std::uint64_t cycle, shard::StateShard* shard) const {
   if (remote->heard_cycle != cycle) return;
   const bool was_missing = !remote->met_cycle || cycle > *remote->met_cycle + missing_cycles_;

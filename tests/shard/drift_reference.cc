@@ -174,15 +174,16 @@ ReferenceSaid ReferenceCycle(const Shape& shape, const DriftParameters& p, const
   const float tau_free = replica->tau_free;
 
   // 4. Trust.
+  const float strike_value = std::max(p.strike_factor * tau_value, home_distance);
   float lenient = p.strike_tau * tau_free;
   if (input.range > 0) lenient = std::min(lenient, p.strike_range * input.range);
   const float strike_free = p.strike_factor * std::max(replica->slow_free, lenient);
   for (std::size_t s = 0; s < links.size(); ++s) {
     if (links[s].weight == 0) continue;
     std::uint8_t& trust = replica->links[s].trust;
-    const bool outside = links[s].distance_value > std::max(p.strike_factor * tau_value, home_distance) ||
-                         links[s].distance_free > strike_free;
-    if (links[s].distance_value > std::max(p.strike_factor * tau_value, home_distance)) {
+    const bool value_outside = links[s].distance_value > strike_value;
+    const bool outside = value_outside || links[s].distance_free > strike_free;
+    if (value_outside) {
       float pull = 0;
       for (const float d : value_group(links[s].difference)) pull = pull + d;
       ++(pull < 0 ? counts->strikes_down : counts->strikes_up);

@@ -520,7 +520,8 @@ class LinkEntropy:
 # ---- One cycle of one replica ---------------------------------------------------------------------------------------
 
 ALPHA, BETA, W0, C, C_FREE = f32(0.02), f32(0.9), f32(8), f32(3), f32(1)
-SHRINK, GROW, STRIKE, KAPPA, NEAR_LEAST = f32(0.3), f32(1.05), f32(1.5), f32(0.97), f32(0.75)
+SHRINK, GROW, KAPPA, NEAR_LEAST = f32(0.3), f32(1.05), f32(0.97), f32(0.75)
+STRIKE, STRIKE_TAU, STRIKE_RANGE = f32(1.5), f32(4), f32(0.1)
 RANGE = f32(200)
 BAND_DECAY, BAND_LEAST = f32(0.9), f32(1e-6)
 BOUND_LEAST = f32(1e-4)
@@ -620,7 +621,8 @@ def step(k, replica, own, heard, row, cycle, seed, floor, apart):
     tau = [replica["tau_value"]] * k + [replica["tau_free"]] * (dims - k)
 
     # 4. Trust.
-    strike_free = f32(STRIKE * max(replica["slow_free"], min(f32(4 * replica["tau_free"]), f32(f32(0.1) * RANGE))))
+    lenient = min(f32(STRIKE_TAU * replica["tau_free"]), f32(STRIKE_RANGE * RANGE))
+    strike_free = f32(STRIKE * max(replica["slow_free"], lenient))
     for slot, link, weight in zip(slots, links, weights):
         if weight == 0:
             continue
