@@ -33,6 +33,7 @@
 #include <variant>
 #include <vector>
 
+#include "shard/hosting/link_cadence.h"
 #include "shard/intake.h"
 #include "shard/tab/peer_message.h"
 #include "shard/tab/placement.h"
@@ -243,8 +244,7 @@ class TabNode {
     std::uint32_t halo_rows = 0;
     std::uint32_t cadence_cycles = 1;  // of the far end
     std::uint64_t up_cycle = 0;
-    std::uint64_t turn = 0;  // the last one; 0: none yet
-    std::uint64_t refreshed_cycle = 0;
+    hosting::LinkCadence cadence;
     std::size_t waiting_bytes = 0;  // of frames, since the last tick
     std::optional<shard::Intake> intake;
     LinkFigures figures;
