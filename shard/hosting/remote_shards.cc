@@ -25,6 +25,15 @@ float TypicalBound(const shard::Columns& columns) {
 
 }  // namespace
 
+void RemoteShards::Restart() {
+  for (Remote& remote : remotes_) {
+    const bool counts = remote.counts;
+    remote = Remote(remote.missing_cycles);
+    remote.counts = counts;
+  }
+  begun_cycle_.reset();
+}
+
 void RemoteShards::NewSession(std::uint32_t node) {
   remotes_[node].replicas = 0;
   remotes_[node].leaving = false;

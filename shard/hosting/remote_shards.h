@@ -36,11 +36,8 @@ class RemoteShards {
   explicit RemoteShards(const ShardLayout& layout, std::uint64_t missing_cycles = kMissingCycles)
       : layout_(layout), missing_cycles_(missing_cycles), remotes_(layout.halo_first.size(), Remote(missing_cycles)) {}
 
-  // Forgets everything, when the process died and a new one runs.
-  void Restart() {
-    remotes_.assign(remotes_.size(), Remote(missing_cycles_));
-    begun_cycle_.reset();
-  }
+  // Forgets everything but who is at each far end, when the process died and a new one runs.
+  void Restart();
 
   // Takes note of another session at this far end. The watch over its state diffs goes on (SPEC-8.3): a sender cannot
   // shed its record by taking a new session.
