@@ -42,9 +42,9 @@ TransportOptions WithHub(TransportOptions transport, const Gateway* gateway) {
 
 // How the actors speak with a tab that has a place.
 actors::TabLink LinkOf(const TabLink& tab) {
-  const std::uint32_t both = kHubCadence + tab.cadence_cycles;
+  const std::uint32_t both = 2 * tab.cadence_cycles;
   return {.shard_mask = tab.mask,
-          .cadence_cycles = kHubCadence,
+          .cadence_cycles = tab.cadence_cycles,
           .refresh_cycles = tab::kTabRefreshCycles,
           .resend_cycles = tab::kResendCycles + both,
           .round_trip_cycles = 2 + both,

@@ -1,5 +1,6 @@
 #include "services/web/gateway.h"
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <utility>
@@ -12,8 +13,8 @@
 #include "services/base/files.h"
 #include "services/base/host_port.h"
 #include "services/net/outlet_sink.h"
+#include "services/web/pages/web_asset.h"
 #include "services/web/turn_credentials.h"
-#include "services/web/web_assets.h"
 
 namespace lvs::services {
 
@@ -32,7 +33,7 @@ HubOptions HubOf(const GatewayOptions& options) {
   hub.first_link = options.config.limits().links();
   hub.places = web.places();
   hub.tabs_max = web.tabs_max();
-  hub.relay_bytes_per_second = web.relay_budget();
+  hub.relay.all = web.relay_budget();
   hub.seed = options.seed;
   hub.refusals = options.refusals;
   hub.new_frame = [] { return actors::Recycled<shard::Frame>(); };
@@ -62,6 +63,32 @@ WebServerOptions ServerOf(const GatewayOptions& options) {
   return server;
 }
 
+// Tells the hub of the links of this node to other hubs. Link n leads to hub n + 1: 0 is this hub.
+class OtherHubs final : public HubLinks {
+ public:
+  explicit OtherHubs(std::shared_ptr<Hub> hub) : hub_(std::move(hub)) {}
+
+  void HubUp(std::uint32_t link, std::function<void(v1::PeerMessage)> say) override {
+    hub_->HubUp(link + 1, std::move(say), SteadySeconds());
+  }
+  void HubDown(std::uint32_t link) override { hub_->HubDown(link + 1); }
+  void TakeFromHub(std::uint32_t link, const v1::PeerMessage& message, double now_s) override {
+    hub_->TakeFromHub(link + 1, message, now_s);
+  }
+
+ private:
+  const std::shared_ptr<Hub> hub_;
+};
+
+// The pages as the web server sends them, by path; made once.
+std::map<std::string_view, std::shared_ptr<const WebContent>> Contents() {
+  std::map<std::string_view, std::shared_ptr<const WebContent>> contents;
+  for (const WebAsset& asset : WebAssets()) {
+    contents[asset.path] = MakeContent(std::string(asset.content_type), std::string(asset.bytes), std::string(asset.gzip));
+  }
+  return contents;
+}
+
 }  // namespace
 
 class Gateway::Impl {
@@ -73,7 +100,7 @@ class Gateway::Impl {
         hub_(std::make_shared<Hub>(HubOf(options))) {}
 
   Hub& hub() { return *hub_; }
-  const std::shared_ptr<Hub>& shared_hub() const { return hub_; }
+  std::shared_ptr<HubLinks> hub_links() const { return std::make_shared<OtherHubs>(hub_); }
   const WebServer& server() const { return *server_; }
 
   void Start(Hub::Deliver deliver, Hub::LinkChanged link_changed) {
@@ -107,8 +134,11 @@ class Gateway::Impl {
       return {.content = MakeText(WriteConfig(), "application/json"),
               .headers = {{"Access-Control-Allow-Origin", "*"}}};
     }
-    if (std::shared_ptr<const WebContent> page = assets_.Find(request.path)) return {.content = std::move(page)};
-    return {.code = 404, .content = MakeText("there is no such page here; the start page is /\n")};
+    const WebAsset* const asset = FindWebAsset(request.path);
+    const WebAsset& found = asset == nullptr ? MissingWebAsset() : *asset;
+    WebAnswer answer{.code = asset == nullptr ? 404 : 200, .content = contents_.at(found.path)};
+    if (found.immutable) answer.headers.emplace_back("Cache-Control", "public, max-age=31536000, immutable");
+    return answer;
   }
 
   // The shape of the network, the time, and whom else a page may connect to.
@@ -141,7 +171,7 @@ class Gateway::Impl {
 
   const GatewayOptions options_;
   const std::string turn_secret_;
-  const WebAssets assets_;
+  const std::map<std::string_view, std::shared_ptr<const WebContent>> contents_ = Contents();
   const std::unique_ptr<WebServer> server_;
   const std::shared_ptr<Hub> hub_;
 };
@@ -167,7 +197,7 @@ Gateway::Gateway(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Gateway::~Gateway() { Stop(); }
 
 std::vector<std::shared_ptr<actors::FrameSink>> Gateway::sinks() const { return OutletSink::Of(impl_->hub().outlets()); }
-std::shared_ptr<HubLinks> Gateway::hub_links() const { return impl_->shared_hub(); }
+std::shared_ptr<HubLinks> Gateway::hub_links() const { return impl_->hub_links(); }
 void Gateway::Start(Hub::Deliver deliver, Hub::LinkChanged link_changed) {
   impl_->Start(std::move(deliver), std::move(link_changed));
 }
