@@ -57,9 +57,31 @@ void TabLinks::HubUp(double now_s) {
   to_hub_.Spend(1, now_s);
 }
 
-void TabLinks::Leave() {
-  while (!links_.empty()) DropLink(links_.back().tab, Reason::kGoodbye);
-  while (!attempts_.empty()) GiveUp(attempts_.back().number, attempts_.back().tab, Reason::kGoodbye);
+void TabLinks::AnnounceAgain(double now_s) {
+  if (!hub_) return;
+  actions_.push_back(Announce{OwnCard()});
+  to_hub_.Spend(1, now_s);
+}
+
+void TabLinks::Hold(ShardMask mask, ShardMask adopted, std::uint32_t micro_nodes, double now_s) {
+  own_ = mask & ~adopted;
+  if (self_.mask == mask && self_.micro_nodes == micro_nodes) return;
+  self_.mask = mask;
+  self_.micro_nodes = micro_nodes;
+  AnnounceAgain(now_s);
+}
+
+void TabLinks::Slept(double now_s) {
+  for (Link& link : links_) {
+    link.heard_s = std::max(link.heard_s, now_s - kSilenceSeconds + kPingSeconds);
+    link.rows_s = std::max(link.rows_s, link.heard_s);
+    link.opened_s = std::max(link.opened_s, link.heard_s);
+  }
+}
+
+void TabLinks::Leave(Reason reason) {
+  while (!links_.empty()) DropLink(links_.back().tab, reason);
+  while (!attempts_.empty()) GiveUp(attempts_.back().number, attempts_.back().tab, reason);
 }
 
 Cover TabLinks::CoverOf(bool attempts) const {
@@ -154,8 +176,7 @@ void TabLinks::Expire(double now_s) {
       DropLink(link.tab, Reason::kSilent);
     } else if (ready_ && shares && now_s > link.shares_s + kRowsAfterSharingSeconds &&
                link.heard_s > link.rows_s + kRowsSeconds) {
-      banned_.push_back(link.tab);
-      if (banned_.size() > kBannedMax) banned_.pop_front();
+      Ban(link.tab);
       DropLink(link.tab, Reason::kNoRows);
     }
   }
@@ -429,6 +450,18 @@ void TabLinks::Failed(const TabId& tab, std::uint32_t attempt) {
   GiveUp(attempt, tab, Reason::kFailed);
 }
 
+void TabLinks::Extend(const TabId& tab, double deadline_s) {
+  for (Attempt& attempt : attempts_) {
+    if (attempt.accepted && attempt.tab == tab) attempt.deadline_s = std::max(attempt.deadline_s, deadline_s);
+  }
+}
+
+void TabLinks::Ban(const TabId& tab) {
+  if (IsBanned(tab)) return;
+  banned_.push_back(tab);
+  if (banned_.size() > kBannedMax) banned_.pop_front();
+}
+
 void TabLinks::Closed(const TabId& tab) {
   std::erase_if(links_, [&](const Link& link) { return link.tab == tab; });
   std::erase_if(attempts_, [&](const Attempt& attempt) { return attempt.accepted && attempt.tab == tab; });
@@ -496,10 +529,7 @@ void TabLinks::AskedToAdopt(const TabId& from, const AdoptRequest& request, doub
   self_.mask |= MaskOfShard(s);
   actions_.push_back(Adopt{s});
   SayPings(now_s);
-  if (hub_) {
-    to_hub_.Spend(1, now_s);
-    actions_.push_back(Announce{OwnCard()});
-  }
+  AnnounceAgain(now_s);
 }
 
 }  // namespace lvs::tab

@@ -124,7 +124,12 @@ class TabLinks {
   void HubDown() { hub_ = false; }
   void Served(bool served) { served_ = served; }  // a place at a server
   void Ready() { ready_ = true; }                 // the tab has the ledgers of its shards
-  void Leave();                                   // says goodbye on all links
+  // The shards of the tab have changed, `adopted` ones among them, or its micro-nodes.
+  void Hold(ShardMask mask, ShardMask adopted, std::uint32_t micro_nodes, double now_s);
+  void AnnounceAgain(double now_s);
+  // The tab slept until now, and cannot judge who was silent meanwhile.
+  void Slept(double now_s);
+  void Leave(Reason reason = Reason::kGoodbye);  // drops all links and attempts
 
   // ---- What the hub says
   void Sampled(const Sample& sample, double now_s);
@@ -143,6 +148,9 @@ class TabLinks {
   void Opened(const TabId& tab, double now_s);
   void Failed(const TabId& tab, std::uint32_t attempt);  // an attempt, or an open link that broke; {} as in Drop
   void Closed(const TabId& tab);                         // by the far end
+  // The carrier of an attempt tries another way, or has opened and waits for a hello.
+  void Extend(const TabId& tab, double deadline_s);
+  void Ban(const TabId& tab);  // what it said had to be refused
 
   ShardMask mask() const { return self_.mask; }
   ShardMask adopted() const { return self_.mask & ~own_; }

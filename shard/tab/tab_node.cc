@@ -69,17 +69,37 @@ TabShard& TabNode::Held(std::uint32_t shard) {
   return *held;
 }
 
-bool TabNode::AddMicroNode(std::uint64_t session) {
-  if (micro_nodes_.size() >= kHostedMicroNodesMax) return false;
-  const MicroNode& fresh = micro_nodes_.emplace_back(MicroNode{micro_nodes_begun_++, GroupOf(session, config_.shards)});
+void TabNode::MoveIn(const MicroNode& micro_node) {
   for (std::uint32_t n = 0; n < kGroupShards; ++n) {
-    const std::uint32_t shard = fresh.group * kGroupShards + n;
+    const std::uint32_t shard = micro_node.group * kGroupShards + n;
     TabShard& held = Held(shard);
     // The replica of an adopted shard is this micro-node's from now on.
     if ((adopted_ & MaskOfShard(shard)) != 0) held.Leave(kAdopted, cycle_);
     adopted_ &= ~MaskOfShard(shard);
-    held.Enter(fresh.number);
+    held.Enter(micro_node.number);
   }
+}
+
+void TabNode::MoveOut(const MicroNode& micro_node) {
+  for (std::uint32_t n = 0; n < kGroupShards; ++n) {
+    const auto held = shards_.find(micro_node.group * kGroupShards + n);
+    held->second->Leave(micro_node.number, cycle_);
+    if (!held->second->occupied()) shards_.erase(held);
+  }
+}
+
+bool TabNode::AddMicroNode(std::uint64_t session) {
+  if (micro_nodes_.size() >= kHostedMicroNodesMax) return false;
+  MoveIn(micro_nodes_.emplace_back(MicroNode{micro_nodes_begun_++, GroupOf(session, config_.shards)}));
+  MaskMayHaveChanged();
+  return true;
+}
+
+bool TabNode::MoveMicroNode(std::size_t n, std::uint64_t session) {
+  if (n >= micro_nodes_.size()) return false;
+  const MicroNode before = std::exchange(micro_nodes_[n], {micro_nodes_begun_++, GroupOf(session, config_.shards)});
+  MoveIn(micro_nodes_[n]);
+  MoveOut(before);
   MaskMayHaveChanged();
   return true;
 }
@@ -88,11 +108,7 @@ bool TabNode::RemoveMicroNode() {
   if (micro_nodes_.size() < 2) return false;
   const MicroNode last = micro_nodes_.back();
   micro_nodes_.pop_back();
-  for (std::uint32_t n = 0; n < kGroupShards; ++n) {
-    const auto held = shards_.find(last.group * kGroupShards + n);
-    held->second->Leave(last.number, cycle_);
-    if (!held->second->occupied()) shards_.erase(held);
-  }
+  MoveOut(last);
   MaskMayHaveChanged();
   return true;
 }
@@ -178,8 +194,11 @@ bool TabNode::Tick(std::uint64_t cycle) {
   cycle_ = cycle;
   for (std::uint32_t link = 0; link < links_.size(); ++link) {
     links_[link].waiting_bytes = 0;
-    if (links_[link].state == State::kGreeting && cycle > links_[link].up_cycle + kHelloCycles) {
+    if (links_[link].state != State::kGreeting) continue;
+    if (cycle > links_[link].up_cycle + kHelloCycles) {
       Close(link, LinkEnd::kNoHello, "");
+    } else if (!leads_to_server(link) && cycle >= links_[link].hello_cycle + kHelloAgainCycles) {
+      SayHello(link, cycle);
     }
   }
   auto turns = std::make_shared<hosting::LinkTurns>();
