@@ -29,6 +29,10 @@ wasm_packages=(
   clang-14 lld-14 llvm-14 libc++-14-dev-wasm32 libc++abi-14-dev-wasm32 libclang-rt-14-dev-wasm32 wasi-libc nodejs
 )
 
+# What the pages need beside wasm_packages, whose compiler builds their modules of the core. Without these, lvs is built
+# whole, and its pages say what was missing (services/web/pages/CMakeLists.txt).
+pages_packages=("${wasm_packages[@]}" esbuild node-typescript)
+
 # A command that every build and test step is run with; empty: none.
 run_with=()
 

@@ -53,6 +53,7 @@ const std::vector<Room>& Rooms() {
        {"actors/frame_sink.h", "actors/recycled.h"},
        {"absl/", "boost/", "google/protobuf/", "grpc/", "grpcpp/", "openssl/", "posix"}},
       {"services/scenario", {"shard/hosting", "services/base", "proto"}, {}, {"absl/", "google/protobuf/"}},
+      {"services/web/pages", {}, {}, {}},
       {"services/report", {"services/base", "proto"}, {}, {"absl/", "google/protobuf/", "nlohmann/"}},
       {"services/client",
        {"services/base", "proto"},
