@@ -17,6 +17,7 @@ constexpr std::uint32_t kSlotsToSpare = 4;
 constexpr double kSecond = 1;
 // A timer that comes later than that was asleep.
 constexpr double kSleptSeconds = 5;
+constexpr double kStaleSeconds = 0.5;
 constexpr double kBudgetSeconds = 60;
 constexpr double kWellBelowBudget = 0.8;
 constexpr std::uint32_t kFewMicroNodes = 2;
@@ -159,10 +160,7 @@ void Tab::Pump() {
 
 void Tab::Tick(const Now& now) {
   if (left_) return;
-  if (now.s > ticked_s_ + kSleptSeconds) {
-    links_.Slept(now.s);
-    hub_heard_s_ = std::max(hub_heard_s_, now.s - kHubQuietSeconds);
-  }
+  Wake(now);
   ticked_s_ = now.s;
   TendHub(now);
   if (now.s >= next_second_s_) {
@@ -172,6 +170,19 @@ void Tab::Tick(const Now& now) {
   }
   node_.Tick(now.cycle);
   Settle(now);
+}
+
+// After a long sleep nobody counts as silent, and the offers that waited are over.
+void Tab::Wake(const Now& now) {
+  if (now.s <= ticked_s_ + kSleptSeconds) return;
+  ticked_s_ = now.s - kSleptSeconds;
+  stale_until_s_ = now.s + kStaleSeconds;
+  links_.Slept(now.s);
+  hub_heard_s_ = std::max(hub_heard_s_, now.s - kHubQuietSeconds);
+}
+
+void Tab::TickLate(const Now& now) {
+  if (now.s >= ticked_s_ + kSecond) Tick(now);
 }
 
 void Tab::EachSecond(const Now& now) {

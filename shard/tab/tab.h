@@ -214,7 +214,8 @@ class Tab {
   Tab(const Tab&) = delete;
   Tab& operator=(const Tab&) = delete;
 
-  // ---- Time
+  // ---- Time. Cycles that no tick ran are skipped. Where no timer fires, as in a hidden page, what is received ticks the
+  // tab about once a second.
   void Tick(const Now& now);
   std::vector<Command> TakeCommands();
   std::vector<TabEvent> TakeEvents();
@@ -295,6 +296,8 @@ class Tab {
 
   // tab.cc
   void EachSecond(const Now& now);
+  void Wake(const Now& now);
+  void TickLate(const Now& now);
   void Settle(const Now& now);
   void Pump();
   void Order(Command command);
@@ -366,6 +369,7 @@ class Tab {
 
   double started_s_ = 0;
   double ticked_s_ = 0;
+  double stale_until_s_ = 0;  // what is heard before was said while the tab slept
   double next_second_s_ = 0;
   bool advised_ = false;
   bool contributed_ = false;

@@ -218,8 +218,10 @@ void Tab::LinkReceived(std::uint32_t link, std::string_view bytes, const Now& no
   if (slot == nullptr || slot->relayed || slot->phase != Phase::kOpen) return;
   ++traffic_.link_messages_received;
   traffic_.link_bytes_received += bytes.size();
+  Wake(now);
   node_.Receive(NumberOf(*slot), bytes, now.cycle);
   Settle(now);
+  TickLate(now);
 }
 
 void Tab::LinkBlocked(std::uint32_t link, bool blocked) {
@@ -338,7 +340,7 @@ void Tab::TabSaid(Slot* slot, PeerMessage message, const Now& now) {
       [&](auto& said) {
         using M = std::remove_cvref_t<decltype(said)>;
         if constexpr (std::is_same_v<M, Walk>) {
-          links_.Walked(from, std::move(said), now.s);
+          if (now.s >= stale_until_s_) links_.Walked(from, std::move(said), now.s);
         } else if constexpr (std::is_same_v<M, WalkReply>) {
           links_.Replied(from, std::move(said), now.s);
         } else if constexpr (std::is_same_v<M, Ping>) {

@@ -120,9 +120,11 @@ void Tab::HubReceived(std::uint32_t socket, std::string_view bytes, const Now& n
   }
   ++traffic_.hub_messages_received;
   traffic_.hub_bytes_received += bytes.size();
+  Wake(now);
   hub_heard_s_ = now.s;
   node_.Receive(config_.node.tab_links, bytes, now.cycle);
   Settle(now);
+  TickLate(now);
 }
 
 void Tab::HubBlocked(std::uint32_t socket, bool blocked) {
@@ -175,7 +177,10 @@ void Tab::HubReady(const Hello& hello, const Now& now) {
 void Tab::HubSaid(PeerMessage message, const Now& now) {
   if (const auto* const welcome = std::get_if<Welcome>(&message)) return Welcomed(*welcome, now);
   if (const auto* const sample = std::get_if<Sample>(&message)) return links_.Sampled(*sample, now.s);
-  if (auto* const offer = std::get_if<Offer>(&message)) return links_.Offered(std::move(*offer), now.s);
+  if (auto* const offer = std::get_if<Offer>(&message)) {
+    if (now.s >= stale_until_s_) links_.Offered(std::move(*offer), now.s);
+    return;
+  }
   if (auto* const answer = std::get_if<Answer>(&message)) return links_.Answered(std::move(*answer), now.s);
   if (const auto* const relay = std::get_if<Relay>(&message)) return Relayed(*relay, now);
   if (const auto* const refused = std::get_if<Refused>(&message)) return RefusedByHub(*refused, now);
