@@ -7,7 +7,7 @@ import {Cast, emptyPoints, Kind, Links, Look, Way} from "../shared/swarm/look";
 
 const FLOATS = 8;  // of a point: core.ts
 const FIRST_SIZE = 256;
-const MINE_MAX = 24;         // rings
+const MINE_MAX = 64;         // rings
 const ENTROPY_MAX = 1.74;    // of a component, 111/64
 const FRESH_CYCLES = 130;    // a link that is older is drawn fainter
 export const RANGE = 200;

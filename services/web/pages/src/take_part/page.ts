@@ -39,6 +39,7 @@ class TakePart {
   private spreads: [number, number][] = [];  // cycle, spread
   private threw: {cycle: number; line: Line} | null = null;
   private held = "";
+  private readonly relayedTabs = new Set<string>();
   private saidMs = 0;
   private heard = 0;
 
@@ -67,11 +68,11 @@ class TakePart {
     this.sendPower();
     const network = this.node.network;
     if (!network) return;
-    fill($("slot"), ...Array.from({length: network.valueSlots}, (_, slot) => make("option", {value: String(slot)}, `slot ${slot}`)));
+    fill($("slot"), ...Array.from({length: network.valueSlots}, (_, slot) => make("option", {value: String(slot)}, texts.slot(slot))));
     if (network.valueSlots === 1) $("slot").hidden = true;
     this.restored = restored;
   }
-  private restored: number | null = null;
+  private restored: number | null = null;  // entries of the cache, until it was said
 
   private fail(why: string): void {
     notice($("problem"), why);
@@ -90,10 +91,12 @@ class TakePart {
         this.log.add(event.given ? texts.place : texts.noPlace(event.words));
         return;
       case "link_open":
-        this.log.add(texts.linked(shortId(event.tab), event.relayed ? texts.relayed : texts.direct));
+        if (event.relayed) this.relayedTabs.add(shortId(event.tab));
+        this.log.gather("linked", shortId(event.tab), (who) => texts.linked(who, who.filter((one) => this.relayedTabs.has(one)).length));
         return;
       case "link_ended":
-        this.log.add(texts.unlinked(shortId(event.tab), event.words));
+        this.relayedTabs.delete(shortId(event.tab));
+        this.log.gather("unlinked", shortId(event.tab), (who) => texts.unlinked(who, event.words));
         return;
       case "hub_refused":
         this.log.add(texts.hubRefused(event.words), true);
@@ -111,6 +114,10 @@ class TakePart {
     $("throw").addEventListener("click", away);
     $("cut").addEventListener("click", cut);
     $("keep").addEventListener("click", () => this.setKeep($("keep").getAttribute("aria-checked") !== "true"));
+    $("shown").addEventListener("change", () => {
+      const shard = Number($<HTMLSelectElement>("shown").value);
+      this.shown = shard < 0 ? null : shard;
+    });
     $("power").addEventListener("click", () => { this.power = !this.power; this.sendPower(); });
     for (const button of document.querySelectorAll<HTMLButtonElement>("[data-view]")) {
       button.addEventListener("click", () => this.view(button.dataset.view === "plane"));
@@ -219,16 +226,12 @@ class TakePart {
     if (held !== this.held) this.log.add(texts.nowHolds(held));
     this.held = held;
     const was = select.value;
-    fill(select, ...shards.map(({shard}) => make("option", {value: String(shard)}, `shard ${shard}`)));
+    fill(select, ...shards.map(({shard}) => make("option", {value: String(shard)}, texts.one(shard))));
     if (shards.some(({shard}) => String(shard) === was)) select.value = was;
     if (this.shown !== null && !shards.some(({shard}) => shard === this.shown)) this.shown = null;
-    const options = [[texts.all, -1] as const, ...shards.map(({shard}) => [String(shard), shard] as const)];
-    fill($("shown"), ...this.choices(options, (shard) => { this.shown = shard < 0 ? null : shard; this.reflectShown(); }));
-    this.reflectShown();
+    fill($("shown"), make("option", {value: "-1"}, texts.all), ...shards.map(({shard}) => make("option", {value: String(shard)}, texts.one(shard))));
+    $<HTMLSelectElement>("shown").value = String(this.shown ?? -1);
     this.reflectMicro(this.node.tab.micro_nodes);
-  }
-  private reflectShown(): void {
-    for (const button of $("shown").children) button.setAttribute("aria-pressed", String(Number((button as HTMLElement).dataset.value) === (this.shown ?? -1)));
   }
   private reflectMicro(n: number): void {
     for (const button of $("micro").children) button.setAttribute("aria-pressed", String(Number((button as HTMLElement).dataset.value) === n));

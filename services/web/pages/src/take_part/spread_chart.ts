@@ -1,5 +1,4 @@
 // The spread over the last minutes, on a log scale, drawn by uPlot.
-import {power} from "../shared/figures";
 import {onColours} from "../shared/theme_button";
 
 // As much of uPlot as is used here.
@@ -8,6 +7,7 @@ declare const uPlot: new (options: unknown, data: (number | null)[][], host: HTM
 
 const KEPT = 600;  // looks, a second apart
 const HEIGHT = 92, FLOOR = 1e-8;
+const SPLITS = [1e-8, 1e-6, 1e-4, 1e-2, 1, 100], LABELS = ["10⁻⁸", "", "10⁻⁴", "", "1", ""];
 
 export class SpreadChart {
   private readonly seconds: number[] = [];
@@ -34,15 +34,15 @@ export class SpreadChart {
     const colour = (name: string) => () => getComputedStyle(this.host).getPropertyValue(name).trim();
     const font = `11px ${getComputedStyle(this.host).fontFamily}`;
     return new uPlot({
-      width: this.width, height: HEIGHT, padding: [6, 8, 0, 0],
+      width: this.width, height: HEIGHT, padding: [7, 8, 7, 0],
       legend: {show: false}, cursor: {show: false}, select: {show: false},
       scales: {x: {time: false, range: (_: Plot, min: number, max: number) => [Math.max(min ?? 0, (max ?? 0) - 120), Math.max(max ?? 0, (min ?? 0) + 120)]},
         y: {distr: 3, range: [FLOOR, 100]}},
       axes: [
         {show: false},
         {size: 40, font, stroke: colour("--faint"), grid: {stroke: colour("--hair"), width: 1}, ticks: {show: false}, gap: 6,
-          splits: () => [1e-8, 1e-6, 1e-4, 1e-2, 1, 100], filter: (_: Plot, splits: number[]) => splits,
-          values: (_: Plot, splits: number[]) => splits.map((value, k) => k % 2 === 0 ? power(value).replace("1.0 × ", "") : "")},
+          splits: () => SPLITS, filter: (_: Plot, splits: number[]) => splits,
+          values: () => LABELS},
       ],
       series: [{}, {stroke: colour("--c1"), width: 1.8, fill: () => `${colour("--c1")()}14`, points: {show: false}}],
     }, [[], []], this.host);

@@ -20,9 +20,9 @@ export const html = {
   throw: "Throw my node out", cut: "Drop my links for 10 s",
   thisTab: "This tab",
   microNodes: "Micro-nodes",
-  keep: "Keep the ledger in this browser",
+  keep: "Keep the ledger here",
   power: "Save power",
-  show: "Shown",
+  show: "Shards shown", all: "All my shards",
   who: "Who I am",
   cycle: "Cycle", peers: "Linked with", value: "Value here", spread: "Spread", spreadNote: "of free coordinates",
   spreadPicture: "Spread over the last minutes, on a log scale",
@@ -37,6 +37,7 @@ export const html = {
 
 const seconds = (ms: number): string => ms < 1500 ? "1 s" : ms < 90_000 ? `${Math.round(ms / 1000)} s` : `${Math.round(ms / 60_000)} min`;
 const tabs = (n: number): string => n === 1 ? "one tab" : `${count(n)} tabs`;
+const some = (who: readonly string[]): string => who.length > 3 ? `${who[0]} and ${count(who.length - 1)} others` : who.join(", ");
 const list = (shards: readonly number[]): string => {
   const runs: string[] = [];
   for (let k = 0, from = 0; k < shards.length; ++k) {
@@ -48,7 +49,7 @@ const list = (shards: readonly number[]): string => {
 };
 
 export const texts = {
-  you: "you", server: "server", tab: "tab", unknown: "unknown", all: "All",
+  you: "you", server: "server", tab: "tab", unknown: "unknown", all: "All my shards", one: (shard: number) => `shard ${shard}`, slot: (slot: number) => `slot ${slot}`,
   shards: (held: readonly number[]) => held.length === 1 ? `shard ${held[0]}` : `shards ${list(held)}`,
   list, seconds,
 
@@ -72,8 +73,8 @@ export const texts = {
   // ---- What happened
   began: (held: string, restored: number) => restored > 0 ? `Your node starts with *${held}*, and ${count(restored)} entries from this browser` : `Your node starts with *${held}*`,
   nowHolds: (held: string) => `You now hold *${held}*`,
-  linked: (who: string, way: string) => `Linked with *${who}*, ${way}`,
-  unlinked: (who: string, why: string) => `${who} is gone: ${why}`,
+  linked: (who: readonly string[], relayed: number) => `Linked with *${some(who)}*${relayed === 0 ? ", directly" : relayed === who.length ? ", through the hub" : `, ${count(relayed)} through the hub`}`,
+  unlinked: (who: readonly string[], why: string) => who.length === 1 ? `${who[0]} is gone: ${why}` : `${some(who)} are gone`,
   place: "A *server* takes your frames, and tells you its own",
   noPlace: (why: string) => `The server needs its place for others${why ? `: ${why}` : ""}`,
   gave: (amount: string, shard: number) => `You contribute *${amount}* to shard ${shard}`,
@@ -91,7 +92,7 @@ export const texts = {
   whoNoHub: (id: string, region: string) => `Tab *${id}*${region ? ` in ${region}` : ""}. No hub answers.`,
   cycleNote: (ms: number, lowPower: boolean) => lowPower ? "low power: one in four" : `one in ${ms} ms`,
   peersNote: (direct: number, relayed: number, server: boolean) =>
-    [`${count(direct)} direct`, `${count(relayed)} relayed`, server ? "a server" : "no server"].join(" · "),
+    [`${count(direct)} direct`, relayed > 0 ? `${count(relayed)} relayed` : "", server ? "a server" : "no server"].filter((part) => part).join(", "),
   valueNote: (held: string, complete: boolean) => complete ? held : `${held}, not yet all`,
   contributeButton: (amount: string) => `Contribute ${amount} VU`,
   amountWrong: "Type an amount above 0, of at most 1,000 VU, with at most six decimals.",
