@@ -44,6 +44,7 @@ export type ToTab =
   | {readonly type: "keep"; readonly on: boolean}
   | {readonly type: "drawn"}  // the last look is on the canvas: another one may come
   | {readonly type: "recording"}
+  | {readonly type: "crash"}  // for tests: as if the core had failed
   | {readonly type: "leave"};
 
 // ---- To the page

@@ -12,7 +12,9 @@ import {Begin, CacheState, CarrierEvent, FromTab, ToTab} from "./messages";
 import {Recording} from "./recording";
 import {Sockets} from "./sockets";
 
-const HIDDEN_STRIDE = 10;     // cycles from tick to tick
+// Cycles from tick to tick while nobody looks. A replica in low power moves in cycles of one remainder by 4, so a stride
+// that shares a factor with 4 would leave some of them standing for ever.
+const HIDDEN_STRIDE = 5;
 const CLOCK_AGAIN_MS = 600_000;
 const CLOCK_ERROR_MS = 2000;  // of the visitor's own clock, that is worth a word
 const LOOK_MS = 90;           // apart, at least
@@ -114,6 +116,7 @@ class TabWorker {
       case "keep": void this.keep(message.on); return;
       case "drawn": this.drawn = true; return;
       case "recording": say({type: "recording", text: this.recording?.text ?? ""}); return;
+      case "crash": throw new Error("asked to");
       case "leave": return this.leave();
     }
   }

@@ -223,7 +223,7 @@ class TakePart {
     const {shards} = this.node, held = heldBy(shards);
     const select = $<HTMLSelectElement>("shard");
     if (select.options.length === shards.length && held === this.held) return;
-    if (held !== this.held) this.log.add(texts.nowHolds(held));
+    if (held !== this.held) this.log.gather("holds", held, (all) => texts.nowHolds(all[all.length - 1]));
     this.held = held;
     const was = select.value;
     fill(select, ...shards.map(({shard}) => make("option", {value: String(shard)}, texts.one(shard))));
@@ -385,7 +385,7 @@ class TakePart {
       held: shardsOf(tab), cached: node.last?.cached ?? 0, cache: node.cache, gifts: this.giving.gifts, workMs: node.last?.workMs ?? 0,
       frames: this.swarm.frames, clockAheadMs: node.clockAheadMs,
     };
-    Object.assign(globalThis, {lvs: {state, recording: () => node.recording(), settle: () => this.swarm.settle(), worst: two(this.away)}});
+    Object.assign(globalThis, {lvs: {state, recording: () => node.recording(), crash: () => node.post({type: "crash"}), settle: () => this.swarm.settle(), worst: two(this.away)}});
   }
 }
 

@@ -71,7 +71,7 @@ export const texts = {
     `No server answers. You and ${tabs(links)} hold the ledger among you, and go on.`,
 
   // ---- What happened
-  began: (held: string, restored: number) => restored > 0 ? `Your node starts with *${held}*, and ${count(restored)} entries from this browser` : `Your node starts with *${held}*`,
+  began: (held: string, restored: number) => restored > 0 ? `Your node starts with *${held}*, and ${restored === 1 ? "one entry" : `${count(restored)} entries`} from this browser` : `Your node starts with *${held}*`,
   nowHolds: (held: string) => `You now hold *${held}*`,
   linked: (who: readonly string[], relayed: number) => `Linked with *${some(who)}*${relayed === 0 ? ", directly" : relayed === who.length ? ", through the hub" : `, ${count(relayed)} through the hub`}`,
   unlinked: (who: readonly string[], why: string) => who.length === 1 ? `${who[0]} is gone: ${why}` : `${some(who)} are gone`,
@@ -127,9 +127,8 @@ export const texts = {
     missing: "This browser has no IndexedDB for this page, so nothing is kept. Leave private mode, or allow the site to store data.",
     failed: (why: string) => `The ledger cannot be kept here (${why}). Free some space, or allow the site to store data.`,
   },
-  keptNote: (entries: number) => `${count(entries)} entries kept`,
+  
   newer: (build: string) => `The hub has a newer page (${build}).`,
   reload: "Reload",
-  unfit: (words: string) => words,
   noStart: "No node",
 } as const;

@@ -41,7 +41,7 @@ export async function openBrowser(name) {
 }
 
 // A page whose errors, and whose requests to others than its own host, are collected in `page.faults`.
-export async function openPage(browser, url, {width = 1280, height = 900, dark = false, calm = false, scale = 1, touch = false} = {}) {
+export async function openPage(browser, url, {width = 1280, height = 900, dark = false, calm = false, scale = 1, touch = false, first} = {}) {
   const page = await browser.newPage();
   page.faults = [];
   page.on("pageerror", error => page.faults.push(`page: ${error.message}`));
@@ -59,6 +59,7 @@ export async function openPage(browser, url, {width = 1280, height = 900, dark =
     {name: "prefers-reduced-motion", value: calm ? "reduce" : "no-preference"},
   ];
   await page.emulateMediaFeatures(features).catch(() => {});  // Firefox has none of it over BiDi
+  if (first) await page.evaluateOnNewDocument(first);
   await page.goto(url, {waitUntil: "domcontentloaded"});
   return page;
 }
