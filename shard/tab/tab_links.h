@@ -37,6 +37,8 @@ struct LinkRules {
   std::uint32_t links_max = 8;
   std::uint32_t links_min = 4;              // fewer: looks for more, even if all shards are covered
   std::uint32_t cover = 3;                  // links that shall lead to each own shard
+  std::uint32_t cover_kept = 1;             // that a link leaves to each of its shards, which gives way to an own need
+  std::uint32_t cover_kept_for_others = 2;  // or to an urgent offer
   std::uint32_t foreign = 2;                // links that shall lead to tabs with other shards: they can adopt
   std::uint32_t holders_min = 3;            // fewer holders: a shard is offered for adoption
   std::uint32_t adopted_max = kAdoptedMax;  // without a hub
@@ -51,8 +53,9 @@ inline constexpr double kPingSeconds = 5;
 inline constexpr double kSearchAgainSeconds = 3;
 inline constexpr double kSearchPauseSeconds = 10;  // doubles, up to kSearchPauseSecondsMax
 inline constexpr double kSearchPauseSecondsMax = 60;
-inline constexpr double kForeignPauseSeconds = 5;    // doubles likewise
-inline constexpr double kRowsAfterOpenSeconds = 15;  // a link is judged by its rows from then on
+inline constexpr double kForeignPauseSeconds = 5;  // doubles likewise
+// A link is judged by its rows once both ends have held some shard for so long: one that adopts needs time.
+inline constexpr double kRowsAfterSharingSeconds = 15;
 inline constexpr double kRowsSeconds = 13;
 inline constexpr std::size_t kBannedMax = 64;  // the oldest is forgotten
 
@@ -103,7 +106,7 @@ class TabLinks {
     TabId tab;
     ShardMask mask = 0;
     std::uint32_t micro_nodes = 1;
-    double opened_s = 0;
+    double shares_s = 0;  // since when both ends hold some shard
     double heard_s = 0;
     double rows_s = 0;
     Cover cover;  // the far end's, as it told last
@@ -179,7 +182,7 @@ class TabLinks {
   void Refuse(Reason reason) { ++refused_[static_cast<std::size_t>(reason)]; }
   void DropLink(TabId tab, Reason reason);
   void GiveUp(std::uint32_t number, const TabId& tab, Reason reason);
-  const Link* RedundantLink() const;
+  const Link* LeastMissedLink(std::uint32_t covered) const;
   void Expire(double now_s);
   void SayPings(double now_s);
   void Ask(Purpose purpose, ShardMask mask, double now_s);
@@ -197,7 +200,7 @@ class TabLinks {
   bool Foreign(ShardMask mask) const { return (mask & ~self_.mask) != 0; }
 
   // tab_walks.cc
-  void StartWalk(Purpose purpose, ShardMask want, bool urgent, double now_s);
+  void StartWalk(Purpose purpose, ShardMask want, bool urgent, bool roam, double now_s);
   const Link* NextHop(const TabId& from, const TabId& origin, ShardMask want, bool roam);
   void ReplyTo(Walk walk, Reason reason);
 
@@ -222,6 +225,7 @@ class TabLinks {
   bool round_open_ = false;
   bool round_found_ = false;
   bool search_in_vain_ = false;
+  ShardMask uncovered_ = 0;  // by the last search
   double next_foreign_s_ = 0;
   double foreign_pause_s_ = kForeignPauseSeconds;
   double next_fresh_s_ = 0;

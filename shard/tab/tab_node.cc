@@ -170,7 +170,7 @@ void TabNode::SetCadence(std::uint32_t cycles) {
   config_.cadence_cycles = std::clamp(cycles, 1u, kCadenceMax);
   // Turns are counted in cadences: the next one comes at once.
   for (std::uint32_t link = 0; link < links_.size(); ++link) {
-    links_[link].turn = 0;
+    links_[link].cadence.TurnNow();
     for (const auto& [shard, held] : shards_) {
       if ((links_[link].shared & MaskOfShard(shard)) != 0) held->Change(ChangeOf(link, true));
     }
@@ -211,22 +211,16 @@ bool TabNode::Tick(std::uint64_t cycle) {
   return true;
 }
 
-// A turn is a cadence that has begun since the last one, so that a tab that skips cycles does not miss its turns.
 void TabNode::FillTurns(std::uint64_t cycle, hosting::LinkTurns* turns) {
   turns->speaks.assign(links_.size() + 1, false);
   turns->refreshes.assign(links_.size() + 1, false);
   for (std::uint32_t n = 0; n < links_.size(); ++n) {
     Link& link = links_[n];
     if (link.state != State::kReady || link.shared == 0 || link.blocked) continue;
-    const std::uint64_t phase =
-        shard::Draw(config_.seed, shard::Stream::kLink, n, 0) % config_.cadence_cycles + config_.cadence_cycles;
-    const std::uint64_t turn = (cycle + phase) / config_.cadence_cycles;
-    if (turn == link.turn) continue;
-    link.turn = turn;
+    const std::uint64_t phase = shard::Draw(config_.seed, shard::Stream::kLink, n, 0);
+    if (!link.cadence.TakeTurn(cycle, phase, config_.cadence_cycles)) continue;
     turns->speaks[n] = true;
-    if (link.refreshed_cycle != 0 && cycle < link.refreshed_cycle + kTabRefreshCycles) continue;
-    link.refreshed_cycle = cycle;
-    turns->refreshes[n] = true;
+    turns->refreshes[n] = link.cadence.TakeRefresh(cycle, kTabRefreshCycles);
   }
 }
 

@@ -33,6 +33,7 @@
 #include <variant>
 #include <vector>
 
+#include "shard/hosting/link_cadence.h"
 #include "shard/intake.h"
 #include "shard/tab/peer_message.h"
 #include "shard/tab/placement.h"
@@ -249,8 +250,7 @@ class TabNode {
     std::uint64_t up_cycle = 0;
     std::uint64_t hello_cycle = 0;  // when this side said it last
     bool greeted = false;           // the far end has heard this side's hello
-    std::uint64_t turn = 0;  // the last one; 0: none yet
-    std::uint64_t refreshed_cycle = 0;
+    hosting::LinkCadence cadence;
     std::size_t waiting_bytes = 0;  // of frames, since the last tick
     std::optional<shard::Intake> intake;
     LinkFigures figures;

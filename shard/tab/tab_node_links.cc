@@ -107,7 +107,7 @@ void TabNode::Share(std::uint32_t n) {
     const bool is = (link.shared & MaskOfShard(shard)) != 0;
     if (was != is) held->Change(ChangeOf(n, is));
   }
-  if ((link.shared & ~before) != 0) link.turn = 0;  // what is new is told at once
+  if ((link.shared & ~before) != 0) link.cadence.TurnNow();  // what is new is told at once
 }
 
 // ---- What is said ----

@@ -47,6 +47,8 @@ const std::vector<Room>& Rooms() {
        {"absl/", "google/protobuf/", "yaml-cpp/", "nlohmann/", "grpc/", "posix"}},
       {"actors", {"shard/hosting", "services/base", "proto"}, {}, {"caf/", "hwy/", "absl/"}},
       {"services/peering", {"shard", "services/base", "proto"}, {}, {"absl/", "google/protobuf/"}},
+      // The hub of tabs; whatever carries the bytes is in services/net.
+      {"services/web", {"services/peering", "shard/tab"}, {}, {"absl/", "google/protobuf/"}},
       // A carrier hands frames to actors, and takes theirs, through these two. No CAF is behind either.
       {"services/net",
        {"services/peering"},
