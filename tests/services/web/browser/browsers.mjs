@@ -26,8 +26,8 @@ export async function openBrowser(name) {
       args: [
         "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update",
         "--disable-sync", "--no-first-run", "--mute-audio",
-        // Connections between pages of one machine.
-        "--allow-loopback-in-peer-connection",
+        // Connections between pages of one machine, and to hubs at other ports of it.
+        "--allow-loopback-in-peer-connection", "--disable-features=LocalNetworkAccessChecks,LocalNetworkAccessChecksWebSockets",
         // The pages of a test stand for tabs of many visitors: each is in front.
         "--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding",
       ],
@@ -40,8 +40,8 @@ export async function openBrowser(name) {
   });
 }
 
-// A page whose errors, and whose requests to others than its own host, are collected in `page.faults`.
-export async function openPage(browser, url, {width = 1280, height = 900, dark = false, calm = false, scale = 1, touch = false, first} = {}) {
+// A page whose errors, and whose requests to others than its own host and `hosts`, are collected in `page.faults`.
+export async function openPage(browser, url, {width = 1280, height = 900, dark = false, calm = false, scale = 1, touch = false, visible = false, first, hosts = []} = {}) {
   const page = await browser.newPage();
   page.faults = [];
   page.on("pageerror", error => page.faults.push(`page: ${error.message}`));
@@ -51,7 +51,7 @@ export async function openPage(browser, url, {width = 1280, height = 900, dark =
   const home = new URL(url).host;
   page.on("request", request => {
     const {protocol, host} = new URL(request.url());
-    if (/^(https?|wss?):$/.test(protocol) && host !== home) page.faults.push(`asks ${request.url()}`);
+    if (/^(https?|wss?):$/.test(protocol) && host !== home && !hosts.includes(host)) page.faults.push(`asks ${request.url()}`);
   });
   await page.setViewport({width, height, deviceScaleFactor: scale, hasTouch: touch, isMobile: touch});
   const features = [
@@ -59,6 +59,8 @@ export async function openPage(browser, url, {width = 1280, height = 900, dark =
     {name: "prefers-reduced-motion", value: calm ? "reduce" : "no-preference"},
   ];
   await page.emulateMediaFeatures(features).catch(() => {});  // Firefox has none of it over BiDi
+  // Only one page of a window is seen. The others are drawn nothing, but their nodes are to run as if they were.
+  if (visible) await page.evaluateOnNewDocument('Object.defineProperty(document, "hidden", {get: () => false, configurable: true})');
   if (first) await page.evaluateOnNewDocument(first);
   await page.goto(url, {waitUntil: "domcontentloaded"});
   return page;

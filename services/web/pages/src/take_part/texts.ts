@@ -62,7 +62,7 @@ export const texts = {
   incomplete: "Incomplete", incompleteRest: (held: string) => `Nobody who is there holds all of ${held}. Your tab asks on.`,
   scattered: "Thrown out", scatteredRest: (far: string) => `You are ${far} away from the others. They lead you back.`,
   agreeing: "Agreeing", fallRest: (times: string) => `Each cycle brings them ${times} times closer.`,
-  apartRest: (spread: string) => `They are ${spread} apart, where random is 1.`,
+  apartRest: (spread: string) => `Your replicas and those that you hear are ${spread} apart, where chance would be 58.`,
   spreading: "Spreading", spreadingRest: (amount: string, holders: number) =>
     holders < 2 ? `${amount} is only here so far. Your links are told next.` : `${amount} is held by ${count(holders)}, you included.`,
   agreed: "Agreed", agreedRest: (own: number, heard: number) =>
