@@ -12,7 +12,9 @@
 #include "nlohmann/json.hpp"
 #include "services/base/files.h"
 #include "services/base/host_port.h"
+#include "services/base/steady_seconds.h"
 #include "services/net/outlet_sink.h"
+#include "services/web/hub_status.h"
 #include "services/web/pages/web_asset.h"
 #include "services/web/turn_credentials.h"
 
@@ -128,6 +130,17 @@ class Gateway::Impl {
     return FormatHostPort(*at);
   }
 
+  void FillStatus(v1::NodeStatus* status) const {
+    v1::ConnectionStatus* const connections = status->add_connections();
+    connections->set_port("web");
+    connections->set_open(static_cast<std::uint32_t>(server_->open().connections));
+    connections->set_limit(static_cast<std::uint32_t>(ServerOf(options_).connections));
+    v1::WebStatus* const web = status->mutable_web();
+    web->set_address(address());
+    web->set_tabs_limit(options_.config.web().tabs_max());
+    FillWebStatus(hub_->Figures(), hub_->Builds(), web);
+  }
+
  private:
   WebAnswer Answer(const WebRequest& request) {
     if (request.path == "/config.json") {
@@ -154,7 +167,7 @@ class Gateway::Impl {
         {"free_coordinates", config.state().free_coordinates()},
         {"period_us", period_us},
         {"cycle", CycleAt(wall, period_us)},
-        {"into_cycle_us", IntoCycle(wall, period_us).count()},
+        {"cycle_us", IntoCycle(wall, period_us).count()},
         {"hubs", std::vector<std::string>(config.web().hubs().begin(), config.web().hubs().end())},
         {"turn", nullptr},
     };
@@ -207,10 +220,7 @@ void Gateway::Stop() { impl_->Stop(); }
 std::string Gateway::address() const { return impl_->address(); }
 
 void Gateway::FillStatus(v1::NodeStatus* status) const {
-  v1::ConnectionStatus* const connections = status->add_connections();
-  const WebServer::Counts open = impl_->server().open();
-  connections->set_port("web");
-  connections->set_open(static_cast<std::uint32_t>(open.connections));
+  impl_->FillStatus(status);
 }
 
 }  // namespace lvs::services

@@ -31,6 +31,7 @@
 #include "services/base/cycle_clock.h"
 #include "services/net/web_server.h"
 #include "services/peering/connection_refusals.h"
+#include "services/peering/hub_links.h"
 #include "services/web/hub.h"
 
 namespace lvs::services {

@@ -17,7 +17,7 @@ TurnCredential MakeTurnCredential(std::string_view secret, std::int64_t expires_
   HMAC(EVP_sha1(), secret.data(), static_cast<int>(secret.size()),
        reinterpret_cast<const unsigned char*>(credential.username.data()), credential.username.size(), code.data(),
        &size);
-  credential.password = absl::Base64Escape(std::string_view(reinterpret_cast<const char*>(code.data()), size));
+  absl::Base64Escape({reinterpret_cast<const char*>(code.data()), size}, &credential.password);
   return credential;
 }
 

@@ -56,7 +56,8 @@ inline constexpr double kSearchPauseSecondsMax = 60;
 inline constexpr double kForeignPauseSeconds = 5;  // doubles likewise
 // A link is judged by its rows once both ends have held some shard for so long: one that adopts needs time.
 inline constexpr double kRowsAfterSharingSeconds = 15;
-inline constexpr double kRowsSeconds = 13;
+// Rows are told again every 12 s at the latest, and a hidden tab is slower. Two in turn may be lost.
+inline constexpr double kRowsSeconds = 30;
 inline constexpr std::size_t kBannedMax = 64;  // the oldest is forgotten
 
 // Sent to the tab at the far end of an open link.
