@@ -230,6 +230,7 @@ void PutTab(const FigureWriter& put, const tab::Tab& tab) {
   put("unexpected", counts.unexpected);
   put("node_crowded_out", counts.crowded_out);
   const tab::LinkFigures server = node.FiguresOfLink(node.links() - 1);
+  put("server_slot", node.links() - 1);
   put("server_heard_cycle", server.heard_cycle);
   put("server_bytes_sent", server.bytes_sent);
   put("server_bytes_received", server.bytes_received);

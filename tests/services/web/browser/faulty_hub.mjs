@@ -23,7 +23,7 @@ export async function openFaultyHub(folder, {config = {}, close = null, before =
       answer.writeHead(200, {"content-type": "application/json", "access-control-allow-origin": "*"});
       return answer.end(JSON.stringify({
         shards: 16, period_us: PERIOD_US, value_slots: 2, free_coordinates: 2, build: "of the test", region: "eu", cycle: Math.floor(us / PERIOD_US),
-        into_cycle_us: us % PERIOD_US, hubs: [], turn: null, origins: [], ...config}));
+        cycle_us: us % PERIOD_US, hubs: [], turn: null, origins: [], ...config}));
     }
     const file = join(folder, pathname === "/" ? "index.html" : pathname);
     if (missing.some((start) => pathname.startsWith(start)) || !existsSync(file)) return answer.writeHead(404).end();

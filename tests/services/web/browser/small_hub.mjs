@@ -34,7 +34,7 @@ export async function openSmallHub(folder, {shards = 16, port = 0, regions = "eu
     if (path === "/config.json") {
       const us = (Date.now() - EPOCH) * 1000;
       answer.writeHead(200, {"content-type": "application/json", "cache-control": "no-store"});
-      return answer.end(JSON.stringify({shards, period_us: PERIOD, value_slots: 2, free_coordinates: 2, build: "test", region: regions, cycle: Math.floor(us / PERIOD), into_cycle_us: us % PERIOD, hubs: [], turn: null, origins: []}));
+      return answer.end(JSON.stringify({shards, period_us: PERIOD, value_slots: 2, free_coordinates: 2, build: "test", region: regions, cycle: Math.floor(us / PERIOD), cycle_us: us % PERIOD, hubs: [], turn: null, origins: []}));
     }
     let file = join(folder, normalize(path));
     if (existsSync(file) && statSync(file).isDirectory()) file = join(file, "index.html");

@@ -29,7 +29,7 @@ const CASES = [
   {name: "no network at the address", hub: {config: null}, expects: {problem: /config\.json could not be read \(status 404\).*reload the page; or ask who runs/}},
   {name: "another kind of network", hub: {config: {shards: 7000}}, expects: {problem: /does not describe a network of this kind/}},
   {name: "shards that no tab can place", hub: {config: {shards: 10}}, expects: {problem: /shards must be a multiple of 4/}},
-  {name: "no core", hub: {missing: ["/tab_module"]}, expects: {problem: /tab_module.*could not be loaded \(HTTP 404\).*reload the page/}},
+  {name: "no core", hub: {missing: ["/tab-"]}, expects: {problem: /tab-.*could not be loaded \(HTTP 404\).*reload the page/}},
   {name: "no worker script", hub: {missing: ["/tab_worker"]}, expects: {problem: /tab_worker.*could not be loaded.*reload/}},
   {name: "the worker dies", after: (page) => page.evaluate(() => globalThis.lvs.crash()), expects: {problem: /has stopped.*Reload the page/}},
   {name: "an amount that is none", after: (page) => page.evaluate(() => {

@@ -79,7 +79,7 @@ async function fetchOnce(origin: string): Promise<NetworkConfig> {
     if (!answer.ok) throw new Error(`status ${answer.status}`);
     const json: unknown = await answer.json();
     const config = parseConfig(json, origin);
-    const {cycle, into_cycle_us: intoCycleUs} = json as Record<string, unknown>;
+    const {cycle, cycle_us: intoCycleUs} = json as Record<string, unknown>;
     if (isNumber(cycle, 0, Number.MAX_SAFE_INTEGER) && isNumber(intoCycleUs, 0, config.periodUs)) {
       config.reading = {cycle, intoCycleUs, atMs: (asked + heard) / 2, withinMs: (heard - asked) / 2};
     }

@@ -43,7 +43,7 @@ export class LiveNode {
       failed: (sentence) => this.fail(sentence),
     });
     this.worker.post({
-      type: "begin", module: new URL(ASSETS["tab_module.wasm"], location.href).href, origin: options.hub, microNodes: options.microNodes, region: options.region,
+      type: "begin", module: new URL(ASSETS["tab.wasm"], location.href).href, origin: options.hub, microNodes: options.microNodes, region: options.region,
       seed: options.seed, direct, keep: options.keep, record: options.record, build,
     }, {answered: true});
     addEventListener("pagehide", () => this.leave());

@@ -49,6 +49,9 @@ const list = (shards: readonly number[]): string => {
 };
 
 export const texts = {
+  keyGive: "contribute", keyThrow: "throw your node out", keyCut: "drop your links for 10 seconds",
+  keyView: "change between rings and plane", keyPick: "choose a point, in the picture", keyLetGo: "let go of it",
+  tabs: (n: number) => n === 1 ? "tab" : "tabs",
   you: "you", server: "server", tab: "tab", unknown: "unknown", all: "All my shards", one: (shard: number) => `shard ${shard}`, slot: (slot: number) => `slot ${slot}`,
   shards: (held: readonly number[]) => held.length === 1 ? `shard ${held[0]}` : `shards ${list(held)}`,
   list, seconds,
