@@ -24,6 +24,7 @@
 #include "services/node/node_servers.h"
 #include "services/node/operations.h"
 #include "services/node/problems.h"
+#include "services/web/hub_status.h"
 #include "vaultguard/limits.h"
 
 namespace lvs::services {
@@ -160,6 +161,7 @@ class LiveNode final : public Node {
     RefusalCounts refused = links_->peers().refused();
     core_.Fill(&status, &refused, &facts, Steady::now());
     status.mutable_clock()->set_cut_off(CutOff(standing));
+    if (status.has_web()) AddShardsOfTabs(facts.compared_by_shard, &status);
     // Where there should be peers, a node that met none does not know what they hold.
     v1::SyncStatus* sync = status.mutable_sync();
     if (facts.has_boot && sync->shards_compared() < status.shards()) sync->set_holds_all(false);

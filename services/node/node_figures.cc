@@ -165,6 +165,12 @@ bool NodeFigures::Compared() const {
   return std::all_of(views_.begin(), views_.end(), [](const ShardView& view) { return view.compared; });
 }
 
+std::vector<bool> NodeFigures::ComparedByShard() const {
+  std::vector<bool> compared;
+  for (const ShardView& view : views_) compared.push_back(view.compared);
+  return compared;
+}
+
 std::vector<std::uint64_t> NodeFigures::Sessions() const {
   std::vector<std::uint64_t> sessions;
   for (const ShardView& view : views_) sessions.push_back(view.sessions);

@@ -23,6 +23,7 @@ struct HubFigures {
   std::size_t places = 0;
   std::size_t places_taken = 0;
   std::array<std::uint32_t, 3> shards_heard{};  // from no tab with a place, from one, from two or more
+  tab::ShardMask shards_held = 0;               // of listed and remote tabs
   std::size_t resting = 0;                      // tabs that are read no further for a while
 
   std::uint64_t frames_in = 0;  // that were taken

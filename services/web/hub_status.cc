@@ -1,5 +1,6 @@
 #include "services/web/hub_status.h"
 
+#include <set>
 #include <string>
 
 namespace lvs::services {
@@ -36,6 +37,7 @@ void FillWebStatus(const HubFigures& figures, const tab::BuildNews& builds, v1::
   status->set_micro_nodes(figures.micro_nodes);
   status->set_links(figures.links);
   for (const std::uint32_t shards : figures.shards_heard) status->add_shards_heard(shards);
+  status->set_shards_held(figures.shards_held);
   status->set_tabs_came(figures.tabs_came);
   for (std::size_t n = 0; n < figures.ended.size(); ++n) {
     AddIfAny(Name(static_cast<TabEnd>(n)), figures.ended[n], status->mutable_ended());
@@ -56,6 +58,19 @@ void FillWebStatus(const HubFigures& figures, const tab::BuildNews& builds, v1::
     build->set_build(seen.build);
     build->set_nodes(seen.nodes);
   }
+}
+
+void AddShardsOfTabs(const std::vector<bool>& compared, v1::NodeStatus* status) {
+  v1::SyncStatus& sync = *status->mutable_sync();
+  const bool may_come = status->uptime_s() < kTabsReturnSeconds;
+  std::set<std::uint32_t> incomplete(sync.incomplete_shards().begin(), sync.incomplete_shards().end());
+  for (std::uint32_t s = 0; s < compared.size(); ++s) {
+    const bool held = (status->web().shards_held() >> s & 1) != 0;
+    if (!compared[s] && (held || may_come)) incomplete.insert(s);
+  }
+  sync.mutable_incomplete_shards()->Assign(incomplete.begin(), incomplete.end());
+  sync.set_shards_missing(static_cast<std::uint32_t>(incomplete.size()));
+  sync.set_holds_all(incomplete.empty());
 }
 
 }  // namespace lvs::services

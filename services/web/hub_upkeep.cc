@@ -242,6 +242,9 @@ HubFigures Hub::Figures() const {
   const tab::ShardMask all = tab::AllShards(options_.shards);
   const tab::ShardMask once = all & server_places_.Heard(1), twice = all & server_places_.Heard(2);
   figures.shards_heard = {tab::ShardCount(all & ~once), tab::ShardCount(once & ~twice), tab::ShardCount(twice)};
+  for (std::uint32_t s = 0; s < options_.shards; ++s) {
+    if (signalling_.directory().holders(s) > 0) figures.shards_held |= tab::MaskOfShard(s);
+  }
   figures.signalling = signalling_.counts();
   for (std::size_t n = 0; n < figures.refused.size(); ++n) {
     figures.refused[n] = signalling_.refused(static_cast<Reason>(n));
