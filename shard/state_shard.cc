@@ -327,16 +327,19 @@ void StateShard::SetFlag(std::uint32_t row, std::uint8_t flag, bool on) {
 
 void StateShard::Scatter(std::uint64_t cycle) {
   for (auto row = static_cast<std::uint32_t>(columns_.first_local); row < columns_.end; ++row) {
-    if (!columns_.Alive(row)) continue;
-    // An adversary's own state follows the others, so that it finds back when its lies end.
-    columns_.bound_free[row] = columns_.bound_slow[row] = WidestBound(config_);
-    if ((columns_.flags[row] & kAdversary) != 0) continue;
-    for (int c = config_.shape.value_slots; c < dims_; ++c) {
-      const double draw =
-          Unit(Draw(config_.seed, Stream::kInitialState, row * 16 + static_cast<std::uint64_t>(c), cycle));
-      columns_.state[static_cast<std::size_t>(c) * columns_.stride + row] =
-          static_cast<float>(draw * config_.coordinate_range);
-    }
+    if (columns_.Alive(row)) ScatterRow(row, cycle);
+  }
+}
+
+void StateShard::ScatterRow(std::uint32_t row, std::uint64_t cycle) {
+  // An adversary's own state follows the others, so that it finds back when its lies end.
+  columns_.bound_free[row] = columns_.bound_slow[row] = WidestBound(config_);
+  if ((columns_.flags[row] & kAdversary) != 0) return;
+  for (int c = config_.shape.value_slots; c < dims_; ++c) {
+    const double draw =
+        Unit(Draw(config_.seed, Stream::kInitialState, row * 16 + static_cast<std::uint64_t>(c), cycle));
+    columns_.state[static_cast<std::size_t>(c) * columns_.stride + row] =
+        static_cast<float>(draw * config_.coordinate_range);
   }
 }
 

@@ -94,6 +94,8 @@ class StateShard {
   // Scatters the free coordinates of honest replicas at random, and makes every replica as ready to follow others as at
   // the start. Their publications stay, so neighbours lead them back.
   void Scatter(std::uint64_t cycle);
+  // The same for one live row.
+  void ScatterRow(std::uint32_t row, std::uint64_t cycle);
 
   // Joins an entry into the ledger, and starts the spread of what is new among the replicas. Idempotent.
   Ledger::Outcome Contribute(const LedgerEntry& entry, std::uint64_t cycle, std::uint8_t source = Ledger::kHere,
@@ -161,6 +163,7 @@ class StateShard {
   std::uint64_t StateHash() const;
 
   const Ledger& ledger() const { return ledger_; }
+  const News& news() const { return news_; }
   const Columns& columns() const { return columns_; }
   const StateShardConfig& config() const { return config_; }
   std::uint32_t replicas() const { return replicas_; }

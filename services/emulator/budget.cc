@@ -8,6 +8,7 @@
 
 #include "services/emulator/network_plan.h"
 #include "services/scenario/scenario.h"
+#include "shard/hosting/ambassadors.h"
 #include "shard/last_words.h"
 #include "shard/state_shard.h"
 #include "shard/value_engine.h"
@@ -89,7 +90,7 @@ double LinkBytes(const v1::Scenario& scenario, double nodes, double replicas) {
   const double shards = scenario.state().shards();
   const double dimensions = ShapeOf(scenario).dimensions();
   const double rows =
-      AmbassadorsOf(static_cast<std::uint32_t>(replicas / (shards * nodes)), static_cast<std::uint32_t>(nodes));
+      hosting::AmbassadorsOf(static_cast<std::uint32_t>(replicas / (shards * nodes)), static_cast<std::uint32_t>(nodes));
   double latency_us = 0;
   for (const v1::RegionLink& link : scenario.links().between()) {
     latency_us += static_cast<double>(link.latency_us()) / scenario.links().between_size();

@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "shard/hosting/ambassadors.h"
 #include "shard/random.h"
 
 namespace lvs::services {
@@ -23,13 +24,6 @@ using shard::Stream;
 constexpr double kLatencyMs = 80;
 // Unacknowledged news is sent again after a round trip plus this many cycles.
 constexpr std::uint32_t kResendCycles = 20;
-// Ambassadors are sampled replicas whose state diffs go to the other server nodes for the shard. The share makes the
-// sample fair, and the limits bound the load of the link. What a shard hears of all others together is a fair sample,
-// too: two regions that know each other by few replicas agree on a mean that is off by the error of so small a sample.
-constexpr std::uint32_t kReplicasAnAmbassador = 32;
-constexpr std::uint32_t kAmbassadorsMin = 16;
-constexpr std::uint32_t kHeardMin = 64;  // ambassadors of all other server nodes together
-constexpr std::uint32_t kAmbassadorsMax = 1024;
 
 double PeriodMs(const v1::Scenario& scenario) {
   return static_cast<double>(scenario.cycle().period_us()) * 1e-6 * 1000;
@@ -106,7 +100,7 @@ class Planner {
     std::uint64_t remote = 0;
     ShardHostConfig config;
     for (std::uint32_t other = 0; other < nodes; ++other) {
-      ambassadors.push_back(AmbassadorsOf(replicas_[other][s], nodes));
+      ambassadors.push_back(hosting::AmbassadorsOf(replicas_[other][s], nodes));
       if (other != node) remote += replicas_[other][s];
       const LinkQuality quality = Quality(node, other);
       const double one_way_ms = quality.latency_ms + quality.jitter_ms;
@@ -167,12 +161,6 @@ Regions::Regions(const v1::Scenario& scenario) {
 shard::Shape ShapeOf(const v1::Scenario& scenario) {
   return {static_cast<int>(scenario.state().value_slots()), static_cast<int>(scenario.state().free_coordinates()),
           static_cast<int>(scenario.drift().peers())};
-}
-
-std::uint32_t AmbassadorsOf(std::uint32_t replicas, std::uint32_t nodes) {
-  // Rows that nobody speaks from are in the way of those that draw one: no more of them than there are replicas.
-  const std::uint32_t heard = nodes > 1 ? std::min(replicas, kHeardMin / (nodes - 1)) : 0;
-  return std::clamp(replicas / kReplicasAnAmbassador, std::max(kAmbassadorsMin, heard), kAmbassadorsMax);
 }
 
 std::vector<NodePlan> PlanNetwork(const v1::Scenario& scenario, const Regions& regions) {

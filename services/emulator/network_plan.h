@@ -35,9 +35,6 @@ struct NodePlan {
 
 shard::Shape ShapeOf(const v1::Scenario& scenario);
 
-// How many of a shard's replicas on one server node speak to the others.
-std::uint32_t AmbassadorsOf(std::uint32_t replicas, std::uint32_t nodes);
-
 // Plans the network; the result has one element for each region.
 std::vector<NodePlan> PlanNetwork(const v1::Scenario& scenario, const Regions& regions);
 

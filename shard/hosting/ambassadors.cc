@@ -10,6 +10,13 @@ namespace lvs::hosting {
 
 namespace {
 
+// The share makes the sample fair, and the limits bound the load of the link. What a shard hears of all others together
+// is a fair sample, too: two regions that know each other by few replicas agree on a mean that is off by the error of so
+// small a sample.
+constexpr std::uint32_t kReplicasAnAmbassador = 32;
+constexpr std::uint32_t kAmbassadorsMin = 16;
+constexpr std::uint32_t kHeardMin = 64;  // ambassadors of all other server nodes together
+constexpr std::uint32_t kAmbassadorsMax = 1024;
 // A number without a replica: beyond the rows of any shard.
 constexpr std::uint32_t kNobody = ~std::uint32_t{0};
 // Random draws before the rows are searched in order.
@@ -28,6 +35,12 @@ bool CanBeTold(const float* said, int dimensions) {
 }
 
 }  // namespace
+
+std::uint32_t AmbassadorsOf(std::uint32_t replicas, std::uint32_t nodes) {
+  // Rows that nobody speaks from are in the way of those that draw one: no more of them than there are replicas.
+  const std::uint32_t heard = nodes > 1 ? std::min(replicas, kHeardMin / (nodes - 1)) : 0;
+  return std::clamp(replicas / kReplicasAnAmbassador, std::max(kAmbassadorsMin, heard), kAmbassadorsMax);
+}
 
 bool Ambassadors::Serves(std::uint32_t row) const { return std::find(rows_.begin(), rows_.end(), row) != rows_.end(); }
 

@@ -20,6 +20,9 @@ namespace lvs::hosting {
 // A halo row is sent again at least this often, so that a peer that lost a frame hears every ambassador.
 inline constexpr std::uint32_t kHaloRefreshCycles = 50;
 
+// How many of a shard's replicas on one of `nodes` server nodes speak to the others.
+std::uint32_t AmbassadorsOf(std::uint32_t replicas, std::uint32_t nodes);
+
 struct AmbassadorsConfig {
   std::uint32_t wanted = 0;  // a shard with fewer replicas has fewer
   std::uint32_t shard = 0;
@@ -34,6 +37,8 @@ class Ambassadors {
   void Renew(const shard::StateShard& shard, std::uint64_t cycle);
   void Clear() { rows_.clear(); }
   std::size_t size() const { return rows_.size(); }
+  // By number; a row without a live replica has no successor yet.
+  const std::vector<std::uint32_t>& rows() const { return rows_; }
 
   // Whether it is time to tell every ambassador's last publication, where frames may be sent in every cycle.
   bool Refreshes(std::uint64_t cycle) const { return cycle % kHaloRefreshCycles == config_.shard % kHaloRefreshCycles; }

@@ -31,7 +31,7 @@ using Payload = std::shared_ptr<const T>;
 
 // A change of one row of a shard, at a cycle boundary.
 struct RowCommand {
-  enum class Kind : std::uint8_t { kEnter, kLeave, kLowPowerOn, kLowPowerOff, kAttackOn, kAttackOff };
+  enum class Kind : std::uint8_t { kEnter, kLeave, kLowPowerOn, kLowPowerOff, kAttackOn, kAttackOff, kScatter };
   Kind kind = Kind::kEnter;
   std::uint32_t row = 0;
   Attack attack = Attack::kNone;  // kAttackOn

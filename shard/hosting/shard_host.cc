@@ -158,6 +158,9 @@ void ShardHost::Apply(const RowCommand& command, std::uint64_t cycle) {
       shard_->SetFlag(command.row, shard::kAdversary, false);
       adversaries_.End(command.row);
       break;
+    case Kind::kScatter:
+      if (shard_->columns().Alive(command.row)) shard_->ScatterRow(command.row, cycle);
+      break;
   }
 }
 

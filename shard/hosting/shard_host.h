@@ -85,6 +85,8 @@ class ShardHost : private shard::LedgerSync::Owner {
 
   const shard::StateShard& state() const { return *shard_; }
   const shard::LedgerSync& sync() const { return *sync_; }
+  // Rows of the ambassadors, by number: what the halo rows of the other server nodes stand for.
+  const std::vector<std::uint32_t>& ambassadors() const { return ambassadors_.rows(); }
 
  private:
   bool plain() const { return config_.shard.drift.plain; }

@@ -16,11 +16,7 @@
 
 #include <cstdint>
 
-#ifdef __wasm__
-#define LVS_EXPORT(name) extern "C" __attribute__((export_name(#name), used))
-#else
-#define LVS_EXPORT(name) extern "C"
-#endif
+#include "shard/wasm/export.h"
 
 namespace lvs::wasm {
 

@@ -3,10 +3,9 @@
 #include <memory>
 #include <string>
 
+#include "shard/wasm/export.h"
 #include "tests/wasm/case.h"
 #include "tests/wasm/throughput.h"
-
-#define LVS_EXPORT(name) extern "C" __attribute__((export_name(#name), used))
 
 namespace {
 
