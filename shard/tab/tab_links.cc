@@ -231,7 +231,8 @@ void TabLinks::Search(double now_s) {
     if ((need >> s & 1) != 0) wanted.push_back(s);
   }
   draws_.Shuffle(&wanted);
-  std::ranges::stable_partition(wanted, [&](std::uint32_t s) { return (uncovered >> s & 1) != 0; });
+  // Debian's libc++ 14 has no std::ranges::stable_partition.
+  std::stable_partition(wanted.begin(), wanted.end(), [&](std::uint32_t s) { return (uncovered >> s & 1) != 0; });
   for (std::size_t n = 0; n < wanted.size() && n < kWalksAtOnce; ++n) {
     const bool urgent = (uncovered >> wanted[n] & 1) != 0;
     // One place more than there are while another link can make room.

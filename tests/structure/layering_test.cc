@@ -39,7 +39,7 @@ const std::vector<Room>& Rooms() {
       {"shard", {"vaultguard"}, {"services/base/token_bucket.h"}, {"hwy/"}, true},
       {"shard/hosting", {"shard"}, {}, {"hwy/"}, true},
       {"shard/tab", {"shard/hosting"}, {"services/base/token_bucket.h"}, {"hwy/"}, true},
-      {"shard/wasm", {"shard/hosting"}, {}, {"hwy/"}, true},
+      {"shard/wasm", {"shard/tab"}, {}, {"hwy/"}, true},
       // Plain limits and enums that files and the log are read against; no class of LVS.
       {"services/base",
        {},

@@ -18,6 +18,8 @@ const src = join(here, "src");
 
 // Where a page's file lies, and what its policy allows beyond the page's own origin.
 const PAGES = {
+  // A page may be loaded from one hub and talk to another; the header of a node says which ones.
+  "index.html": {folder: "take_part", connect: "https: wss: http: ws:"},
   "404.html": {folder: "missing"},
 };
 const STATIC = {"uplot.js": "../../report/uplot/uPlot.iife.min.js", "icon.svg": "src/shared/icon.svg"};
