@@ -55,7 +55,7 @@ const faint = (page, least) => page.evaluate((limit) => {
 const unnamed = (page, least) => page.evaluate((smallest) => {
   const found = [];
   for (const control of document.querySelectorAll("button, input, select, a, summary, canvas, [role=region], table")) {
-    if (!control.checkVisibility?.() || control.closest("dialog:not([open]), .skip")) continue;
+    if (!control.checkVisibility?.() || control.closest("dialog:not([open]), .skip") || control.parentElement.closest("[role=img]")) continue;
     const name = control.getAttribute("aria-label") || control.textContent.trim() || control.labels?.[0]?.textContent || control.getAttribute("aria-labelledby") || control.querySelector?.("th")?.textContent;
     const box = control.getBoundingClientRect();
     if (!name) found.push(`${control.tagName} ${control.id} has no name`);
