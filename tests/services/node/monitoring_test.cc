@@ -134,7 +134,7 @@ TEST(Test6_Monitoring, EveryRowOfTheDashboardIsThereAndAnyPrometheusWillDo) {
     EXPECT_FALSE(panel["description"].get<std::string>().empty()) << panel["title"];
     EXPECT_FALSE(panel["targets"].empty()) << panel["title"];
   }
-  EXPECT_THAT(rows, testing::ElementsAre("Health", "Drift", "Ledger", "Links", "Resources"));
+  EXPECT_THAT(rows, testing::ElementsAre("Health", "Drift", "Ledger", "Links", "Tabs", "Resources"));
 }
 
 TEST(Test6_MonitoringSelfTest, AMetricOrALabelThatIsNotExportedIsSeen) {
