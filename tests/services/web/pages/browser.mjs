@@ -19,7 +19,7 @@ export async function start({folder, modules, chromium}) {
   let checks = 0;
 
   return {
-    server, complaints,
+    server, complaints, puppeteer,
     count: () => checks,
     holds(what, holds, found = "") {
       ++checks;

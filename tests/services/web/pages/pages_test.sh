@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Drives the pages with a real Chromium. Exit code 77: a tool is missing.
 #
-#   pages_test.sh modules PARENT                        npm ci into PARENT/node_modules, 30 s the first time
+#   pages_test.sh modules SOURCES                       what needs no browser, in Node
+#   pages_test.sh npm PARENT                            npm ci into PARENT/node_modules, 30 s the first time
 #   pages_test.sh playground PAGES WASM PARENT SCREENS  the playground, and what every page must hold
 set -eu
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
@@ -12,10 +13,12 @@ skip() {
 }
 
 command -v node >/dev/null || skip "node is missing; apt-get install nodejs"
-chromium=$(command -v chromium) || skip "Chromium is missing; apt-get install chromium"
-
 case $1 in
   modules)
+    esbuild=$(command -v esbuild) || skip "esbuild is missing; apt-get install esbuild"
+    exec node "$here/modules_test.mjs" "$2" "$esbuild"
+    ;;
+  npm)
     mkdir -p "$2"
     # The lock file names every package and its hash, so only a change of it asks the registry again.
     if ! cmp -s "$here/package-lock.json" "$2/installed-lock.json"; then
@@ -26,8 +29,10 @@ case $1 in
     fi
     ;;
   playground)
+    chromium=$(command -v chromium) || skip "Chromium is missing; apt-get install chromium"
     [[ -f $2/playground.html ]] || skip "the pages are not built; the build says what they lack"
-    exec node "$here/playground_page_test.mjs" "$2" "$3" "$4" "$chromium" "$5"
+    firefox=$(command -v firefox-esr || command -v firefox || true)
+    exec node "$here/playground_page_test.mjs" "$2" "$3" "$4" "$chromium" "$5" "$firefox"
     ;;
   *)
     echo "there is no $1" >&2
