@@ -1,6 +1,7 @@
 #include "actors/server_node.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "actors/node.h"
@@ -61,9 +62,13 @@ Swarm EmptySwarm(const ServerNodeConfig& config, const ShardLayout& layout) {
 class ServerNode::Actors {
  public:
   Actors(const ServerNodeConfig& config, const std::vector<std::shared_ptr<FrameSink>>& sinks, OnReport on_report)
-      : system_({config.threads}) {
+      : system_({config.threads}),
+        tabs_(static_cast<std::uint32_t>(sinks.size()) - config.tab_places,
+              NodeAt(static_cast<std::uint32_t>(sinks.size()) - config.tab_places), config.tab_places) {
     const auto links = static_cast<std::uint32_t>(sinks.size());
-    const ShardLayout layout = hosting::LayOut(kSelf, std::vector<std::uint32_t>(links + 1, config.halo_rows));
+    std::vector<std::uint32_t> rows(links + 1 - config.tab_places, config.halo_rows);
+    rows.resize(links + 1, config.tab_rows);
+    const ShardLayout layout = hosting::LayOut(kSelf, rows);
     std::vector<ShardHostConfig> shards;
     for (std::uint32_t s = 0; s < config.shards; ++s) shards.push_back(ShardConfig(config, s, layout));
     std::vector<PeerLinkActor> link_actors(links + 1);
@@ -88,7 +93,10 @@ class ServerNode::Actors {
     caf::anon_send_exit(reporter_, caf::exit_reason::user_shutdown);
   }
 
-  void Tick(NodeTick tick) { node_.Tick(std::move(tick)); }
+  void Tick(NodeTick tick) {
+    tick.turns = tabs_.TurnsAt(tick.cycle);
+    node_.Tick(std::move(tick));
+  }
   void Deliver(std::uint32_t link, Payload<shard::Frame> frame) {
     const std::uint32_t shard = frame->shard;
     if (shard >= node_.shards.size()) return;
@@ -98,8 +106,24 @@ class ServerNode::Actors {
     for (const ShardActor& shard : node_.shards) Post(shard, LinkChange{NodeAt(link), up});
   }
 
+  void SetTab(std::uint32_t link, const TabLink* tab) {
+    const std::optional<TabLink> before = tabs_.Set(link, tab);
+    for (std::size_t s = 0; s < node_.shards.size(); ++s) {
+      const auto holds = [s](const TabLink& held) { return (held.shard_mask >> s & 1) != 0; };
+      if (before && holds(*before)) Post(node_.shards[s], LinkChange{.link = NodeAt(link)});
+      if (tab == nullptr || !holds(*tab)) continue;
+      Post(node_.shards[s], LinkChange{.link = NodeAt(link),
+                                       .up = true,
+                                       .counts = false,
+                                       .resend_cycles = tab->resend_cycles,
+                                       .round_trip_cycles = tab->round_trip_cycles,
+                                       .missing_cycles = tab->missing_cycles});
+    }
+  }
+
  private:
   System system_;  // outlives the handles below; its end waits for their actors
+  TabPlaces tabs_;
   NodeActors node_;
   caf::actor reporter_;
 };
@@ -113,6 +137,7 @@ ServerNode::~ServerNode() = default;
 void ServerNode::Tick(NodeTick tick) { actors_->Tick(std::move(tick)); }
 void ServerNode::Deliver(std::uint32_t link, Payload<shard::Frame> frame) { actors_->Deliver(link, std::move(frame)); }
 void ServerNode::SetLink(std::uint32_t link, bool up) { actors_->SetLink(link, up); }
+void ServerNode::SetTab(std::uint32_t link, const TabLink* tab) { actors_->SetTab(link, tab); }
 void ServerNode::Stop() { actors_.reset(); }
 
 }  // namespace lvs::actors

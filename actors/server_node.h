@@ -3,13 +3,14 @@
 //
 //   ServerNode node(config, sinks,
 //                   [](const hosting::Payload<hosting::NodeReport>& report) { ... });   // on an actor's thread
-//   node.SetLink(3, true);                    // somebody is at the far end of link 3
+//   node.SetLink(3, true);                    // a server node is at the far end of link 3
+//   node.SetTab(17, &tab);                    // a browser tab is at the far end of link 17, a place for tabs
 //   node.Deliver(3, frame);                   // a frame of theirs; from any thread
 //   node.Tick(std::move(tick));               // one cycle; its report follows
 //   node.Stop();
 //
 // A tick must not be given before the report of the one before. A caller that rebinds a link to another peer must
-// ensure that no Deliver for the earlier peer comes after SetLink (hold one lock around both).
+// ensure that no Deliver for the earlier peer comes after SetLink or SetTab (hold one lock around both).
 #pragma once
 
 #include <cstdint>
@@ -18,6 +19,7 @@
 #include <vector>
 
 #include "actors/frame_sink.h"
+#include "actors/tab_places.h"
 #include "shard/hosting/messages.h"
 #include "shard/session_index.h"
 
@@ -35,6 +37,9 @@ struct ServerNodeConfig {
   double period_ms = 100;
   std::uint32_t alone_cycles = 30;  // without peers, the micro-nodes enter after so many
   unsigned threads = 0;             // 0: one a core
+  // The last links are places for browser tabs, with so many halo rows a link and shard.
+  std::uint32_t tab_places = 0;
+  std::uint32_t tab_rows = 4;
 };
 
 class ServerNode {
@@ -48,6 +53,8 @@ class ServerNode {
   void Tick(hosting::NodeTick tick);
   void Deliver(std::uint32_t link, hosting::Payload<shard::Frame> frame);
   void SetLink(std::uint32_t link, bool up);
+  // Null: the tab is gone. A tab whose shards change goes and comes.
+  void SetTab(std::uint32_t link, const TabLink* tab);
   // Ends all actors and waits for them; no report follows. Idempotent.
   void Stop();
 

@@ -187,6 +187,7 @@ void AddNode(CLI::App& app, Commands& commands) {
   node->add_option("--advertise", over.advertise, "What peers are told to connect to, host:port");
   node->add_option("--control-listen", over.control_listen, "Where tools and clients connect to, host:port");
   node->add_option("--health-listen", over.health_listen, "Plain HTTP for probes and Prometheus, host:port");
+  node->add_option("--web-listen", over.web_listen, "Pages and browser tabs, host:port; none without it");
   node->add_option("--boot", over.boot, "A peer to begin with, host:port; may be given many times");
   node->add_option("--cache-dir", over.cache_dir, "Folder of the optional cache");
   node->add_option("--micro-nodes", over.micro_nodes, "Micro-nodes that it hosts")->check(WholeNumber());

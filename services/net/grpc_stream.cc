@@ -27,10 +27,6 @@ grpc::ByteBuffer ToBuffer(MessageBytes message) {
 
 }  // namespace
 
-double SteadySeconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
 void LiveCarriers::Add() {
   const MutexLock lock(&mu_);
   ++count_;

@@ -24,14 +24,12 @@
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/grpcpp.h"
 #include "services/base/mutex.h"
+#include "services/base/steady_seconds.h"
 #include "services/net/connections.h"
 #include "services/peering/carrier.h"
 #include "services/peering/peer_stream.h"
 
 namespace lvs::services {
-
-// Seconds of the steady clock: the time of all peering.
-double SteadySeconds();
 
 // Counts the carriers that gRPC still holds.
 class LiveCarriers {

@@ -13,6 +13,7 @@
 #include "services/base/name_lookup.h"
 #include "services/net/grpc_stream.h"
 #include "services/net/held_service.h"
+#include "services/net/outlet_sink.h"
 #include "services/peering/peering.h"
 
 namespace lvs::services {
@@ -25,17 +26,6 @@ constexpr std::chrono::seconds kStuckAfter{5};
 // Time between two lookups of the boot names: without a peer, and with some.
 constexpr std::chrono::seconds kLookUpAlone{2};
 constexpr std::chrono::seconds kLookUpConnected{30};
-
-// Adapts an outlet to the actors' interface.
-class OutletSink final : public actors::FrameSink {
- public:
-  explicit OutletSink(std::shared_ptr<Outlet> outlet) : outlet_(std::move(outlet)) {}
-  void Offer(const hosting::Payload<shard::Frame>& frame) override { outlet_->Offer(frame); }
-  void Flush() override { outlet_->Flush(); }
-
- private:
-  const std::shared_ptr<Outlet> outlet_;
-};
 
 // Ends a stream that is not taken in, without keeping anything of it.
 ServerReactor* Refuse(CallHold hold) {
@@ -148,9 +138,7 @@ TransportLayer::TransportLayer(TransportOptions options) : impl_(std::make_uniqu
 TransportLayer::~TransportLayer() { Stop(); }
 
 std::vector<std::shared_ptr<actors::FrameSink>> TransportLayer::sinks() {
-  std::vector<std::shared_ptr<actors::FrameSink>> sinks;
-  for (const auto& outlet : impl_->peering().outlets()) sinks.push_back(std::make_shared<OutletSink>(outlet));
-  return sinks;
+  return OutletSink::Of(impl_->peering().outlets());
 }
 grpc::Service* TransportLayer::service() { return impl_.get(); }
 void TransportLayer::Start(std::string advertise, Deliver deliver, LinkChanged link_changed) {

@@ -16,14 +16,15 @@
 #include "services/base/mutex.h"
 #include "services/base/resident_memory.h"
 #include "services/net/credentials.h"
-#include "services/net/transport_layer.h"
 #include "services/node/cache_keeper.h"
 #include "services/node/control_service.h"
 #include "services/node/node_config.h"
 #include "services/node/node_core.h"
+#include "services/node/node_links.h"
 #include "services/node/node_servers.h"
 #include "services/node/operations.h"
 #include "services/node/problems.h"
+#include "services/web/hub_status.h"
 #include "vaultguard/limits.h"
 
 namespace lvs::services {
@@ -59,27 +60,12 @@ shard::Shape ShapeOf(const v1::NodeConfig& config) {
   return shape;
 }
 
-TransportOptions TransportOf(const v1::NodeConfig& config) {
-  TransportOptions transport;
-  transport.region = config.region();
-  transport.build = BuildString();
-  transport.shards = config.state().shards();
-  transport.shape = ShapeOf(config);
-  transport.period_us = static_cast<std::uint64_t>(config.period_us());
-  transport.protocol_max = config.protocol_max();
-  transport.links = config.limits().links();
-  transport.boot.assign(config.boot().begin(), config.boot().end());
-  transport.faults = config.faults();
-  return transport;
-}
-
 actors::ServerNodeConfig ActorsOf(const v1::NodeConfig& config) {
   actors::ServerNodeConfig node;
   node.shape = ShapeOf(config);
   node.shards = config.state().shards();
   node.micro_nodes = config.population().micro_nodes();
   node.shards_per_node = config.population().shards_per_node();
-  node.halo_rows = TransportOptions().halo_rows;
   node.period_ms = static_cast<double>(config.period_us()) / 1000;
   // Without boot addresses there is nobody to wait for.
   node.alone_cycles = config.boot().empty() ? 2 : static_cast<std::uint32_t>(3'000'000 / config.period_us()) + 10;
@@ -134,7 +120,7 @@ class LiveNode final : public Node {
       cache_ = *std::move(cache);
       cache_->Start([this](const std::vector<std::uint64_t>& ids) { core_.OnDisk(ids); });
     }
-    servers_.ShareOut(SharesOf(files, OpenFiles()));
+    servers_.ShareOut(SharesOf(files, OpenFiles(), WebConnectionsOf(config_)));
     const std::uint64_t seed = Random64();
     if (const absl::Status status = Listen(seed); !status.ok()) return status;
     StartCycles(seed);
@@ -142,6 +128,7 @@ class LiveNode final : public Node {
         {{"address", address()},
          {"control", control_address()},
          {"health", health_address()},
+         {"web", links_->web_address()},
          {"build", BuildString()},
          {"region", config_.region()},
          {"micro_nodes", config_.population().micro_nodes()},
@@ -162,18 +149,19 @@ class LiveNode final : public Node {
   v1::NodeStatus Status() const override {
     v1::NodeStatus status;
     FillProcess(&status);
-    FillPeers(&status);
+    links_->FillStatus(&status);
     servers_.FillStatus(&status);
     if (cache_ != nullptr) cache_->FillStatus(status.mutable_cache());
     ProblemFacts facts;
     facts.has_boot = config_.boot_size() > 0;
-    const PeerTable::Standing standing = transport_->standing();
+    const PeerTable::Standing standing = links_->peers().standing();
     facts.peers_connected = standing.connected;
     facts.peers_ahead = standing.ahead;
     facts.peers_behind = standing.behind;
-    RefusalCounts refused = transport_->refused();
+    RefusalCounts refused = links_->peers().refused();
     core_.Fill(&status, &refused, &facts, Steady::now());
     status.mutable_clock()->set_cut_off(CutOff(standing));
+    if (status.has_web()) AddShardsOfTabs(facts.compared_by_shard, &status);
     // Where there should be peers, a node that met none does not know what they hold.
     v1::SyncStatus* sync = status.mutable_sync();
     if (facts.has_boot && sync->shards_compared() < status.shards()) sync->set_holds_all(false);
@@ -188,7 +176,7 @@ class LiveNode final : public Node {
     return status;
   }
 
-  v1::PeerList Peers() const override { return transport_->Peers(); }
+  v1::PeerList Peers() const override { return links_->peers().Peers(); }
 
   v1::ShardList Shards() const override { return core_.Shards(Steady::now()); }
 
@@ -197,7 +185,7 @@ class LiveNode final : public Node {
     core_.Contribute(request, link, Steady::now(), deadline, std::move(done));
   }
 
-  absl::Status SetFaults(const v1::Faults& faults) override { return transport_->SetFaults(faults); }
+  absl::Status SetFaults(const v1::Faults& faults) override { return links_->peers().SetFaults(faults); }
 
   absl::Status Scatter() override {
     if (!config_.faults()) {
@@ -229,15 +217,18 @@ class LiveNode final : public Node {
     }
     const NodeServers::Credentials credentials = ServerCredentials(certificates_, refusals_);
 
-    TransportOptions transport = TransportOf(config_);
-    transport.session = session_;
-    transport.credentials = ChannelCredentials(certificates_, refusals_);
-    transport.refusals = refusals_;
-    transport.connections = servers_.peer_connections();
-    transport.seed = seed;
-    transport_ = std::make_unique<TransportLayer>(transport);
+    auto links = NodeLinks::Open({.config = config_,
+                                  .session = session_,
+                                  .seed = seed,
+                                  .wall = wall_,
+                                  .certificates = certificates_,
+                                  .refusals = refusals_,
+                                  .peer_connections = servers_.peer_connections(),
+                                  .web_connections = servers_.shares().web});
+    if (!links.ok()) return links.status();
+    links_ = *std::move(links);
 
-    const absl::StatusOr<int> peer_port = servers_.StartPeers(config_.listen(), credentials, transport_->service());
+    const absl::StatusOr<int> peer_port = servers_.StartPeers(config_.listen(), credentials, links_->peers().service());
     if (!peer_port.ok()) return peer_port.status();
     control_service_ = MakeControlService(this, servers_.control_connections());
     const absl::StatusOr<int> control_port =
@@ -267,11 +258,10 @@ class LiveNode final : public Node {
     actors::ServerNodeConfig node = ActorsOf(config_);
     node.seed = seed;
     node.session_key = {Random64(), Random64()};
-    node_ = std::make_unique<actors::ServerNode>(node, transport_->sinks(),
+    links_->SetUp(&node);
+    node_ = std::make_unique<actors::ServerNode>(node, links_->sinks(),
                                                  [this](const Payload<NodeReport>& report) { Take(*report); });
-    transport_->Start(
-        address(), [this](std::uint32_t link, Payload<shard::Frame> frame) { node_->Deliver(link, std::move(frame)); },
-        [this](std::uint32_t link, bool up) { node_->SetLink(link, up); });
+    links_->Start(address(), node_.get());
     clock_ = std::thread([this] { RunClock(); });
   }
 
@@ -286,7 +276,7 @@ class LiveNode final : public Node {
       const CyclePace::Turned turned = core_.Turn(clock);
       LogClock(turned);
       if (turned.step != CyclePace::Step::kNothing) {
-        transport_->Tick(turned.cycle);
+        links_->Tick(turned.cycle);
         TellHealth();
       }
       if (turned.step == CyclePace::Step::kRun) RunCycle(turned.cycle, clock.steady);
@@ -297,7 +287,7 @@ class LiveNode final : public Node {
   void RunCycle(std::uint64_t cycle, Steady::time_point now) {
     hosting::NodeTick tick = core_.NextTick(cycle, now);
     if (!std::exchange(ran_, true)) tick.low_power = config_.population().low_power();
-    tick.peers_missing = transport_->standing().misses;
+    tick.peers_missing = links_->peers().standing().misses;
     if (cache_ != nullptr) cache_->FillTick(&tick);
     node_->Tick(std::move(tick));
   }
@@ -312,12 +302,12 @@ class LiveNode final : public Node {
     NodeCore::Outcome outcome = core_.Take(report);
     if (outcome.began_to_serve) {
       TellHealth();
-      const std::uint32_t peers = transport_->connected();
+      const std::uint32_t peers = links_->peers().connected();
       // A node with boot addresses should not be alone: a wrong address makes a network of its own.
       Log(peers == 0 && !config_.boot().empty() ? v1::WARNING : v1::INFO, "node.serving",
           {{"micro_nodes", report.alive}, {"replicas", report.replicas}, {"peers", peers}});
     }
-    if (outcome.has_compared) Log(v1::INFO, "node.holds_all", {{"peers", transport_->connected()}});
+    if (outcome.has_compared) Log(v1::INFO, "node.holds_all", {{"peers", links_->peers().connected()}});
     if (!outcome.for_disk.empty()) cache_->Keep(report.cycle, {}, std::move(outcome.for_disk));
     for (const DueReply& reply : outcome.due) reply.Send();
   }
@@ -325,7 +315,7 @@ class LiveNode final : public Node {
   // ---- Status ----
 
   void TellHealth() {
-    servers_.TellHealth([this] { return core_.serving() && !CutOff(transport_->standing()); });
+    servers_.TellHealth([this] { return core_.serving() && !CutOff(links_->peers().standing()); });
   }
 
   bool CutOff(const PeerTable::Standing& standing) const {
@@ -347,13 +337,6 @@ class LiveNode final : public Node {
     status->set_cpu_seconds(CpuSeconds());
   }
 
-  void FillPeers(v1::NodeStatus* status) const {
-    *status->mutable_traffic() = transport_->Traffic();
-    const v1::PeerList peers = transport_->Peers();
-    status->set_peers_connected(static_cast<std::uint32_t>(peers.peers_size()));
-    status->set_peers_known(static_cast<std::uint32_t>(peers.known_size()));
-  }
-
   // ---- The end ----
 
   // The cache has all that was answered. Idle first: a contribution may be answered at any moment, and by then its
@@ -365,13 +348,13 @@ class LiveNode final : public Node {
     if (!core_.draining()) return false;
     // What is on disk outlives the process. Where all peers leave too, or are gone, there is nobody to wait for, but for
     // the disk.
-    const PeerTable::Standing standing = transport_->standing();
+    const PeerTable::Standing standing = links_->peers().standing();
     const bool alone = standing.staying == 0 && !standing.expects && cache_ == nullptr;
     const NodeCore::DrainLook look = core_.LookAtDrain(AllOnDisk(), alone, Steady::now());
     if (look.action == NodeDrain::Action::kSayGoodbye) {
       Log(look.handed_over ? v1::INFO : v1::WARNING, "node.handed_over",
           {{"complete", look.handed_over}, {"alone", alone}});
-      transport_->Drain(look.reason);
+      links_->Drain(look.reason);
     }
     return look.action == NodeDrain::Action::kEnd;
   }
@@ -381,7 +364,7 @@ class LiveNode final : public Node {
     core_.Stop();
     if (clock_.joinable()) clock_.join();
     TellHealth();
-    if (transport_ != nullptr) transport_->Stop();
+    if (links_ != nullptr) links_->Stop();
     operations_.reset();
     if (node_ != nullptr) node_->Stop();
     if (cache_ != nullptr) cache_->Close();
@@ -406,7 +389,7 @@ class LiveNode final : public Node {
   const std::shared_ptr<ConnectionRefusals> refusals_ = std::make_shared<ConnectionRefusals>();
   std::shared_ptr<Certificates> certificates_;  // null without TLS
   std::unique_ptr<CacheKeeper> cache_;          // null without a cache
-  std::unique_ptr<TransportLayer> transport_;
+  std::unique_ptr<NodeLinks> links_;
   std::unique_ptr<actors::ServerNode> node_;
   std::unique_ptr<grpc::Service> control_service_;
   std::unique_ptr<OperationsEndpoint> operations_;

@@ -11,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "services/base/files.h"
 #include "services/base/host_port.h"
 #include "services/base/shape_limits.h"
@@ -49,6 +50,7 @@ class Checker {
     CheckAddresses();
     CheckTls();
     CheckExposure();
+    CheckWeb();
     CheckState();
     CheckCacheDir();
     CheckLimits();
@@ -146,14 +148,22 @@ class Checker {
     if (!config_.has_tls()) return;
     const v1::Tls& tls = config_.tls();
     PemFile(tls.ca_file(), "tls.ca_file", {"-----BEGIN CERTIFICATE-----"}, "the certificates of the CA");
-    PemFile(tls.cert_file(), "tls.cert_file", {"-----BEGIN CERTIFICATE-----"}, "the node's certificate");
-    PemFile(tls.key_file(), "tls.key_file",
+    CertificateFile(tls.cert_file(), "tls.cert_file");
+    KeyFile(tls.key_file(), "tls.key_file");
+  }
+
+  void CertificateFile(const std::string& file, std::string_view path) {
+    PemFile(file, path, {"-----BEGIN CERTIFICATE-----"}, "the node's certificate");
+  }
+
+  void KeyFile(const std::string& file, std::string_view path) {
+    PemFile(file, path,
             {"-----BEGIN PRIVATE KEY-----", "-----BEGIN RSA PRIVATE KEY-----", "-----BEGIN EC PRIVATE KEY-----"},
             "the node's private key, without a passphrase");
     struct stat key {};
-    if (!status_.ok() || stat(tls.key_file().c_str(), &key) != 0) return;
-    Require((key.st_mode & S_IRWXO) == 0, "tls.key_file",
-            tls.key_file() + " can be read or changed by every user of this machine; run chmod 600 " + tls.key_file() +
+    if (!status_.ok() || stat(file.c_str(), &key) != 0) return;
+    Require((key.st_mode & S_IRWXO) == 0, path,
+            file + " can be read or changed by every user of this machine; run chmod 600 " + file +
                 " (in Kubernetes: defaultMode: 0400 of the secret's volume)");
   }
 
@@ -171,6 +181,77 @@ class Checker {
             file + " is not a PEM file with " + what + ": it has no line \"" + markers.front() +
                 (text->find("-----BEGIN ") != std::string::npos ? "\"; is it another of the three files?"
                                                                 : "\"; convert it with openssl, -outform PEM"));
+  }
+
+  // ---- Web ----
+
+  void CheckWeb() {
+    const v1::WebConfig& web = config_.web();
+    if (config_.web_listen().empty()) {
+      Require(!config_.has_web(), "web",
+              "is given without web_listen; add web_listen: 127.0.0.1:7403, or leave out web");
+      return;
+    }
+    const HostPort at = Address(config_.web_listen(), "web_listen");
+    Apart(listen_, at, "web_listen", "listen");
+    Apart(control_, at, "web_listen", "control_listen");
+    Apart(health_, at, "web_listen", "health_listen");
+    const std::uint32_t shards = config_.state().shards();
+    Require(shards % 4 == 0 && shards <= kLimits.shards_of_tabs_max, "web_listen",
+            "browser tabs need a number of shards that is a multiple of 4 and at most " +
+                std::to_string(kLimits.shards_of_tabs_max) + "; state.shards is " + std::to_string(shards));
+    CheckWebCertificate(at);
+    Between<std::uint32_t>(web.tabs_max(), 1, kLimits.tabs_max, "web.tabs_max");
+    Between<std::uint32_t>(web.places(), std::max(1u, shards / 4), kLimits.tab_places_max, "web.places",
+                           "; a quarter of the shards is the least with which each shard can be heard");
+    Between(web.relay_budget(), 0.0, kLimits.relay_budget_max, "web.relay_budget");
+    Names(web.origins(), "web.origins", [](std::string_view origin) {
+      return origin == "*" || ((origin.starts_with("https://") || origin.starts_with("http://")) &&
+                               origin.find('/', origin.find("//") + 2) == std::string_view::npos);
+    }, "is not an origin; write https://HOST, without a path, or \"*\"");
+    Names(web.hubs(), "web.hubs", [](std::string_view url) {
+      return url.starts_with("wss://") || url.starts_with("ws://");
+    }, "is not the address of a hub; write wss://HOST/peer");
+    CheckTurn();
+  }
+
+  void CheckWebCertificate(const HostPort& at) {
+    const v1::WebConfig& web = config_.web();
+    const bool has_certificate = !web.cert_file().empty() || !web.key_file().empty();
+    Require(IsLoopback(at.host) || has_certificate || web.behind_proxy() || config_.insecure(), "web_listen",
+            FormatHostPort(at) + " is not loopback, and browsers open no WebSocket from a page of https to plain HTTP. Add "
+                "web: {cert_file: ..., key_file: ...} with a certificate that browsers trust; or, where a proxy "
+                "before this node speaks TLS, web: {behind_proxy: true}; or, for a test, insecure: true");
+    if (!has_certificate) return;
+    Require(!web.behind_proxy(), "web.behind_proxy", "a node behind a proxy needs no certificate; give one of the two");
+    CertificateFile(web.cert_file(), "web.cert_file");
+    KeyFile(web.key_file(), "web.key_file");
+  }
+
+  void CheckTurn() {
+    if (!config_.web().has_turn()) return;
+    const v1::TurnConfig& turn = config_.web().turn();
+    Names(turn.urls(), "web.turn.urls", [](std::string_view url) {
+      return url.starts_with("turn:") || url.starts_with("turns:");
+    }, "is not the address of a TURN server; write turn:HOST:PORT");
+    const absl::StatusOr<std::string> secret = ReadTextFile(turn.secret_file());
+    Require(secret.ok(), "web.turn.secret_file",
+            std::string(secret.status().message()) + "; name the file with the static-auth-secret of the TURN server");
+    Require(!secret.ok() || !absl::StripAsciiWhitespace(*secret).empty(), "web.turn.secret_file",
+            turn.secret_file() + " is empty; it needs the static-auth-secret of the TURN server");
+    Duration(turn.lifetime_us(), kLimits.turn_lifetime_us_min, kLimits.turn_lifetime_us_max, "web.turn.lifetime");
+  }
+
+  template <class Fits>
+  void Names(const google::protobuf::RepeatedPtrField<std::string>& names, const std::string& path, Fits fits,
+             const std::string& mend) {
+    Require(names.size() <= kLimits.web_names_max, path,
+            std::to_string(names.size()) + " are more than the " + std::to_string(kLimits.web_names_max) +
+                " that a node takes");
+    for (int n = 0; n < names.size(); ++n) {
+      Require(fits(names[n]) && names[n].size() <= 256, path + "[" + std::to_string(n) + "]",
+              "\"" + names[n] + "\" " + mend);
+    }
   }
 
   // ---- The rest ----
@@ -267,6 +348,7 @@ Flags Merge(const NodeOverrides& overrides, v1::NodeConfig* config) {
   merge(overrides.control_listen, "control_listen", "--control-listen",
         [&to](const Text& v) { to.set_control_listen(v); });
   merge(overrides.health_listen, "health_listen", "--health-listen", [&to](const Text& v) { to.set_health_listen(v); });
+  merge(overrides.web_listen, "web_listen", "--web-listen", [&to](const Text& v) { to.set_web_listen(v); });
   merge(overrides.boot, "boot", "--boot", [&to](const Texts& v) { to.mutable_boot()->Assign(v.begin(), v.end()); });
   merge(overrides.cache_dir, "cache_dir", "--cache-dir", [&to](const Text& v) { to.set_cache_dir(v); });
   merge(overrides.micro_nodes, "population.micro_nodes", "--micro-nodes",
@@ -276,6 +358,20 @@ Flags Merge(const NodeOverrides& overrides, v1::NodeConfig* config) {
   merge(overrides.faults, "faults", "--faults", [&to](bool v) { to.set_faults(v); });
   merge(overrides.log_level, "log.level", "--log-level", [&to](v1::LogLevel v) { to.mutable_log()->set_level(v); });
   return given;
+}
+
+template <class Unset>
+void FillWebDefaults(v1::NodeConfig* config, Unset unset) {
+  if (config->web_listen().empty()) return;
+  v1::WebConfig& web = *config->mutable_web();
+  if (unset(web.tabs_max(), "web.tabs_max")) web.set_tabs_max(kDefaults.tabs_max);
+  if (unset(web.places(), "web.places")) {
+    web.set_places(std::max(kDefaults.tab_places, config->state().shards() / 4));
+  }
+  if (!web.has_relay_budget()) web.set_relay_budget(kDefaults.relay_budget);
+  if (!web.has_turn()) return;
+  v1::TurnConfig& turn = *web.mutable_turn();
+  if (unset(turn.lifetime_us(), "web.turn.lifetime")) turn.set_lifetime_us(kDefaults.turn_lifetime_us);
 }
 
 absl::StatusOr<LoadedNodeConfig> Complete(LoadedNodeConfig loaded, YamlOrigin origin, const NodeOverrides& overrides) {
@@ -329,6 +425,7 @@ void FillNodeDefaults(v1::NodeConfig* config, const YamlOrigin* origin) {
   if (unset(static_cast<int>(log.level()), "log.level")) log.set_level(kDefaults.log_level);
   if (unset(log.lines_per_second(), "log.lines_per_second")) log.set_lines_per_second(kDefaults.lines_per_second);
   if (unset(config->protocol_max(), "protocol_max")) config->set_protocol_max(kDefaults.protocol_max);
+  FillWebDefaults(config, unset);
 }
 
 absl::Status ValidateNodeConfig(const v1::NodeConfig& config, const YamlOrigin& origin) {

@@ -13,7 +13,7 @@
 // Exposure: a listener that other machines reach needs `tls`, or an explicit `insecure: true`, because the protocol has
 // no identities and operators protect their own network. A listener on loopback needs neither. The health listener is
 // always plain HTTP, for probes and Prometheus. It only shows figures, so it may leave loopback as soon as the node
-// itself has `tls` or `insecure`.
+// itself has `tls` or `insecure`. The web listener is for strangers: it has a certificate of its own, which browsers trust.
 //
 // Errors: INVALID_ARGUMENT where the file or a flag must be mended (the message names file, line, path and the mend);
 // NOT_FOUND, PERMISSION_DENIED, FAILED_PRECONDITION where the file cannot be read. Checks look at the disk (TLS files,
@@ -56,6 +56,10 @@ struct NodeDefaults {
   v1::LogLevel log_level = kDefaultLogLevel;
   std::uint32_t lines_per_second = kDefaultLogLinesPerSecond;
   std::uint32_t protocol_max = 2;
+  std::uint32_t tabs_max = 10'000;
+  std::uint32_t tab_places = 16;  // at least a quarter of the shards
+  double relay_budget = 1e6;      // bytes a second
+  std::int64_t turn_lifetime_us = 3'600'000'000;
 };
 
 // Limits that only a node has. Shapes have those of base/shape_limits.h.
@@ -68,6 +72,13 @@ struct NodeLimitsOfConfig {
   std::int64_t drain_us_max = 3'600'000'000;
   std::uint32_t lines_per_second_max = 10'000;
   std::uint32_t protocol_newest = 2;
+  std::uint32_t tabs_max = 50'000;
+  std::uint32_t tab_places_max = 128;
+  std::uint32_t shards_of_tabs_max = 64;  // and a multiple of 4
+  double relay_budget_max = 1e9;
+  int web_names_max = 32;  // origins, hubs, TURN servers
+  std::int64_t turn_lifetime_us_min = 60'000'000;
+  std::int64_t turn_lifetime_us_max = 86'400'000'000;
 };
 
 // ---- Loading -------------------------------------------------------------------------------------------------------
@@ -85,6 +96,7 @@ struct NodeOverrides {
   std::optional<std::string> advertise;
   std::optional<std::string> control_listen;
   std::optional<std::string> health_listen;
+  std::optional<std::string> web_listen;  // "": no web server
   std::optional<std::vector<std::string>> boot;  // the whole list
   std::optional<std::string> cache_dir;          // "": no cache
   std::optional<std::uint32_t> micro_nodes;

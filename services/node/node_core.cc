@@ -245,6 +245,7 @@ void NodeCore::Fill(v1::NodeStatus* status, vaultguard::RefusalCounts* refused, 
   facts->drain_reason = drain_.reason();
   facts->skipped_share = pace_.skipped_share();
   facts->sessions_by_shard = figures_.Sessions();
+  facts->compared_by_shard = figures_.ComparedByShard();
 }
 
 v1::ShardList NodeCore::Shards(Time now) {

@@ -100,6 +100,9 @@ void NodeFigures::FillSync(v1::SyncStatus* sync) const {
   sync->set_shards_missing(shards - count(&ShardView::holds_all));
   sync->set_shards_compared(count(&ShardView::compared));
   sync->set_holds_all(sync->shards_missing() == 0);
+  for (std::uint32_t n = 0; n < shards; ++n) {
+    if (!views_[n].holds_all) sync->add_incomplete_shards(n);
+  }
 }
 
 // The relative spread is the standard deviation of the free coordinates divided by that of the range in which they
@@ -160,6 +163,12 @@ bool NodeFigures::HandedOver() const {
 
 bool NodeFigures::Compared() const {
   return std::all_of(views_.begin(), views_.end(), [](const ShardView& view) { return view.compared; });
+}
+
+std::vector<bool> NodeFigures::ComparedByShard() const {
+  std::vector<bool> compared;
+  for (const ShardView& view : views_) compared.push_back(view.compared);
+  return compared;
 }
 
 std::vector<std::uint64_t> NodeFigures::Sessions() const {

@@ -54,6 +54,7 @@ class NodeFigures {
   bool HandedOver() const;
   // Every shard has had all that its peers had (v1::SyncStatus).
   bool Compared() const;
+  std::vector<bool> ComparedByShard() const;
   // Sessions in the ledger, by shard.
   std::vector<std::uint64_t> Sessions() const;
 

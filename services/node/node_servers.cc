@@ -156,16 +156,19 @@ void NodeServers::Stop() {
   }
 }
 
-ConnectionShares SharesOf(std::size_t limit, std::size_t open) {
+ConnectionShares SharesOf(std::size_t limit, std::size_t open, std::size_t web_wanted) {
   constexpr std::size_t kLeast = 4;        // of each port, however few files there are
   constexpr std::size_t kKeptMax = 1'024;  // no node opens more itself
   constexpr std::size_t kFilesOfEach = 4;  // two ports, two files a connection
-  const std::size_t free = limit > open ? limit - open : 0;
+  const std::size_t all = limit > open ? limit - open : 0;
+  const std::size_t web = std::min(web_wanted, all / 2);
+  const std::size_t free = all - web;
   const std::size_t kept = std::min(free / 4, kKeptMax);
   const std::size_t each = std::max(kLeast, (free - kept) / kFilesOfEach);
   return {.peers = std::min(each, kConnectionSharesMax.peers),
           .control = std::min(each, kConnectionSharesMax.control),
-          .health = std::clamp(kept / 4, kLeast, kConnectionSharesMax.health)};
+          .health = std::clamp(kept / 4, kLeast, kConnectionSharesMax.health),
+          .web = web};
 }
 
 std::size_t RaiseFileLimit() {

@@ -40,14 +40,15 @@ struct ConnectionShares {
   std::size_t peers = 0;
   std::size_t control = 0;
   std::size_t health = 0;
+  std::size_t web = 0;  // one file each
 };
 
 inline constexpr ConnectionShares kConnectionSharesMax{.peers = 256, .control = 1024, .health = 128};
 
 // The shares in a process that may open `limit` files and has opened `open` of them. Peers and clients of the control
 // service get the same share, two files a connection; a quarter of what is free is kept for what the node itself opens:
-// connections that it dials, probes, the cache.
-ConnectionShares SharesOf(std::size_t limit, std::size_t open);
+// connections that it dials, probes, the cache. The web server gets what it wants, up to half of what is free.
+ConnectionShares SharesOf(std::size_t limit, std::size_t open, std::size_t web_wanted = 0);
 
 // Raises the soft limit of open files to the hard one and returns it. The soft limit of a shell is 1024. Logs files.few
 // where the hard limit does not suffice for the largest shares.

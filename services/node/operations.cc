@@ -11,6 +11,7 @@
 #include "prometheus/text_serializer.h"
 #include "services/base/host_port.h"
 #include "services/base/log.h"
+#include "services/base/steady_seconds.h"
 #include "services/node/probe_server.h"
 
 namespace lvs::services {
@@ -198,6 +199,53 @@ void AddLinks(const v1::NodeStatus& status, const v1::PeerList& peers, Families*
   }
 }
 
+using Counts = google::protobuf::Map<std::string, std::uint64_t>;
+
+void SampleEach(const Counts& counts, const char* label, Families* to) {
+  for (const auto& [name, count] : std::map<std::string, std::uint64_t>(counts.begin(), counts.end())) {
+    to->Sample(count, {{label, name}});
+  }
+}
+
+// Of a hub: aggregates only, nothing of a single tab (TEST-6).
+void AddWeb(const v1::WebStatus& web, Families* to) {
+  to->Gauge("lvs_tabs", "Browser tabs: connected here, with a place for frames, and of other hubs.")
+      .Sample(static_cast<std::uint64_t>(web.tabs()), {{"state", "connected"}})
+      .Sample(static_cast<std::uint64_t>(web.placed()), {{"state", "placed"}})
+      .Sample(static_cast<std::uint64_t>(web.remote_tabs()), {{"state", "remote"}});
+  to->Gauge("lvs_tabs_limit", "The most that lvs_tabs may be, by state.")
+      .Sample(static_cast<std::uint64_t>(web.tabs_limit()), {{"state", "connected"}})
+      .Sample(static_cast<std::uint64_t>(web.places()), {{"state", "placed"}});
+  to->Gauge("lvs_hubs", "Other hubs that are connected.").Sample(static_cast<std::uint64_t>(web.hubs()));
+  to->Gauge("lvs_tab_micro_nodes", "Micro-nodes of the tabs here, as the tabs say.").Sample(web.micro_nodes());
+  to->Gauge("lvs_tab_shards_heard", "Shards by the number of tabs with a place that hold them.");
+  for (int n = 0; n < web.shards_heard_size(); ++n) {
+    to->Sample(static_cast<std::uint64_t>(web.shards_heard(n)), {{"tabs", n < 2 ? std::to_string(n) : "2+"}});
+  }
+  to->Counter("lvs_tabs_came_total", "Tabs that have said a hello that fits, since the start.").Sample(web.tabs_came());
+  to->Counter("lvs_tabs_ended_total", "Tabs that left or were ended, by reason, since the start.");
+  SampleEach(web.ended(), "reason", to);
+  to->Counter("lvs_tab_refused_total", "Messages and frames of tabs that were refused, by reason, since the start.");
+  SampleEach(web.refused(), "reason", to);
+  to->Counter("lvs_signals_total", "Messages by which tabs find each other, by kind, since the start.")
+      .Sample(web.announces(), {{"kind", "announce"}})
+      .Sample(web.samples(), {{"kind", "sample"}})
+      .Sample(web.offers(), {{"kind", "offer"}})
+      .Sample(web.answers(), {{"kind", "answer"}})
+      .Sample(web.relays(), {{"kind", "relay"}});
+  to->Counter("lvs_relayed_bytes_total", "Bytes that were relayed between tabs that cannot connect, since the start.")
+      .Sample(web.relayed_bytes());
+  to->Counter("lvs_tab_forged_total", "Messages in another tab's name, since the start.").Sample(web.forged());
+  to->Counter("lvs_tab_over_budget_total", "Messages that were refused because a budget was spent, by budget.");
+  SampleEach(web.over_budget(), "budget", to);
+  to->Counter("lvs_tab_frames_total", "Frames of tabs with a place, by direction, since the start.")
+      .Sample(web.frames_sent(), {{"direction", "sent"}})
+      .Sample(web.frames_received(), {{"direction", "received"}});
+  to->Counter("lvs_tab_bytes_total", "Bytes of messages of tabs, by direction, since the start.")
+      .Sample(web.bytes_sent(), {{"direction", "sent"}})
+      .Sample(web.bytes_received(), {{"direction", "received"}});
+}
+
 }  // namespace
 
 std::vector<MetricFamily> NodeMetrics(const v1::NodeStatus& status, const v1::PeerList& peers) {
@@ -206,6 +254,7 @@ std::vector<MetricFamily> NodeMetrics(const v1::NodeStatus& status, const v1::Pe
   AddState(status, &families);
   AddLedger(status, &families);
   AddLinks(status, peers, &families);
+  if (status.has_web()) AddWeb(status.web(), &families);
   families.Gauge("process_resident_memory_bytes", "Resident memory of the process.").Sample(status.resident_bytes());
   families.Counter("process_cpu_seconds_total", "Processor time of the process, user and system.")
       .Sample(status.cpu_seconds());
@@ -297,7 +346,7 @@ class OperationsEndpoint::Server {
   }
 
   double StalledFor(const v1::NodeStatus& status) {
-    const double now = std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    const double now = SteadySeconds();
     return watch_.StalledFor(status, now);
   }
 

@@ -111,6 +111,12 @@ std::vector<std::string> Problems(const v1::NodeStatus& status, const ProblemFac
                                     " shards have not fetched all that peers hold; wait before another node is ",
                                     "stopped, or look at `lvs shards` and `lvs peers`"));
   }
+  if (status.state() == v1::SERVING && status.has_web() && status.peers_connected() == 0 &&
+      status.sync().incomplete_shards_size() > 0) {
+    problems.push_back(absl::StrCat(status.sync().incomplete_shards_size(), " of ", status.shards(),
+                                    " shards are incomplete: tabs may hold more of them than this node has taken; wait ",
+                                    "for the tabs, or look at `lvs shards`"));
+  }
   return problems;
 }
 

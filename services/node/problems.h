@@ -17,6 +17,7 @@ struct ProblemFacts {
   std::int64_t now_unix_s = 0;                   // by the clock of the machine: certificates expire by it
   double skipped_share = 0;                      // of the recent cycles
   std::vector<std::uint64_t> sessions_by_shard;  // in the ledgers here
+  std::vector<bool> compared_by_shard;           // v1::SyncStatus
   std::uint32_t peers_connected = 0;
   std::uint32_t peers_ahead = 0;   // of these, those whose frames are of cycles that have not been
   std::uint32_t peers_behind = 0;  // of these, those whose frames are of cycles long past

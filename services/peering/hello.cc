@@ -49,6 +49,7 @@ v1::PeerMessage OwnHello(const NodeTerms& terms, const std::string& advertise) {
   hello->set_free_coordinates(static_cast<std::uint32_t>(terms.shape.free_coordinates));
   hello->set_period_us(terms.period_us);
   hello->set_halo_rows(terms.halo_rows);
+  hello->set_hub(terms.is_hub);
   return message;
 }
 

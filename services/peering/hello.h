@@ -33,6 +33,7 @@ struct NodeTerms : shard::IntakeTerms {
   std::string build;
   shard::SessionId session;
   std::uint32_t protocol_max = kProtocolMax;
+  bool is_hub = false;  // browser tabs connect to the node
 };
 
 // `advertise`: host:port where peers may dial this node; empty: nowhere.

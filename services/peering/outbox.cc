@@ -25,6 +25,12 @@ std::uint8_t* BeginDelimited(int field, std::size_t bytes, std::uint8_t* at) {
 // The bytes stay uninitialised: clearing them first would slow the link measurably.
 MessageBytes Allocate(std::size_t size) { return {std::make_unique_for_overwrite<std::uint8_t[]>(size), size}; }
 
+MessageBytes Serialised(const v1::PeerMessage& message) {
+  MessageBytes bytes = Allocate(message.ByteSizeLong());
+  message.SerializeWithCachedSizesToArray(bytes.data.get());
+  return bytes;
+}
+
 }  // namespace
 
 void Outbox::SetReceiver(const Receiver& receiver) {
@@ -67,7 +73,19 @@ bool Outbox::Fit(std::uint32_t shard, std::shared_ptr<const Frame> frame) {
 
 void Outbox::Say(v1::PeerMessage message) {
   const MutexLock lock(&mu_);
-  if (!closed_) messages_[static_cast<std::size_t>(message.kind_case())] = std::move(message);
+  if (closed_) return;
+  const auto kind = static_cast<std::size_t>(message.kind_case());
+  if (kind < messages_.size()) {
+    messages_[kind] = std::move(message);
+    return;
+  }
+  MessageBytes bytes = Serialised(message);
+  if (queued_bytes_ + bytes.size > limits_.queued_bytes) {
+    ++counts_.unqueued;
+    return;
+  }
+  queued_bytes_ += bytes.size;
+  queued_.push_back(std::move(bytes));
 }
 
 bool Outbox::Take(MessageBytes* message) {
@@ -75,10 +93,13 @@ bool Outbox::Take(MessageBytes* message) {
   if (closed_ || writing_) return false;
   const auto next = std::find_if(messages_.begin(), messages_.end(), [](const auto& m) { return m.has_value(); });
   if (next != messages_.end()) {
-    *message = Allocate((*next)->ByteSizeLong());
-    (*next)->SerializeWithCachedSizesToArray(message->data.get());
+    *message = Serialised(**next);
     next->reset();
+  } else if (!queued_.empty() && !(frames_next_ && !frames_.empty())) {
+    *message = TakeQueued();
+    frames_next_ = true;
   } else if (!frames_.empty()) {
+    frames_next_ = false;
     *message = TakeFrames();
   } else {
     return false;
@@ -86,6 +107,13 @@ bool Outbox::Take(MessageBytes* message) {
   counts_.bytes_sent += message->size;
   writing_ = true;
   return true;
+}
+
+MessageBytes Outbox::TakeQueued() {
+  MessageBytes message = std::move(queued_.front());
+  queued_.pop_front();
+  queued_bytes_ -= message.size;
+  return message;
 }
 
 MessageBytes Outbox::TakeFrames() {
@@ -126,6 +154,8 @@ void Outbox::Close() {
   const MutexLock lock(&mu_);
   closed_ = true;
   for (auto& message : messages_) message.reset();
+  queued_.clear();
+  queued_bytes_ = 0;
   frames_.clear();
   bytes_ = 0;
 }

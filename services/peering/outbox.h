@@ -1,5 +1,5 @@
 // The outbox of one link (SPEC-3.2): at most one waiting frame for each shard and one message of each other kind,
-// always the newest, so that a slow peer costs freshness and never memory.
+// always the newest, so that a slow peer costs freshness and never memory. Messages of tabs (TEST-3.1) wait in a queue.
 //
 //   Outbox outbox({.shards = 16, .bytes = 1 << 20});
 //   outbox.SetReceiver({.many_frames = true, .halo_rows = 32});                 // when the other side has said hello
@@ -9,10 +9,12 @@
 //
 // A frame that is offered while another of its shard waits takes that one's place (shard::Coalesce): the result has the
 // newest cycle and state, and its ledger news begins where the older frame's began, so no news is skipped. Messages of
-// other kinds go first; a second of the same kind takes the first one's place. Frames follow, round the shards.
+// other kinds go first; a second of the same kind takes the first one's place. Then messages of tabs, each to be read in
+// its turn, and frames, round the shards, take turns: neither waits for all of the other.
 //
-// Bounds: `shards` frames, `bytes` in all (encoded, as on the wire; in memory a few times as much), and one message of
-// each other kind. A frame that does not fit is shortened to its ledger news. Where that does not fit either the frame
+// Bounds: `shards` frames, `bytes` in all (encoded, as on the wire; in memory a few times as much), `queued_bytes` of
+// messages of tabs, and one message of each other kind. A message that the queue has no room for is dropped: whoever
+// waits for it asks again. A frame that does not fit is shortened to its ledger news. Where that does not fit either the frame
 // is dropped, and the older one goes on waiting. Nothing is lost for good: state is sent again when it changes or is
 // refreshed, and unacknowledged news is sent again (shard/ledger_sync.h).
 //
@@ -22,6 +24,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -41,6 +44,7 @@ class Outbox {
   struct Limits {
     std::uint32_t shards = 0;  // frames of other shards are dropped
     std::size_t bytes = 0;     // of all frames that wait
+    std::size_t queued_bytes = std::size_t{64} << 10;  // of all messages of tabs that wait
   };
   // Capabilities of the other side.
   struct Receiver {
@@ -54,6 +58,7 @@ class Outbox {
     std::uint64_t replaced = 0;     // frames that a newer one replaced
     std::uint64_t shortened = 0;    // frames that lost their state diffs for want of room
     std::uint64_t dropped = 0;      // frames that were left out for want of room
+    std::uint64_t unqueued = 0;     // messages of tabs, likewise
   };
 
   explicit Outbox(const Limits& limits) : limits_(limits) {}
@@ -63,7 +68,7 @@ class Outbox {
   void SetReceiver(const Receiver& receiver);
 
   void Offer(const std::shared_ptr<const shard::Frame>& frame);
-  // Queues a message of any kind but frames.
+  // Takes a message of any kind but frames.
   void Say(v1::PeerMessage message);
 
   // The next message to write, a serialised lvs.v1.PeerMessage. Frames are encoded straight into its bytes: copying a
@@ -88,6 +93,7 @@ class Outbox {
 
   bool Fit(std::uint32_t shard, std::shared_ptr<const shard::Frame> frame) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   MessageBytes TakeFrames() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  MessageBytes TakeQueued() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const Limits limits_;
   mutable Mutex mu_;
@@ -95,7 +101,10 @@ class Outbox {
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
   Receiver receiver_ ABSL_GUARDED_BY(mu_);
   // By the number of the kind, which is the order of sending.
-  std::array<std::optional<v1::PeerMessage>, v1::PeerMessage::kBuilds + 1> messages_ ABSL_GUARDED_BY(mu_);
+  std::array<std::optional<v1::PeerMessage>, v1::PeerMessage::kAnnounce> messages_ ABSL_GUARDED_BY(mu_);
+  std::deque<MessageBytes> queued_ ABSL_GUARDED_BY(mu_);  // messages of tabs; the oldest first
+  std::size_t queued_bytes_ ABSL_GUARDED_BY(mu_) = 0;
+  bool frames_next_ ABSL_GUARDED_BY(mu_) = false;  // the last message taken was a queued one
   std::map<std::uint32_t, Waiting> frames_ ABSL_GUARDED_BY(mu_);  // by shard
   std::uint32_t last_shard_ ABSL_GUARDED_BY(mu_) = 0;             // taken last
   std::size_t bytes_ ABSL_GUARDED_BY(mu_) = 0;

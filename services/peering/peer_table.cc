@@ -164,6 +164,7 @@ void PeerTable::Totals::Add(const Link& link) {
   sent.replaced += counts.sent.replaced;
   sent.shortened += counts.sent.shortened;
   sent.dropped += counts.sent.dropped;
+  sent.unqueued += counts.sent.unqueued;
   frames_received += link.intake.taken();
   bytes_received += counts.bytes_received;
 }

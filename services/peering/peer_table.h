@@ -30,6 +30,7 @@
 #include "lvs/v1/peer.pb.h"
 #include "services/peering/connection_refusals.h"
 #include "services/peering/hello.h"
+#include "services/peering/hub_links.h"
 #include "services/peering/link_slots.h"
 #include "services/peering/membership.h"
 #include "services/peering/peer_stream.h"
@@ -47,6 +48,7 @@ struct PeeringOptions : NodeTerms {
   std::uint32_t links = 16;
   std::vector<std::string> boot;                 // host:port; a host may stand for many addresses
   std::shared_ptr<ConnectionRefusals> refusals;  // where refused streams are counted; null: nowhere
+  std::shared_ptr<HubLinks> hub_links;           // told of the links to other hubs; null: this node is no hub
   bool faults = false;                           // SetFaults may be called
   std::uint64_t seed = 0;
   double hello_s = 5;    // a stream that has said no hello by then is ended

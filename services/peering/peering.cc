@@ -16,6 +16,7 @@ using vaultguard::RefusalCounts;
 constexpr std::size_t kOutboxBytesPerShard = 64 * 1024;
 
 PeeringOptions WithDefaults(PeeringOptions options) {
+  options.is_hub = options.hub_links != nullptr;
   if (options.refusals == nullptr) options.refusals = std::make_shared<ConnectionRefusals>();
   if (!options.new_frame) options.new_frame = [] { return std::make_shared<shard::Frame>(); };
   return options;
@@ -83,6 +84,10 @@ std::shared_ptr<PeerStream> Peering::Dialled(const std::string& address, double 
 // ---- Hello ---------------------------------------------------------------------------------------------------------
 
 void Peering::Greet(const std::shared_ptr<PeerStream>& stream, const v1::Hello& hello, double now_s) {
+  if (hello.has_tab()) {
+    options_.refusals->Add(ConnectionRefusal::kHelloMisfit);
+    return stream->Close(absl::FailedPreconditionError("a tab's hello: tabs connect to the node's web_listen"));
+  }
   if (const absl::Status status = CheckHello(options_, hello); !status.ok()) {
     if (absl::IsFailedPrecondition(status)) options_.refusals->Add(ConnectionRefusal::kHelloMisfit);
     if (absl::IsInvalidArgument(status)) options_.refusals->Add(ConnectionRefusal::kHelloInvalid);
@@ -92,7 +97,13 @@ void Peering::Greet(const std::shared_ptr<PeerStream>& stream, const v1::Hello& 
   stream->Welcome(hello, AgreedProtocol(options_, hello));
   const absl::StatusOr<std::uint32_t> slot = Admit(stream, hello, now_s);
   if (!slot.ok()) return stream->Close(slot.status());
-  outlets_[*slot]->Bind(stream, [&] { link_changed_(*slot, true); });
+  outlets_[*slot]->Bind(stream, [&] {
+    link_changed_(*slot, true);
+    if (!LinksHubs(*stream)) return;
+    options_.hub_links->HubUp(*slot, [weak = std::weak_ptr(stream)](v1::PeerMessage message) {
+      if (const auto far_end = weak.lock()) far_end->Say(std::move(message));
+    });
+  });
   Log(v1::INFO, "peer.connected",
       {{"address", hello.advertise()},
        {"region", hello.region()},
@@ -155,8 +166,27 @@ void Peering::TakeMessage(const std::shared_ptr<PeerStream>& stream, const v1::P
       return stream->Close(absl::InvalidArgumentError("a message of no kind that this version knows"));
     case v1::PeerMessage::kPeers:
     case v1::PeerMessage::kPong: return;
-    default: return stream->Close(absl::InvalidArgumentError("a message of tabs, which this stream does not carry"));
+    default: return TakeFromHub(stream, message, now_s);
   }
+}
+
+// Only hubs pass messages of tabs on to each other.
+void Peering::TakeFromHub(const std::shared_ptr<PeerStream>& stream, const v1::PeerMessage& message, double now_s) {
+  std::optional<std::uint32_t> slot;
+  {
+    const MutexLock lock(&mu_);
+    const PeerTable::Link* const link = table_.Find(stream->id);
+    if (link != nullptr) slot = link->slot;
+  }
+  if (!slot) return;
+  if (!LinksHubs(*stream)) {
+    return stream->Close(absl::InvalidArgumentError("a message of tabs, which this stream does not carry"));
+  }
+  outlets_[*slot]->IfBound(stream, [&] { options_.hub_links->TakeFromHub(*slot, message, now_s); });
+}
+
+bool Peering::LinksHubs(const PeerStream& stream) const {
+  return options_.hub_links != nullptr && stream.hello().hub();
 }
 
 void Peering::TakeFrames(const std::shared_ptr<PeerStream>& stream, const v1::FrameBatch& batch, double now_s) {
@@ -227,7 +257,12 @@ void Peering::Gone(const std::shared_ptr<PeerStream>& stream, const absl::Status
     if (link != nullptr) slot = link->slot;
   }
   // The link goes down before another stream may get it.
-  if (slot) outlets_[*slot]->Unbind(stream, [&] { link_changed_(*slot, false); });
+  if (slot) {
+    outlets_[*slot]->Unbind(stream, [&] {
+      link_changed_(*slot, false);
+      if (LinksHubs(*stream)) options_.hub_links->HubDown(*slot);
+    });
+  }
   {
     const MutexLock lock(&mu_);
     table_.Remove(stream, why, now_s);

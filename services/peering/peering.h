@@ -120,6 +120,8 @@ class Peering final : public StreamOwner, public std::enable_shared_from_this<Pe
   void TakeMessage(const std::shared_ptr<PeerStream>& stream, const v1::PeerMessage& message, double now_s);
   void Greet(const std::shared_ptr<PeerStream>& stream, const v1::Hello& hello, double now_s);
   absl::StatusOr<std::uint32_t> Admit(const std::shared_ptr<PeerStream>& stream, const v1::Hello& hello, double now_s);
+  void TakeFromHub(const std::shared_ptr<PeerStream>& stream, const v1::PeerMessage& message, double now_s);
+  bool LinksHubs(const PeerStream& stream) const;
   void TakeFrames(const std::shared_ptr<PeerStream>& stream, const v1::FrameBatch& batch, double now_s);
   FrameTaken TakeFrame(const std::shared_ptr<PeerStream>& stream, std::string_view said, double now_s);
   Passage PassFrame(LinkId id, double now_s) ABSL_LOCKS_EXCLUDED(mu_);

@@ -65,13 +65,22 @@ struct LinkChange {
   // Cycles that news waits for its acknowledgement, and of a round trip; 0: as the configuration says.
   std::uint32_t resend_cycles = 0;
   std::uint32_t round_trip_cycles = 0;
+  // Cycles after which a silent far end is missing; likewise.
+  std::uint32_t missing_cycles = 0;
 };
 
-// Whose turn it is in a cycle, by link, where frames go out at a cadence. A link that is not spoken to is not drafted a
-// frame either: its rows and its news wait for its turn.
+// Whose turn it is in a cycle, where frames go out at a cadence: for the links from `first` on. Those below are spoken to
+// in every cycle. A link that is not spoken to is not drafted a frame either: its rows and its news wait for its turn.
 struct LinkTurns {
-  std::vector<bool> speaks;
-  std::vector<bool> refreshes;  // of these: every ambassador's last state is told
+  std::uint32_t first = 0;
+  std::vector<std::uint8_t> speaks;     // by link - first
+  std::vector<std::uint8_t> refreshes;  // of these: every ambassador's last state is told
+
+  bool Has(std::uint32_t link) const { return link >= first; }
+  bool Speaks(std::uint32_t link) const { return !Has(link) || speaks[link - first] != 0; }
+  bool Refreshes(std::uint32_t link) const { return Has(link) && refreshes[link - first] != 0; }
+
+  static constexpr auto kColumns = std::tuple(&LinkTurns::speaks, &LinkTurns::refreshes);
 };
 
 // The orders of one shard for one cycle.
@@ -218,6 +227,7 @@ struct NodeTick {
   bool leaving = false;        // the server node drains
   bool hand_over = false;      // it takes no more contributions than these
   std::uint32_t snapshot_dots = 0;
+  Payload<LinkTurns> turns;  // null: every link is spoken to in every cycle
 };
 
 struct NodeReport {

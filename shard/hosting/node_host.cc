@@ -59,6 +59,7 @@ void NodeHost::FillTick(std::size_t shard, ShardTick* tick) {
   tick->leaving = tick_->leaving;
   tick->hand_over = tick_->hand_over;
   tick->snapshot_dots = shard == 0 ? tick_->snapshot_dots : 0;
+  tick->turns = tick_->turns;
 }
 
 bool NodeHost::Take(Payload<Verdict> verdict) {

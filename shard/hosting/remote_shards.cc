@@ -25,6 +25,15 @@ float TypicalBound(const shard::Columns& columns) {
 
 }  // namespace
 
+void RemoteShards::Restart() {
+  for (Remote& remote : remotes_) {
+    const bool counts = remote.counts;
+    remote = Remote(remote.missing_cycles);
+    remote.counts = counts;
+  }
+  begun_cycle_.reset();
+}
+
 void RemoteShards::NewSession(std::uint32_t node) {
   remotes_[node].replicas = 0;
   remotes_[node].leaving = false;
@@ -38,6 +47,11 @@ void RemoteShards::TakeBeacon(std::uint32_t node, const shard::Beacon& beacon, s
   remotes_[node].forgotten = false;
 }
 
+void RemoteShards::SetFarEnd(std::uint32_t node, bool counts, std::uint64_t missing_cycles) {
+  remotes_[node].counts = counts;
+  remotes_[node].missing_cycles = missing_cycles == 0 ? missing_cycles_ : missing_cycles;
+}
+
 bool RemoteShards::IsMissing(Remote* remote, bool up, std::uint64_t cycle) const {
   if (!up) {
     remote->up_cycle.reset();
@@ -45,8 +59,8 @@ bool RemoteShards::IsMissing(Remote* remote, bool up, std::uint64_t cycle) const
     return false;
   }
   if (!remote->up_cycle) remote->up_cycle = cycle;
-  if (remote->leaving) return false;
-  const bool heard = remote->heard_cycle && cycle <= *remote->heard_cycle + missing_cycles_;
+  if (remote->leaving || !remote->counts) return false;
+  const bool heard = remote->heard_cycle && cycle <= *remote->heard_cycle + remote->missing_cycles;
   const std::uint64_t since = std::max(*remote->up_cycle, remote->heard_cycle.value_or(0));
   return !heard && cycle < since + kExpectedCycles;
 }
@@ -54,18 +68,18 @@ bool RemoteShards::IsMissing(Remote* remote, bool up, std::uint64_t cycle) const
 // Where no replica lives yet, the first one that enters hurries by itself (StateShard::Join).
 void RemoteShards::MeetAgain(Remote* remote, std::uint64_t cycle, shard::StateShard* shard) const {
   if (remote->heard_cycle != cycle) return;
-  const bool was_missing = !remote->met_cycle || cycle > *remote->met_cycle + missing_cycles_;
+  const bool was_missing = !remote->met_cycle || cycle > *remote->met_cycle + remote->missing_cycles;
   remote->met_cycle = cycle;
   if (!was_missing) return;
   remote->wants_everybody = true;
-  if (shard->replicas() > 0 && cycle > *begun_cycle_ + kStartCycles) shard->Hurry(cycle);
+  if (remote->counts && shard->replicas() > 0 && cycle > *begun_cycle_ + kStartCycles) shard->Hurry(cycle);
 }
 
 // Honest replicas that have settled speak now and then, liars in every cycle: what a missing server node said last would soon
 // be liars' words only.
 void RemoteShards::ForgetIfMissing(std::uint32_t node, std::uint64_t cycle, shard::StateShard* shard) {
   Remote& remote = remotes_[node];
-  if (!remote.heard_cycle || cycle <= *remote.heard_cycle + missing_cycles_ || remote.forgotten) return;
+  if (!remote.heard_cycle || cycle <= *remote.heard_cycle + remote.missing_cycles || remote.forgotten) return;
   remote.forgotten = true;
   shard->ForgetHalo(layout_.halo_first[node], layout_.halo_count[node]);
 }

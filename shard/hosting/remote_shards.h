@@ -34,17 +34,18 @@ inline constexpr std::uint64_t kStartCycles = 8;
 class RemoteShards {
  public:
   explicit RemoteShards(const ShardLayout& layout, std::uint64_t missing_cycles = kMissingCycles)
-      : layout_(layout), missing_cycles_(missing_cycles), remotes_(layout.halo_first.size()) {}
+      : layout_(layout), missing_cycles_(missing_cycles), remotes_(layout.halo_first.size(), Remote(missing_cycles)) {}
 
-  // Forgets everything, when the process died and a new one runs.
-  void Restart() {
-    remotes_.assign(remotes_.size(), Remote{});
-    begun_cycle_.reset();
-  }
+  // Forgets everything but who is at each far end, when the process died and a new one runs.
+  void Restart();
 
   // Takes note of another session at this far end. The watch over its state diffs goes on (SPEC-8.3): a sender cannot
   // shed its record by taking a new session.
   void NewSession(std::uint32_t node);
+  // Who is at a far end from now on. A browser tab (`counts` is false) comes and goes, and anybody opens one: it is never
+  // missing, its arrival makes nobody hurry, and it weighs no more than the rows that are kept of it. Its words are
+  // forgotten after `missing_cycles`; 0: as configured.
+  void SetFarEnd(std::uint32_t node, bool counts, std::uint64_t missing_cycles);
   // Notes that every ambassador's last state must be sent to the far end once.
   void WantEverybody(std::uint32_t node) { remotes_[node].wants_everybody = true; }
   // Returns whether such a note is set, and clears it.
@@ -64,7 +65,9 @@ class RemoteShards {
     for (std::uint32_t node = 0; node < remotes_.size(); ++node) {
       if (!is_heard(node)) continue;
       rows = std::max(rows, layout_.halo_first[node] + layout_.halo_count[node]);
-      remote += std::min(remotes_[node].replicas, std::max(shard->replicas(), kCrowd));
+      const std::uint32_t most =
+          remotes_[node].counts ? std::max(shard->replicas(), kCrowd) : layout_.halo_count[node];
+      remote += std::min(remotes_[node].replicas, most);
     }
     shard->SetRemote(rows, remote / std::max(1.0, remote + shard->replicas()));
   }
@@ -98,6 +101,9 @@ class RemoteShards {
   static constexpr std::uint32_t kCrowd = 64;
 
   struct Remote {
+    explicit Remote(std::uint64_t missing) : missing_cycles(missing) {}
+    bool counts = true;
+    std::uint64_t missing_cycles;
     std::uint32_t replicas = 0;  // by its last beacon
     bool leaving = false;        // likewise
     bool wants_everybody = false;

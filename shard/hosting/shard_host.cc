@@ -65,7 +65,9 @@ void ShardHost::Receive(const IncomingFrame& frame) {
 void ShardHost::Change(const LinkChange& change) {
   sync_->SetUp(change.link, change.up, change.counts);
   if (change.resend_cycles > 0) sync_->SetPace(change.link, change.resend_cycles, change.round_trip_cycles);
-  if (change.up) remotes_.WantEverybody(change.link);
+  if (!change.up) return;
+  remotes_.SetFarEnd(change.link, change.counts, change.missing_cycles);
+  remotes_.WantEverybody(change.link);
 }
 
 void ShardHost::Tick(const ShardTick& tick, ShardReport* report) {
@@ -234,7 +236,7 @@ void ShardHost::Speak(const ShardTick& tick) {
   ambassadors_.Renew(*shard_, cycle);
   for (std::uint32_t node = 0; node < config_.nodes; ++node) {
     if (node == config_.node || !sync_->IsUp(node)) continue;
-    if (tick.turns != nullptr && !tick.turns->speaks[node]) continue;
+    if (tick.turns != nullptr && !tick.turns->Speaks(node)) continue;
     Draft(node, tick);
     // While the shard moves, every frame is sent. A few rows or entries wait for more.
     const bool moving = draft_->halo_row.size() * 2 > ambassadors_.size();
@@ -263,7 +265,8 @@ void ShardHost::Draft(std::uint32_t node, const ShardTick& tick) {
   frame->beacon.leaving = leaving_;
   frame->beacon.low_power_share =
       replicas == 0 ? 0.0f : static_cast<float>(shard_->low_power()) / static_cast<float>(replicas);
-  const bool due = tick.turns == nullptr ? ambassadors_.Refreshes(cycle) : tick.turns->refreshes[node];
+  const bool in_turns = tick.turns != nullptr && tick.turns->Has(node);
+  const bool due = in_turns ? tick.turns->Refreshes(node) : ambassadors_.Refreshes(cycle);
   const bool everybody = remotes_.TakeWantsEverybody(node) || due;
   ambassadors_.Tell(*shard_, cycle, sync_->spoke_cycle(node), everybody, frame);
 }

@@ -105,6 +105,12 @@ const Card* HubDirectory::Find(const TabId& tab) const {
   return at == tabs_.end() ? nullptr : &at->second.card;
 }
 
+std::optional<HubId> HubDirectory::HomeOf(const TabId& tab) const {
+  const auto at = tabs_.find(tab);
+  if (at == tabs_.end()) return std::nullopt;
+  return at->second.home;
+}
+
 // The entry of a sender, where it belongs to the hub that its message came from.
 HubDirectory::Entry* HubDirectory::Of(HubId via, const TabId& tab) {
   const auto at = tabs_.find(tab);

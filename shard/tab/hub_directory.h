@@ -20,6 +20,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "services/base/token_bucket.h"
@@ -69,6 +70,8 @@ class HubDirectory {
   void ForgetHub(HubId hub);
 
   const Card* Find(const TabId& tab) const;
+  // The hub of a tab; empty where the tab is not known.
+  std::optional<HubId> HomeOf(const TabId& tab) const;
   std::size_t tabs() const { return tabs_.size() - remote_; }
   std::size_t remote() const { return remote_; }
   std::size_t holders(std::uint32_t shard) const { return holders_[shard].size(); }

@@ -57,9 +57,31 @@ void TabLinks::HubUp(double now_s) {
   to_hub_.Spend(1, now_s);
 }
 
-void TabLinks::Leave() {
-  while (!links_.empty()) DropLink(links_.back().tab, Reason::kGoodbye);
-  while (!attempts_.empty()) GiveUp(attempts_.back().number, attempts_.back().tab, Reason::kGoodbye);
+void TabLinks::AnnounceAgain(double now_s) {
+  if (!hub_) return;
+  actions_.push_back(Announce{OwnCard()});
+  to_hub_.Spend(1, now_s);
+}
+
+void TabLinks::Hold(ShardMask mask, ShardMask adopted, std::uint32_t micro_nodes, double now_s) {
+  own_ = mask & ~adopted;
+  if (self_.mask == mask && self_.micro_nodes == micro_nodes) return;
+  self_.mask = mask;
+  self_.micro_nodes = micro_nodes;
+  AnnounceAgain(now_s);
+}
+
+void TabLinks::Slept(double now_s) {
+  for (Link& link : links_) {
+    link.heard_s = std::max(link.heard_s, now_s - kSilenceSeconds + kPingSeconds);
+    link.rows_s = std::max(link.rows_s, link.heard_s);
+    link.shares_s = std::max(link.shares_s, link.heard_s);
+  }
+}
+
+void TabLinks::Leave(Reason reason) {
+  while (!links_.empty()) DropLink(links_.back().tab, reason);
+  while (!attempts_.empty()) GiveUp(attempts_.back().number, attempts_.back().tab, reason);
 }
 
 Cover TabLinks::CoverOf(bool attempts) const {
@@ -125,11 +147,11 @@ void TabLinks::GiveUp(std::uint32_t number, const TabId& tab, Reason reason) {
   attempts_.erase(attempt);
 }
 
-// The link that both ends miss least; nullptr where either end needs every one.
-const TabLinks::Link* TabLinks::RedundantLink() const {
+// The link that both ends miss least: without it each of its shards is covered so often. nullptr where there is none.
+const TabLinks::Link* TabLinks::LeastMissedLink(std::uint32_t covered) const {
   const Cover own = CoverOf(/*attempts=*/false);
   const Link* best = nullptr;
-  std::uint32_t best_cover = rules_.cover;
+  std::uint32_t best_cover = covered;
   for (const Link& link : links_) {
     if (!link.told) continue;
     const ShardMask shared = self_.mask & link.mask;
@@ -147,13 +169,14 @@ void TabLinks::Expire(double now_s) {
     if (now_s >= attempts_[n].deadline_s) GiveUp(attempts_[n].number, attempts_[n].tab, Reason::kTimeout);
   }
   for (std::size_t n = links_.size(); n-- > 0;) {
-    const Link& link = links_[n];
+    Link& link = links_[n];
+    const bool shares = (link.mask & self_.mask) != 0;
+    if (!shares) link.shares_s = now_s;
     if (now_s > link.heard_s + kSilenceSeconds) {
       DropLink(link.tab, Reason::kSilent);
-    } else if (ready_ && (link.mask & self_.mask) != 0 && now_s > link.opened_s + kRowsAfterOpenSeconds &&
+    } else if (ready_ && shares && now_s > link.shares_s + kRowsAfterSharingSeconds &&
                link.heard_s > link.rows_s + kRowsSeconds) {
-      banned_.push_back(link.tab);
-      if (banned_.size() > kBannedMax) banned_.pop_front();
+      Ban(link.tab);
       DropLink(link.tab, Reason::kNoRows);
     }
   }
@@ -180,7 +203,10 @@ void TabLinks::Search(double now_s) {
     round_open_ = search_in_vain_ = false;
     return;
   }
-  if (now_s < next_search_s_) return;
+  // A shard that has lost its last link is looked for at once, however long others were looked for in vain.
+  const ShardMask uncovered = self_.mask & ~CoverOf(/*attempts=*/true).AtLeast(1);
+  if ((uncovered & ~std::exchange(uncovered_, uncovered)) != 0) search_pause_s_ = kSearchPauseSeconds;
+  if (now_s < std::min(next_search_s_, round_began_s_ + search_pause_s_)) return;
   if (std::exchange(round_open_, false) && !round_found_) {
     search_in_vain_ = true;
     next_search_s_ = round_began_s_ + search_pause_s_;
@@ -188,27 +214,31 @@ void TabLinks::Search(double now_s) {
     if (now_s < next_search_s_) return;
   }
   if (need == 0) need = self_.mask;
-  const bool hub = hub_ && (links_.empty() || rounds_ % kHubEveryRounds == kHubEveryRounds - 1);
+  // The hub knows most, and is asked in every other round where a shard has no link at all. A question without the means
+  // for an offer would be for nothing.
+  const bool hub_turn = uncovered != 0 ? rounds_ % 2 == 0 : rounds_ % kHubEveryRounds == kHubEveryRounds - 1;
+  const bool hub = hub_ && (hub_turn || links_.empty()) && to_hub_.Level(now_s) >= 2;
   if (!hub && links_.empty()) return;
   ++rounds_;
   round_open_ = true;
   round_found_ = false;
   round_began_s_ = now_s;
   next_search_s_ = now_s + kSearchAgainSeconds;
-  if (hub) return Ask(Purpose::kCover, need, now_s);
+  if (hub) return Ask(Purpose::kCover, uncovered != 0 ? uncovered : need, now_s);
 
-  const ShardMask uncovered = self_.mask & ~CoverOf(/*attempts=*/true).AtLeast(1);
   std::vector<std::uint32_t> wanted;
   for (std::uint32_t s = 0; s < rules_.shards; ++s) {
     if ((need >> s & 1) != 0) wanted.push_back(s);
   }
   draws_.Shuffle(&wanted);
+  // Debian's libc++ 14 has no std::ranges::stable_partition.
+  std::stable_partition(wanted.begin(), wanted.end(), [&](std::uint32_t s) { return (uncovered >> s & 1) != 0; });
   for (std::size_t n = 0; n < wanted.size() && n < kWalksAtOnce; ++n) {
     const bool urgent = (uncovered >> wanted[n] & 1) != 0;
-    // One place more than there are while a redundant link can make room.
+    // One place more than there are while another link can make room.
     if (places_taken() > rules_.links_max) break;
-    if (places_taken() == rules_.links_max && !(urgent && RedundantLink() != nullptr)) continue;
-    StartWalk(Purpose::kCover, MaskOfShard(wanted[n]), urgent, now_s);
+    if (places_taken() == rules_.links_max && !(urgent && LeastMissedLink(rules_.cover_kept) != nullptr)) continue;
+    StartWalk(Purpose::kCover, MaskOfShard(wanted[n]), urgent, /*roam=*/search_in_vain_ && n % 2 == 1, now_s);
   }
 }
 
@@ -227,7 +257,7 @@ void TabLinks::SearchForeign(double now_s) {
   if (hub_) {
     Ask(Purpose::kForeign, lacking, now_s);
   } else {
-    StartWalk(Purpose::kForeign, lacking, /*urgent=*/false, now_s);
+    StartWalk(Purpose::kForeign, lacking, /*urgent=*/false, /*roam=*/true, now_s);
   }
 }
 
@@ -242,7 +272,7 @@ void TabLinks::SearchFresh(double now_s) {
     std::uint32_t skip = draws_.Below(ShardCount(self_.mask));
     ShardMask want = self_.mask;
     for (; skip > 0; --skip) want &= want - 1;
-    StartWalk(Purpose::kFresh, want & ~(want - 1), /*urgent=*/false, now_s);
+    StartWalk(Purpose::kFresh, want & ~(want - 1), /*urgent=*/false, /*roam=*/true, now_s);
   }
 }
 
@@ -280,9 +310,9 @@ void TabLinks::TakeForCover(std::vector<Card> cards, double now_s) {
     });
     if (need != 0 && (best->mask & need) == 0) return;
     const bool urgent = (best->mask & self_.mask & ~CoverOf(/*attempts=*/true).AtLeast(1)) != 0;
-    // A redundant link gives way once the offer is accepted.
+    // Another link gives way once the offer is accepted.
     if (places_taken() > rules_.links_max) return;
-    if (places_taken() == rules_.links_max && !(urgent && RedundantLink() != nullptr)) return;
+    if (places_taken() == rules_.links_max && !(urgent && LeastMissedLink(rules_.cover_kept) != nullptr)) return;
     OfferTo(*best, Purpose::kCover, urgent, now_s);
     cards.erase(best);
   }
@@ -324,10 +354,10 @@ Reason TabLinks::Judge(const Card& from, bool urgent, double now_s) {
     GiveUp(own->number, own->tab, Reason::kCrossing);
   }
   if (places_taken() >= rules_.links_max) {
-    const Link* redundant = urgent ? RedundantLink() : nullptr;
-    if (redundant == nullptr || places_taken() > rules_.links_max) return Reason::kFull;
+    const Link* least = urgent ? LeastMissedLink(rules_.cover_kept_for_others) : nullptr;
+    if (least == nullptr || places_taken() > rules_.links_max) return Reason::kFull;
     if (evictions_.Take(now_s) > 0) return Reason::kFull;
-    DropLink(redundant->tab, Reason::kRedundant);
+    DropLink(least->tab, Reason::kRedundant);
   }
   Attempt attempt;
   attempt.tab = from.tab;
@@ -372,10 +402,10 @@ void TabLinks::Accepted(std::uint32_t number, const Card& from, std::string desc
   attempt->micro_nodes = from.micro_nodes;
   attempt->accepted = true;
   actions_.push_back(Connect{from.tab, number, std::move(description)});
-  // A fresh link opens before another one goes; an urgent one goes into the place of a redundant one.
+  // A fresh link opens before another one goes; an urgent one goes into the place of the one that is least missed.
   if (attempt->purpose == Purpose::kFresh || places_taken() <= rules_.links_max) return;
-  if (const Link* redundant = RedundantLink()) {
-    DropLink(redundant->tab, Reason::kRedundant);
+  if (const Link* least = LeastMissedLink(rules_.cover_kept)) {
+    DropLink(least->tab, Reason::kRedundant);
   } else {
     GiveUp(number, from.tab, Reason::kFull);
   }
@@ -394,7 +424,7 @@ void TabLinks::Opened(const TabId& tab, double now_s) {
   link.tab = tab;
   link.mask = attempt->mask;
   link.micro_nodes = attempt->micro_nodes;
-  link.opened_s = link.heard_s = link.rows_s = now_s;
+  link.shares_s = link.heard_s = link.rows_s = now_s;
   links_.push_back(link);
   attempts_.erase(attempt);
   actions_.push_back(ToTab<Ping>{tab, {OwnCard(), served_, CoverOf(/*attempts=*/false)}});
@@ -419,6 +449,18 @@ void TabLinks::Replace(const TabId& fresh) {
 void TabLinks::Failed(const TabId& tab, std::uint32_t attempt) {
   if (Link* link = Find(tab); link != nullptr && attempt == 0) return DropLink(link->tab, Reason::kFailed);
   GiveUp(attempt, tab, Reason::kFailed);
+}
+
+void TabLinks::Extend(const TabId& tab, double deadline_s) {
+  for (Attempt& attempt : attempts_) {
+    if (attempt.accepted && attempt.tab == tab) attempt.deadline_s = std::max(attempt.deadline_s, deadline_s);
+  }
+}
+
+void TabLinks::Ban(const TabId& tab) {
+  if (IsBanned(tab)) return;
+  banned_.push_back(tab);
+  if (banned_.size() > kBannedMax) banned_.pop_front();
 }
 
 void TabLinks::Closed(const TabId& tab) {
@@ -488,10 +530,7 @@ void TabLinks::AskedToAdopt(const TabId& from, const AdoptRequest& request, doub
   self_.mask |= MaskOfShard(s);
   actions_.push_back(Adopt{s});
   SayPings(now_s);
-  if (hub_) {
-    to_hub_.Spend(1, now_s);
-    actions_.push_back(Announce{OwnCard()});
-  }
+  AnnounceAgain(now_s);
 }
 
 }  // namespace lvs::tab

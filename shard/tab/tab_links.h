@@ -37,6 +37,8 @@ struct LinkRules {
   std::uint32_t links_max = 8;
   std::uint32_t links_min = 4;              // fewer: looks for more, even if all shards are covered
   std::uint32_t cover = 3;                  // links that shall lead to each own shard
+  std::uint32_t cover_kept = 1;             // that a link leaves to each of its shards, which gives way to an own need
+  std::uint32_t cover_kept_for_others = 2;  // or to an urgent offer
   std::uint32_t foreign = 2;                // links that shall lead to tabs with other shards: they can adopt
   std::uint32_t holders_min = 3;            // fewer holders: a shard is offered for adoption
   std::uint32_t adopted_max = kAdoptedMax;  // without a hub
@@ -51,9 +53,11 @@ inline constexpr double kPingSeconds = 5;
 inline constexpr double kSearchAgainSeconds = 3;
 inline constexpr double kSearchPauseSeconds = 10;  // doubles, up to kSearchPauseSecondsMax
 inline constexpr double kSearchPauseSecondsMax = 60;
-inline constexpr double kForeignPauseSeconds = 5;    // doubles likewise
-inline constexpr double kRowsAfterOpenSeconds = 15;  // a link is judged by its rows from then on
-inline constexpr double kRowsSeconds = 13;
+inline constexpr double kForeignPauseSeconds = 5;  // doubles likewise
+// A link is judged by its rows once both ends have held some shard for so long: one that adopts needs time.
+inline constexpr double kRowsAfterSharingSeconds = 15;
+// Rows are told again every 12 s at the latest, and a hidden tab is slower. Two in turn may be lost.
+inline constexpr double kRowsSeconds = 30;
 inline constexpr std::size_t kBannedMax = 64;  // the oldest is forgotten
 
 // Sent to the tab at the far end of an open link.
@@ -103,7 +107,7 @@ class TabLinks {
     TabId tab;
     ShardMask mask = 0;
     std::uint32_t micro_nodes = 1;
-    double opened_s = 0;
+    double shares_s = 0;  // since when both ends hold some shard
     double heard_s = 0;
     double rows_s = 0;
     Cover cover;  // the far end's, as it told last
@@ -120,7 +124,12 @@ class TabLinks {
   void HubDown() { hub_ = false; }
   void Served(bool served) { served_ = served; }  // a place at a server
   void Ready() { ready_ = true; }                 // the tab has the ledgers of its shards
-  void Leave();                                   // says goodbye on all links
+  // The shards of the tab have changed, `adopted` ones among them, or its micro-nodes.
+  void Hold(ShardMask mask, ShardMask adopted, std::uint32_t micro_nodes, double now_s);
+  void AnnounceAgain(double now_s);
+  // The tab slept until now, and cannot judge who was silent meanwhile.
+  void Slept(double now_s);
+  void Leave(Reason reason = Reason::kGoodbye);  // drops all links and attempts
 
   // ---- What the hub says
   void Sampled(const Sample& sample, double now_s);
@@ -139,6 +148,9 @@ class TabLinks {
   void Opened(const TabId& tab, double now_s);
   void Failed(const TabId& tab, std::uint32_t attempt);  // an attempt, or an open link that broke; {} as in Drop
   void Closed(const TabId& tab);                         // by the far end
+  // The carrier of an attempt tries another way, or has opened and waits for a hello.
+  void Extend(const TabId& tab, double deadline_s);
+  void Ban(const TabId& tab);  // what it said had to be refused
 
   ShardMask mask() const { return self_.mask; }
   ShardMask adopted() const { return self_.mask & ~own_; }
@@ -171,7 +183,7 @@ class TabLinks {
   void Refuse(Reason reason) { ++refused_[static_cast<std::size_t>(reason)]; }
   void DropLink(TabId tab, Reason reason);
   void GiveUp(std::uint32_t number, const TabId& tab, Reason reason);
-  const Link* RedundantLink() const;
+  const Link* LeastMissedLink(std::uint32_t covered) const;
   void Expire(double now_s);
   void SayPings(double now_s);
   void Ask(Purpose purpose, ShardMask mask, double now_s);
@@ -189,7 +201,7 @@ class TabLinks {
   bool Foreign(ShardMask mask) const { return (mask & ~self_.mask) != 0; }
 
   // tab_walks.cc
-  void StartWalk(Purpose purpose, ShardMask want, bool urgent, double now_s);
+  void StartWalk(Purpose purpose, ShardMask want, bool urgent, bool roam, double now_s);
   const Link* NextHop(const TabId& from, const TabId& origin, ShardMask want, bool roam);
   void ReplyTo(Walk walk, Reason reason);
 
@@ -214,6 +226,7 @@ class TabLinks {
   bool round_open_ = false;
   bool round_found_ = false;
   bool search_in_vain_ = false;
+  ShardMask uncovered_ = 0;  // by the last search
   double next_foreign_s_ = 0;
   double foreign_pause_s_ = kForeignPauseSeconds;
   double next_fresh_s_ = 0;

@@ -69,17 +69,37 @@ TabShard& TabNode::Held(std::uint32_t shard) {
   return *held;
 }
 
-bool TabNode::AddMicroNode(std::uint64_t session) {
-  if (micro_nodes_.size() >= kHostedMicroNodesMax) return false;
-  const MicroNode& fresh = micro_nodes_.emplace_back(MicroNode{micro_nodes_begun_++, GroupOf(session, config_.shards)});
+void TabNode::MoveIn(const MicroNode& micro_node) {
   for (std::uint32_t n = 0; n < kGroupShards; ++n) {
-    const std::uint32_t shard = fresh.group * kGroupShards + n;
+    const std::uint32_t shard = micro_node.group * kGroupShards + n;
     TabShard& held = Held(shard);
     // The replica of an adopted shard is this micro-node's from now on.
     if ((adopted_ & MaskOfShard(shard)) != 0) held.Leave(kAdopted, cycle_);
     adopted_ &= ~MaskOfShard(shard);
-    held.Enter(fresh.number);
+    held.Enter(micro_node.number);
   }
+}
+
+void TabNode::MoveOut(const MicroNode& micro_node) {
+  for (std::uint32_t n = 0; n < kGroupShards; ++n) {
+    const auto held = shards_.find(micro_node.group * kGroupShards + n);
+    held->second->Leave(micro_node.number, cycle_);
+    if (!held->second->occupied()) shards_.erase(held);
+  }
+}
+
+bool TabNode::AddMicroNode(std::uint64_t session) {
+  if (micro_nodes_.size() >= kHostedMicroNodesMax) return false;
+  MoveIn(micro_nodes_.emplace_back(MicroNode{micro_nodes_begun_++, GroupOf(session, config_.shards)}));
+  MaskMayHaveChanged();
+  return true;
+}
+
+bool TabNode::MoveMicroNode(std::size_t n, std::uint64_t session) {
+  if (n >= micro_nodes_.size()) return false;
+  const MicroNode before = std::exchange(micro_nodes_[n], {micro_nodes_begun_++, GroupOf(session, config_.shards)});
+  MoveIn(micro_nodes_[n]);
+  MoveOut(before);
   MaskMayHaveChanged();
   return true;
 }
@@ -88,11 +108,7 @@ bool TabNode::RemoveMicroNode() {
   if (micro_nodes_.size() < 2) return false;
   const MicroNode last = micro_nodes_.back();
   micro_nodes_.pop_back();
-  for (std::uint32_t n = 0; n < kGroupShards; ++n) {
-    const auto held = shards_.find(last.group * kGroupShards + n);
-    held->second->Leave(last.number, cycle_);
-    if (!held->second->occupied()) shards_.erase(held);
-  }
+  MoveOut(last);
   MaskMayHaveChanged();
   return true;
 }
@@ -154,7 +170,7 @@ void TabNode::SetCadence(std::uint32_t cycles) {
   config_.cadence_cycles = std::clamp(cycles, 1u, kCadenceMax);
   // Turns are counted in cadences: the next one comes at once.
   for (std::uint32_t link = 0; link < links_.size(); ++link) {
-    links_[link].turn = 0;
+    links_[link].cadence.TurnNow();
     for (const auto& [shard, held] : shards_) {
       if ((links_[link].shared & MaskOfShard(shard)) != 0) held->Change(ChangeOf(link, true));
     }
@@ -178,8 +194,11 @@ bool TabNode::Tick(std::uint64_t cycle) {
   cycle_ = cycle;
   for (std::uint32_t link = 0; link < links_.size(); ++link) {
     links_[link].waiting_bytes = 0;
-    if (links_[link].state == State::kGreeting && cycle > links_[link].up_cycle + kHelloCycles) {
+    if (links_[link].state != State::kGreeting) continue;
+    if (cycle > links_[link].up_cycle + kHelloCycles) {
       Close(link, LinkEnd::kNoHello, "");
+    } else if (!leads_to_server(link) && cycle >= links_[link].hello_cycle + kHelloAgainCycles) {
+      SayHello(link, cycle);
     }
   }
   auto turns = std::make_shared<hosting::LinkTurns>();
@@ -192,22 +211,16 @@ bool TabNode::Tick(std::uint64_t cycle) {
   return true;
 }
 
-// A turn is a cadence that has begun since the last one, so that a tab that skips cycles does not miss its turns.
 void TabNode::FillTurns(std::uint64_t cycle, hosting::LinkTurns* turns) {
   turns->speaks.assign(links_.size() + 1, false);
   turns->refreshes.assign(links_.size() + 1, false);
   for (std::uint32_t n = 0; n < links_.size(); ++n) {
     Link& link = links_[n];
     if (link.state != State::kReady || link.shared == 0 || link.blocked) continue;
-    const std::uint64_t phase =
-        shard::Draw(config_.seed, shard::Stream::kLink, n, 0) % config_.cadence_cycles + config_.cadence_cycles;
-    const std::uint64_t turn = (cycle + phase) / config_.cadence_cycles;
-    if (turn == link.turn) continue;
-    link.turn = turn;
+    const std::uint64_t phase = shard::Draw(config_.seed, shard::Stream::kLink, n, 0);
+    if (!link.cadence.TakeTurn(cycle, phase, config_.cadence_cycles)) continue;
     turns->speaks[n] = true;
-    if (link.refreshed_cycle != 0 && cycle < link.refreshed_cycle + kTabRefreshCycles) continue;
-    link.refreshed_cycle = cycle;
-    turns->refreshes[n] = true;
+    turns->refreshes[n] = link.cadence.TakeRefresh(cycle, kTabRefreshCycles);
   }
 }
 

@@ -33,6 +33,7 @@
 #include <variant>
 #include <vector>
 
+#include "shard/hosting/link_cadence.h"
 #include "shard/intake.h"
 #include "shard/tab/peer_message.h"
 #include "shard/tab/placement.h"
@@ -46,8 +47,10 @@ inline constexpr std::size_t kWaitingBytesMax = 256 * 1024;
 // Messages and events that wait to be taken.
 inline constexpr std::size_t kOutgoingBytesMax = 4 * 1024 * 1024;
 inline constexpr std::size_t kEventsMax = 1024;
-// A link that has not said hello by then is closed.
+// A link that has not said hello by then is closed. A DataChannel may lose a hello: it is said again until the far end
+// has said its own.
 inline constexpr std::uint64_t kHelloCycles = 50;
+inline constexpr std::uint64_t kHelloAgainCycles = 10;
 inline constexpr std::uint32_t kHostedMicroNodesMax = 4096;
 inline constexpr std::uint32_t kLinksOfTabMax = 64;
 
@@ -195,6 +198,8 @@ class TabNode {
   // ---- What the tab holds
   // A micro-node of this session begins to hold its group of shards. False: there are kHostedMicroNodesMax.
   bool AddMicroNode(std::uint64_t session);
+  // Micro-node n begins to hold the group of another session, and leaves the one that it held. False: there is none.
+  bool MoveMicroNode(std::size_t n, std::uint64_t session);
   // The newest one ends. False: it is the last one, without which a tab holds nothing; it leaves instead.
   bool RemoveMicroNode();
   // Begins to hold a shard beside those of the micro-nodes. False: it is held, or adopted_max are.
@@ -243,8 +248,9 @@ class TabNode {
     std::uint32_t halo_rows = 0;
     std::uint32_t cadence_cycles = 1;  // of the far end
     std::uint64_t up_cycle = 0;
-    std::uint64_t turn = 0;  // the last one; 0: none yet
-    std::uint64_t refreshed_cycle = 0;
+    std::uint64_t hello_cycle = 0;  // when this side said it last
+    bool greeted = false;           // the far end has heard this side's hello
+    hosting::LinkCadence cadence;
     std::size_t waiting_bytes = 0;  // of frames, since the last tick
     std::optional<shard::Intake> intake;
     LinkFigures figures;
@@ -257,6 +263,8 @@ class TabNode {
 
   // tab_node.cc: what the tab holds, and a cycle
   TabShard& Held(std::uint32_t shard);
+  void MoveIn(const MicroNode& micro_node);
+  void MoveOut(const MicroNode& micro_node);
   void MaskMayHaveChanged();
   void FillTurns(std::uint64_t cycle, hosting::LinkTurns* turns);
   void Collect(TabShard* shard);
@@ -264,7 +272,9 @@ class TabNode {
   void CountWaiting();
 
   // tab_node_links.cc: links and messages
+  void SayHello(std::uint32_t link, std::uint64_t cycle);
   void Greet(std::uint32_t link, const Hello& hello);
+  void GreetAgain(std::uint32_t link, std::uint64_t cycle);
   std::optional<LinkEnd> Misfit(std::uint32_t link, const Hello& hello) const;
   void TakeMessage(std::uint32_t link, PeerMessage message, std::uint64_t cycle);
   void TakeFrames(std::uint32_t link, const FrameBatch& batch, std::uint64_t cycle);

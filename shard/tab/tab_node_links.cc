@@ -44,6 +44,11 @@ void TabNode::LinkUp(std::uint32_t n, std::uint64_t cycle) {
   const shard::IntakeTerms terms = {
       .shards = config_.shards, .shape = config_.shard.shape, .period_us = config_.period_us};
   link.intake.emplace(terms, SecondsAt(link.up_cycle));
+  SayHello(n, link.up_cycle);
+}
+
+void TabNode::SayHello(std::uint32_t n, std::uint64_t cycle) {
+  links_[n].hello_cycle = cycle;
   Hello hello;
   hello.build = config_.build;
   hello.session_high = config_.session.high;
@@ -102,7 +107,7 @@ void TabNode::Share(std::uint32_t n) {
     const bool is = (link.shared & MaskOfShard(shard)) != 0;
     if (was != is) held->Change(ChangeOf(n, is));
   }
-  if ((link.shared & ~before) != 0) link.turn = 0;  // what is new is told at once
+  if ((link.shared & ~before) != 0) link.cadence.TurnNow();  // what is new is told at once
 }
 
 // ---- What is said ----
@@ -181,8 +186,17 @@ void TabNode::TakeMessage(std::uint32_t n, PeerMessage message, std::uint64_t cy
   Link& link = links_[n];
   if (link.state == State::kGreeting) {
     const auto* const hello = std::get_if<Hello>(&message);
-    return hello != nullptr ? Greet(n, *hello) : Close(n, LinkEnd::kNoHello, "");
+    if (hello != nullptr) return Greet(n, *hello);
+    if (auto* const goodbye = std::get_if<Goodbye>(&message)) {
+      return Close(n, LinkEnd::kGoodbye, std::move(goodbye->reason));
+    }
+    if (leads_to_server(n)) return Close(n, LinkEnd::kNoHello, "");
+    // The hello may be late, or lost and come again.
+    ++counts_.unexpected;
+    return;
   }
+  if (std::holds_alternative<Hello>(message) && !leads_to_server(n)) return GreetAgain(n, cycle);
+  link.greeted = true;
   if (!Carries(n, message)) {
     ++counts_.unexpected;
     return Refuse(n, Refusal::kBadEntry);
@@ -222,12 +236,22 @@ void TabNode::Greet(std::uint32_t n, const Hello& hello) {
   if (const auto end = Misfit(n, hello)) return Close(n, *end, "");
   Link& link = links_[n];
   link.state = State::kReady;
+  link.greeted = false;
   link.halo_rows = hello.halo_rows;
   link.mask = hello.tab ? hello.tab->mask : AllShards(config_.shards);
   link.cadence_cycles = hello.tab ? std::clamp(hello.tab->cadence_cycles, 1u, kCadenceMax) : 1;
   link.placed = hello.tab.has_value();  // a server node has fewer places than tabs
   Share(n);
   Tell(LinkReady{n, hello});
+}
+
+// The far end says its hello until it has heard this one: this one was lost, unless the far end has said more since.
+void TabNode::GreetAgain(std::uint32_t n, std::uint64_t cycle) {
+  if (links_[n].greeted) {
+    ++counts_.unexpected;
+    return Refuse(n, Refusal::kBadEntry);
+  }
+  if (cycle >= links_[n].hello_cycle + kHelloAgainCycles / 2) SayHello(n, cycle);
 }
 
 void TabNode::TakePlace(std::uint32_t n, const Place& place) {

@@ -7,15 +7,14 @@
 
 namespace lvs::tab {
 
-void TabLinks::StartWalk(Purpose purpose, ShardMask want, bool urgent, double now_s) {
-  const bool roam = purpose == Purpose::kForeign;
+void TabLinks::StartWalk(Purpose purpose, ShardMask want, bool urgent, bool roam, double now_s) {
   const Link* next = NextHop({}, {}, want, roam);
   if (next == nullptr) return;
   Walk walk{OwnCard(), 0, want, roam, urgent, {self_.tab}, {}};
   const TabId to = next->tab;
   Attempt& attempt = Begin(purpose, now_s);
-  // What the far end will hold at least; of a roaming walk nobody can tell.
-  attempt.mask = roam ? 0 : want;
+  // What the far end will hold at least; of one that may hold anything nobody can tell.
+  attempt.mask = purpose == Purpose::kForeign ? 0 : want;
   walk.attempt = attempt.number;
   actions_.push_back(ToTab<Walk>{to, std::move(walk)});
 }
@@ -50,7 +49,8 @@ void TabLinks::Walked(const TabId& from, Walk walk, double now_s) {
     const Reason reason = Judge(walk.from, walk.urgent, now_s);
     return ReplyTo(std::move(walk), reason);
   }
-  const Link* next = steps < kWalkStepsMax ? NextHop(from, origin, walk.want, walk.roam) : nullptr;
+  const bool roams = walk.roam && steps < kRoamSteps;
+  const Link* next = steps < kWalkStepsMax ? NextHop(from, origin, walk.want, roams) : nullptr;
   if (next == nullptr) {
     const Reason reason = may_answer ? Judge(walk.from, walk.urgent, now_s) : Reason::kNobody;
     return ReplyTo(std::move(walk), reason);

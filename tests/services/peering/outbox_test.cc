@@ -369,6 +369,34 @@ TEST(OutboxThreads, ActorsOfferWhileTheLinkTakes) {
   EXPECT_EQ(kShards * kFrames, counts.frames_sent + counts.replaced + counts.dropped);
 }
 
+// Messages of tabs are each read, in their order; frames and they take turns, so that neither waits for all of the other.
+TEST(Outbox, QueuesMessagesOfTabsWithinABound) {
+  Outbox outbox({.shards = kShards, .bytes = 1 << 20, .queued_bytes = 200});
+  const auto offer = [](std::uint32_t attempt) {
+    v1::PeerMessage message;
+    message.mutable_offer()->set_attempt(attempt);
+    message.mutable_offer()->set_description(std::string(40, 'd'));
+    return message;
+  };
+  Teller teller(0, 1);
+  for (std::uint32_t n = 1; n <= 9; ++n) outbox.Say(offer(n));
+  outbox.Offer(teller.Next());
+  v1::PeerMessage ping;
+  ping.mutable_ping()->set_sent_us(1);
+  outbox.Say(ping);
+  std::string kinds;
+  std::uint32_t attempts = 0;
+  v1::PeerMessage message;
+  while (TakeAndWrite(&outbox, &message)) {
+    kinds += message.has_ping() ? 'p' : message.has_frames() ? 'f' : 'o';
+    if (message.has_offer()) EXPECT_EQ(message.offer().attempt(), ++attempts);
+  }
+  EXPECT_EQ(kinds, "pofooo");
+  EXPECT_EQ(outbox.counts().unqueued, 5u);
+  outbox.Say(offer(1));  // room again
+  EXPECT_TRUE(TakeAndWrite(&outbox, &message));
+}
+
 // The end may come at any moment.
 TEST(OutboxThreads, ClosedWhileOthersAreAtIt) {
   for (int round = 0; round < 50; ++round) {

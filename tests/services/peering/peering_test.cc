@@ -128,6 +128,80 @@ TEST_F(PeeringTest, WhoIsDialledIsGreetedFirstAndAnswers) {
   EXPECT_TRUE(peering_->Peers(now_s_).peers(0).dialled());
 }
 
+// The hub of a node: notes what it is told.
+class NotedHub final : public HubLinks {
+ public:
+  void HubUp(std::uint32_t link, std::function<void(v1::PeerMessage)> say) override {
+    notes.push_back("up " + std::to_string(link));
+    say_ = std::move(say);
+  }
+  void HubDown(std::uint32_t link) override { notes.push_back("down " + std::to_string(link)); }
+  void TakeFromHub(std::uint32_t link, const v1::PeerMessage& message, double) override {
+    notes.push_back("message " + std::to_string(link) + " " + std::to_string(message.kind_case()));
+  }
+  void Say(v1::PeerMessage message) { say_(std::move(message)); }
+
+  std::vector<std::string> notes;
+
+ private:
+  std::function<void(v1::PeerMessage)> say_;
+};
+
+v1::PeerMessage OfferMessage(std::uint32_t attempt) {
+  v1::PeerMessage message;
+  message.mutable_offer()->set_attempt(attempt);
+  return message;
+}
+
+// TEST-3.2: hubs pass messages of tabs on to each other.
+TEST_F(PeeringTest, Test3_2_HubsHearOfEachOtherAndNobodyElseSpeaksForTabs) {
+  const auto hub = std::make_shared<NotedHub>();
+  options_.hub_links = hub;
+  Start();
+  const Peer plain = Welcomed(2);
+  EXPECT_THAT(hub->notes, IsEmpty()) << "a node that is no hub";
+  Tell(plain, OfferMessage(1));
+  EXPECT_EQ(Ended(plain).code(), absl::StatusCode::kInvalidArgument);
+
+  const Peer other = Connect();
+  v1::PeerMessage hello = HelloMessage(3);
+  hello.mutable_hello()->set_hub(true);
+  Tell(other, hello);
+  const auto greeting = Listen(other);
+  ASSERT_THAT(greeting, SizeIs(1));
+  EXPECT_TRUE(greeting[0].hello().hub());
+  Tell(other, OfferMessage(7));
+  EXPECT_THAT(hub->notes, ElementsAre("up 1", "message 1 11"));
+  for (const std::uint32_t attempt : {1, 2, 3}) hub->Say(OfferMessage(attempt));
+  const auto heard = Listen(other);
+  ASSERT_THAT(heard, SizeIs(3)) << "each is to be read, unlike messages of server nodes";
+  EXPECT_EQ(heard[2].offer().attempt(), 3u);
+  End(other);
+  EXPECT_THAT(hub->notes, Contains("down 1"));
+  hub->Say(OfferMessage(4));  // nobody is there any more
+}
+
+TEST_F(PeeringTest, ANodeThatIsNoHubIsToldNothingOfTabs) {
+  Start();
+  const Peer other = Connect();
+  v1::PeerMessage hello = HelloMessage(3);
+  hello.mutable_hello()->set_hub(true);
+  Tell(other, hello);
+  EXPECT_FALSE(Listen(other)[0].hello().hub());
+  Tell(other, OfferMessage(7));
+  EXPECT_EQ(Ended(other).code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(PeeringTest, Test3_1_ATabIsSentToTheWebListener) {
+  Start();
+  const Peer tab = Connect();
+  v1::PeerMessage hello = HelloMessage(3);
+  hello.mutable_hello()->mutable_tab()->set_shard_mask(1);
+  Tell(tab, hello);
+  EXPECT_THAT(Ended(tab).message(), HasSubstr("web_listen"));
+  EXPECT_EQ(options_.refusals->Of(ConnectionRefusal::kHelloMisfit), 1u);
+}
+
 TEST_F(PeeringTest, Spec13_AHelloThatDoesNotFitEndsTheStreamAndIsCounted) {
   Start();
   const Peer misfit = Connect();

@@ -106,6 +106,12 @@ TEST_F(WeighTest, AsManyNeighboursAreRemoteAsReplicasAre) { EXPECT_NEAR(RemoteSh
 
 TEST_F(WeighTest, AClaimThatNobodyCanCheckIsBounded) { EXPECT_NEAR(RemoteShare(1'000'000, true), 64.0 / 114, 0.1); }
 
+// Anybody opens a tab: it weighs no more than the rows that are kept of it, here 16.
+TEST_F(WeighTest, Test3_1_ATabWeighsItsRowsOnly) {
+  remotes_.SetFarEnd(1, /*counts=*/false, 0);
+  EXPECT_NEAR(RemoteShare(1'000'000, true), 16.0 / 66, 0.1);
+}
+
 TEST_F(WeighTest, WhoIsNotHeardHasNoShare) { EXPECT_NEAR(RemoteShare(50, false), 0, 0.02); }
 
 // Who is missing, and who has come.
@@ -235,6 +241,30 @@ TEST_F(MeetTest, WhoHasComeIsToldEverything) {
   Run(20 + 2 * kMissingCycles, {2});
   Run(21 + 2 * kMissingCycles, {1, 2});
   EXPECT_FALSE(remotes_.TakeWantsEverybody(1)) << "it was silent, and not missing";
+}
+
+TEST_F(MeetTest, Test3_1_ATabIsNeverMissingAndMakesNobodyHurry) {
+  links_change = true;
+  remotes_.SetFarEnd(2, /*counts=*/false, 80);
+  Run(20, {1});
+  TakeHurried();
+  Run(40, {1});
+  EXPECT_FALSE(shard_->apart()) << "a tab that never spoke";
+  Run(60, {1, 2});
+  EXPECT_FALSE(TakeHurried());
+  EXPECT_TRUE(remotes_.TakeWantsEverybody(2)) << "it is told everything all the same";
+  Hear(2, 3, 60, 22);
+  Run(60 + 80, {1});
+  EXPECT_FALSE(shard_->apart()) << "it fell silent";
+  EXPECT_TRUE(shard_->columns().Heard(layout_.halo_first[2] + 3, 141)) << "a tab speaks rarely";
+  Run(61 + 80, {1});
+  EXPECT_FALSE(shard_->columns().Heard(layout_.halo_first[2] + 3, 142));
+  remotes_.Restart();
+  Run(195, {1});
+  EXPECT_FALSE(shard_->apart()) << "it is still a tab after the server node has started again";
+  remotes_.SetFarEnd(2, /*counts=*/true, 0);
+  Run(200, {1});
+  EXPECT_TRUE(shard_->apart()) << "a server node took the link";
 }
 
 // Or replicas that enter meanwhile would hear liars only, who spoke last: phase2-closed with seeds 6, 11, 20 and 41.

@@ -196,7 +196,9 @@ TEST(PeerMessage, Test3_1EveryKindRoundTripsAgainstProtobuf) {
       kinds.insert(kind);
     }
   }
-  EXPECT_EQ(kinds.size(), static_cast<std::size_t>(v1::PeerMessage::descriptor()->field_count()));
+  // Hubs tell news of tabs to each other only: the codec of tabs does not know that kind.
+  EXPECT_EQ(v1::PeerMessage::kHubNewsFieldNumber, static_cast<int>(kKinds));
+  EXPECT_EQ(kinds.size() + 1, static_cast<std::size_t>(v1::PeerMessage::descriptor()->field_count()));
 }
 
 // What a field is called on both sides: a round trip alone would not notice two fields that are exchanged.
@@ -354,6 +356,7 @@ TEST(PeerMessage, Test7MutatedAndRandomBytesAreReadAsProtobufReadsThemAndTakeBou
     }
     v1::PeerMessage theirs;
     const bool parsed = theirs.ParseFromString(bytes);
+    if (theirs.has_hub_news()) continue;  // of no kind that tabs know
     google::protobuf::Empty fields;
     int kinds = 0;
     if (parsed && fields.ParseFromString(bytes)) {

@@ -114,7 +114,7 @@ TEST_F(TabLinksTest, AnAttemptEndsAtItsDeadline) {
 }
 
 TEST_F(TabLinksTest, AFullTabMakesRoomForWhoIsInNeedOnly) {
-  for (std::uint64_t n = 2; n < 10; ++n) Open(n, kOwn, n == 5 ? 7 : 3);
+  for (std::uint64_t n = 2; n < 10; ++n) Open(n, kOwn, n == 5 ? 7 : 2);
   links_.TakeActions();
   links_.Offered({Id(1), CardOf(20, kOwn), 1, false, {}}, 0);
   EXPECT_EQ(Pick<Answer>(links_.TakeActions()).at(0).reason, Reason::kFull);

@@ -124,8 +124,17 @@ void TabModel::TickTab(std::size_t index) {
   tabs_[index].links->Tick(now_s_);
   traffic_.tab_minutes += 1 / 60.0;
   SayRows(tabs_[index]);
+  NoteHeld(&tabs_[index]);
   Act(index);
   After(1, [this, index] { TickTab(index); });
+}
+
+void TabModel::NoteHeld(Tab* tab) {
+  const ShardMask mask = tab->links->mask();
+  for (std::uint32_t s = 0; s < config_.shards; ++s) {
+    if (((mask & ~tab->held) >> s & 1) != 0) tab->held_since_s[s] = now_s_;
+  }
+  tab->held = mask;
 }
 
 // State rows of an honest tab go over the links to those who hold the same shards.
@@ -191,6 +200,7 @@ void TabModel::KillServers() {
   for (Server& server : servers_) server.up = false;
   for (const std::size_t index : live_) {
     Tab& tab = tabs_[index];
+    tab.stranded = tab.links->links().empty();
     tab.links->HubDown();
     tab.links->Served(false);
     tab.on_hub = false;
@@ -204,6 +214,7 @@ void TabModel::StartOneServer() {
   servers_[0].places = std::make_unique<ServerPlaces>(PlaceRules{config_.shards, config_.places}, draws_.Next());
   for (const std::size_t index : live_) {
     tabs_[index].home = 0;
+    tabs_[index].stranded = false;
     Tell(10 * draws_.Unit(), tabs_[index].id, [this](Tab& tab) { tab.links->HubUp(now_s_); });
   }
 }
@@ -335,7 +346,8 @@ void TabModel::Do(Tab& tab, Drop action) {
 
 // ---- Looking
 
-TabModel::Part TabModel::LookAtShard(std::uint32_t shard, bool with_servers) {
+TabModel::Part TabModel::LookAtShard(std::uint32_t shard, bool with_servers,
+                                     std::set<std::pair<std::uint64_t, std::uint32_t>>* cut_off) {
   Part part;
   std::vector<std::size_t> holders;
   std::vector<std::int32_t> place(tabs_.size(), -1);
@@ -382,8 +394,12 @@ TabModel::Part TabModel::LookAtShard(std::uint32_t shard, bool with_servers) {
     if (reached.size() > largest.size()) largest = std::move(reached);
   }
   for (std::size_t n = 0; n < holders.size(); ++n) {
-    const bool old = now_s_ - tabs_[holders[n]].born_s >= kOldSeconds;
-    part.out += old && colour[n] != colour[largest[0]] ? 1 : 0;
+    const Tab& tab = tabs_[holders[n]];
+    const bool held = (tab.held >> shard & 1) != 0 && now_s_ - tab.held_since_s[shard] >= kOldSeconds;
+    const bool old = held && now_s_ - tab.born_s >= kOldSeconds && !tab.stranded;
+    if (!old || colour[n] == colour[largest[0]]) continue;
+    ++part.out;
+    if (cut_off != nullptr) cut_off->emplace(tab.id.low, shard);
   }
   for (std::size_t n = 0; n < 3; ++n) {
     const auto reached = reach(largest[n * (largest.size() - 1) / 2], ++colours);
@@ -396,8 +412,9 @@ Look TabModel::Look() {
   tab::Look look;
   look.tabs = live_.size();
   double replicas = 0, links = 0;
+  std::set<std::pair<std::uint64_t, std::uint32_t>> cut_off;
   for (std::uint32_t s = 0; s < config_.shards; ++s) {
-    const Part part = LookAtShard(s, /*with_servers=*/false);
+    const Part part = LookAtShard(s, /*with_servers=*/false, &cut_off);
     look.lost += part.holders == 0 ? 1 : 0;
     look.cut_off += part.out;
     look.split += part.out > 0 ? 1.0 / config_.shards : 0;
@@ -406,6 +423,8 @@ Look TabModel::Look() {
     links += static_cast<double>(part.links);
     look.cut_off_servers += LookAtShard(s, /*with_servers=*/true).out;
   }
+  for (const auto& replica : cut_off) look.stay_cut_off += cut_off_.contains(replica) ? 1 : 0;
+  cut_off_ = std::move(cut_off);
   look.cut_off /= std::max(1.0, replicas);
   look.cut_off_servers /= std::max(1.0, replicas);
   look.links_shard = links / std::max(1.0, replicas);

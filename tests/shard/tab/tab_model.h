@@ -10,10 +10,13 @@
 // goodbye; sessions are exponential. Tabs are spread over three hubs, which tell each other of theirs.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <queue>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "shard/tab/draws.h"
@@ -39,13 +42,14 @@ struct ModelConfig {
 struct Look {
   std::size_t tabs = 0;
   std::uint32_t lost = 0;      // shards without any holder
-  double cut_off = 0;          // share of the replicas of tabs older than 10 s outside the largest part of their shard
+  double cut_off = 0;          // share of the replicas that are older than 10 s outside the largest part of their shard
   double cut_off_servers = 0;  // the same, where servers connect what is linked with them
-  double split = 0;            // share of the shards with somebody cut off
-  double links = 0;            // a tab
-  double links_shard = 0;      // a replica: to other holders
-  double shards = 0;           // a tab
-  std::uint32_t diameter = 0;  // of the largest parts; from a few starts
+  std::uint32_t stay_cut_off = 0;  // replicas that were cut off at the look before, too
+  double split = 0;                // share of the shards with somebody cut off
+  double links = 0;                // a tab
+  double links_shard = 0;          // a replica: to other holders
+  double shards = 0;               // a tab
+  std::uint32_t diameter = 0;      // of the largest parts; from a few starts
 };
 
 struct Traffic {
@@ -82,6 +86,9 @@ class TabModel {
     TabId id;
     std::uint32_t micro_nodes = 1;
     double born_s = 0;
+    ShardMask held = 0;
+    std::array<double, kShardsMax> held_since_s{};
+    bool stranded = false;  // it had no link yet when all servers died, and can find nobody
     bool alive = true;
     bool hostile = false;
     bool on_hub = false;
@@ -108,6 +115,7 @@ class TabModel {
   void Spawn();
   void TickTab(std::size_t index);
   void SayRows(const Tab& tab);
+  void NoteHeld(Tab* tab);
   void TickServers();
   void Die(std::size_t index);
   void CountHub(std::uint64_t messages);
@@ -138,7 +146,8 @@ class TabModel {
     std::uint32_t diameter = 0;
     std::uint64_t links = 0;
   };
-  Part LookAtShard(std::uint32_t shard, bool with_servers);
+  Part LookAtShard(std::uint32_t shard, bool with_servers,
+                   std::set<std::pair<std::uint64_t, std::uint32_t>>* cut_off = nullptr);
 
   ModelConfig config_;
   Draws draws_;
@@ -154,6 +163,7 @@ class TabModel {
   std::uint64_t no_rows_ = 0;
   std::uint64_t no_rows_honest_ = 0;
   double next_arrival_s_ = 0;
+  std::set<std::pair<std::uint64_t, std::uint32_t>> cut_off_;  // by the last look: tab and shard
 };
 
 }  // namespace lvs::tab

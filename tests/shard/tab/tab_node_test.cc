@@ -393,9 +393,53 @@ TEST(TabNode, Spec13HellosThatDoNotFitCloseTheLinkWithWords) {
   node.LinkUp(0, 1);
   node.Tick(1 + kHelloCycles + 1);
   EXPECT_EQ(node.ended(LinkEnd::kNoHello), 1u);
-  node.LinkUp(0, 60);
-  node.Receive(0, Encode(EchoRequest{1}), 60);
-  EXPECT_EQ(node.ended(LinkEnd::kNoHello), 2u);
+  node.LinkUp(TestConfig(1).tab_links, 60);
+  node.Receive(TestConfig(1).tab_links, Encode(EchoRequest{1}), 60);
+  EXPECT_EQ(node.ended(LinkEnd::kNoHello), 2u) << "a WebSocket loses nothing";
+}
+
+TEST(TabNode, AHelloThatADataChannelLosesIsSaidAgain) {
+  TabNode one(TestConfig(1)), other(TestConfig(2));
+  one.AddMicroNode(SessionOf(0));
+  other.AddMicroNode(SessionOf(0));
+  one.LinkUp(0, 1);
+  other.LinkUp(0, 1);
+  std::string hello = one.TakeOutgoing().at(0).bytes;
+  other.TakeOutgoing();  // lost
+  other.Receive(0, Encode(EchoRequest{1}), 1);
+  EXPECT_EQ(other.ended(LinkEnd::kNoHello), 0u) << "the hello may be late";
+  EXPECT_EQ(other.counts().unexpected, 1u);
+  other.Receive(0, hello, 2);
+  EXPECT_TRUE(other.FiguresOfLink(0).ready);
+  for (std::uint64_t cycle = 2; cycle < 1 + kHelloAgainCycles; ++cycle) one.Tick(cycle);
+  EXPECT_TRUE(one.TakeOutgoing().empty());
+  one.Tick(1 + kHelloAgainCycles);
+  hello = one.TakeOutgoing().at(0).bytes;
+  other.TakeOutgoing();
+  other.Receive(0, hello, 1 + kHelloAgainCycles);
+  const auto answer = other.TakeOutgoing();
+  ASSERT_EQ(answer.size(), 1u) << "whoever says it again has not heard this one";
+  one.Receive(0, answer[0].bytes, 1 + kHelloAgainCycles);
+  EXPECT_TRUE(one.FiguresOfLink(0).ready);
+  other.Receive(0, Encode(EchoRequest{1}), 12);
+  other.TakeOutgoing();
+  other.Receive(0, hello, 40);
+  EXPECT_TRUE(other.TakeOutgoing().empty()) << "the far end has said more since";
+  EXPECT_EQ(other.refused().Of(Refusal::kBadEntry), 1u);
+}
+
+TEST(TabNode, AMicroNodeThatMovesTakesItsReplicasAlong) {
+  TabNode node(TestConfig(1));
+  node.AddMicroNode(SessionOf(0));
+  node.AddMicroNode(SessionOf(0, 1));
+  EXPECT_TRUE(node.MoveMicroNode(0, SessionOf(1)));
+  EXPECT_EQ(node.mask(), MaskOfGroup(0) | MaskOfGroup(1));
+  EXPECT_TRUE(node.MoveMicroNode(1, SessionOf(1, 1)));
+  EXPECT_EQ(node.mask(), MaskOfGroup(1));
+  EXPECT_FALSE(node.MoveMicroNode(2, SessionOf(0)));
+  for (std::uint64_t cycle = 1; cycle < kAloneCycles + 5; ++cycle) node.Tick(cycle);
+  EXPECT_EQ(node.FiguresOf(4).replicas, 2u);
+  EXPECT_EQ(node.shard(0), nullptr);
 }
 
 TEST(TabNode, MessagesForLinksAndPageArePassedOnAndThoseOfTheWrongKindCounted) {

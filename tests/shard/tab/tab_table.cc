@@ -24,6 +24,7 @@ void PrintRow(const char* label, const ModelConfig& config) {
   for (int n = 0; n < kLooks; ++n) {
     model.Run(18, true);
     const Look look = model.Look();
+    sum.stay_cut_off += look.stay_cut_off;
     sum.cut_off += look.cut_off / kLooks;
     worst = std::max(worst, look.cut_off);
     sum.cut_off_servers += look.cut_off_servers / kLooks;
@@ -41,11 +42,12 @@ void PrintRow(const char* label, const ModelConfig& config) {
   const Traffic after = model.TakeTraffic();
   const auto rate = [](std::uint64_t n, const Traffic& t) { return static_cast<double>(n) / t.tab_minutes; };
   std::printf(
-      "| %s | %u, %u | %llu | %.1f, %.1f | %.1f | %.3f (%.2f) | %.3f | %.1f | %u | %u | %.1f, %.1f, %.1f | %.2f | "
+      "| %s | %u, %u | %llu | %.1f, %.1f | %.1f | %.3f (%.2f), %u stay | %.3f | %.1f | %u | %u | %.1f, %.1f, %.1f | "
+      "%.2f | "
       "%zu: %.2f %%, %u lost, %.1f |\n",
       label, config.tabs, config.shards, static_cast<unsigned long long>(config.seed), sum.links, sum.links_shard,
-      sum.shards, 100 * sum.cut_off, 100 * worst, 100 * sum.cut_off_servers, 100 * sum.split, sum.diameter, sum.lost,
-      rate(traffic.hub, traffic), rate(traffic.peer, traffic), rate(traffic.pings, traffic),
+      sum.shards, 100 * sum.cut_off, 100 * worst, sum.stay_cut_off, 100 * sum.cut_off_servers, 100 * sum.split,
+      sum.diameter, sum.lost, rate(traffic.hub, traffic), rate(traffic.peer, traffic), rate(traffic.pings, traffic),
       rate(traffic.refused, traffic), dead.tabs, 100 * dead.cut_off, dead.lost, rate(after.peer, after));
   std::fflush(stdout);
 }

@@ -44,9 +44,9 @@ export class WorkerLink<In, Out extends {readonly type: string}> {
   }
 
   // `answered`: something must come back, or the visitor is told.
-  post(message: In, {answered = false} = {}): void {
+  post(message: In, {answered = false, transfer = [] as Transferable[]} = {}): void {
     if (this.failed || !this.worker) return;
-    this.worker.postMessage(message);
+    this.worker.postMessage(message, transfer);
     if (!answered || this.waiting) return;
     this.waiting = window.setTimeout(() => {
       this.waiting = 0;
