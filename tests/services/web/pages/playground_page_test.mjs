@@ -1,14 +1,22 @@
 // The playground in a real Chromium: it does what it says, for the eye, by keyboard, for a screen reader and on a phone,
 // and a link repeats bit for bit what the core computes.
 //
-//   node playground_page_test.mjs PAGES WASM NODE_MODULES_PARENT CHROMIUM [FOLDER FOR SCREENSHOTS [FIREFOX]]
-import {readFileSync, readdirSync, statSync} from "node:fs";
+//   LVS_WEB_MODULES=... node playground_page_test.mjs PAGES WASM [FOLDER FOR SCREENSHOTS]
+//
+// LVS_WEB_MODULES names the folder with node_modules (tests/services/web/browser/browser_test.sh). Exit code 77: skipped.
+import {existsSync, readFileSync, readdirSync, statSync} from "node:fs";
 import {join} from "node:path";
 import {LINKS} from "../../../shard/wasm/playground_links.mjs";
-import {screens, start} from "./browser.mjs";
+import {CHROMIUM, FIREFOX, screens, start} from "./browser.mjs";
 
-const [folder, wasm, modules, chromium, pictures, firefox] = process.argv.slice(2);
-const test = await start({folder, modules, chromium});
+const [folder, wasm, pictures] = process.argv.slice(2);
+for (const [needed, cure] of [[CHROMIUM, "apt-get install chromium"], [join(folder, "playground.html"), "the build says what the pages lack"]]) {
+  if (!existsSync(needed)) {
+    console.error(`skipped: there is no ${needed}; ${cure}`);
+    process.exit(77);
+  }
+}
+const test = await start({folder, modules: process.env.LVS_WEB_MODULES});
 const {holds, open} = test;
 const picture = screens(pictures);
 const LETTERS = ["c", "d", "s", "p", "l", "a", "k", "r", "g"];
@@ -127,9 +135,9 @@ const CASES = {
   },
 
   async "Firefox repeats the same link to the same state"() {
-    if (!firefox) { console.log("no Firefox here: apt-get install firefox-esr"); return; }
+    if (!existsSync(FIREFOX)) { console.log("no Firefox here: apt-get install firefox-esr"); return; }
     const other = await test.puppeteer.launch({
-      browser: "firefox", protocol: "webDriverBiDi", executablePath: firefox, headless: true, protocolTimeout: 120_000});
+      browser: "firefox", protocol: "webDriverBiDi", executablePath: FIREFOX, headless: true, protocolTimeout: 120_000});
     try {
       const page = await other.newPage(), wrong = [];
       page.on("console", (message) => { if (message.type() === "error") wrong.push(message.text()); });
