@@ -17,7 +17,7 @@ Installs the Debian packages that are missing (as root or with sudo), builds eve
   --asan     the fast tests, with the address and undefined-behaviour sanitizers
   --tsan     the tests labelled thread, built with the thread sanitizer
   --nightly  what takes too long for CI: rounds of faults, long runs with other seeds, and networks of real browsers;
-             installs Chromium and npm for these
+             installs Chromium, Firefox and npm for these
 
 One test: ctest --preset release -R NAME (after a build).
 USAGE
