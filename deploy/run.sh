@@ -19,8 +19,12 @@ USAGE
   exit 0
 fi
 
-install_packages
-build release lvs
+# Some 100 MB that only the pages need. Where they cannot be installed, lvs runs without them, and the build says so.
+(install_packages "${pages_packages[@]}") || {
+  say "Going on without the pages."
+  install_packages
+}
+build release lvs lvs_pages
 
 # lvs takes its run directory, runs/..., and a scenario's file from the folder that the user is in.
 [[ $# -gt 0 && $1 != -* ]] || set -- phase2 "$@"

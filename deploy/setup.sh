@@ -23,7 +23,7 @@ packages=(
 check_packages=(clang clang-format)
 
 # What the preset `wasm` and its test need: a compiler, a linker and the libraries of wasm32-wasi, and Node to run the
-# module. Nothing else asks for them: deploy/test.sh --full and `bench/run.sh wasm` do. Version 14 of each: Debian's sets
+# module. The pages need them too (below); deploy/test.sh --full and `bench/run.sh wasm` ask for them alone. Version 14 of each: Debian's sets
 # of two versions exclude each other.
 wasm_packages=(
   clang-14 lld-14 llvm-14 libc++-14-dev-wasm32 libc++abi-14-dev-wasm32 libclang-rt-14-dev-wasm32 wasi-libc nodejs
@@ -32,6 +32,9 @@ wasm_packages=(
 # What the pages need beside wasm_packages, whose compiler builds their modules of the core. Without these, lvs is built
 # whole, and its pages say what was missing (services/web/pages/CMakeLists.txt).
 pages_packages=("${wasm_packages[@]}" esbuild node-typescript)
+
+# What drives the pages in their tests, beside two packages of npm (tests/services/web/pages).
+pages_check_packages=(chromium npm)
 
 # A command that every build and test step is run with; empty: none.
 run_with=()

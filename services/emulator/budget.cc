@@ -89,8 +89,8 @@ double ReplicaBytes(const v1::Scenario& scenario, const PopulationCurve& curve, 
 double LinkBytes(const v1::Scenario& scenario, double nodes, double replicas) {
   const double shards = scenario.state().shards();
   const double dimensions = ShapeOf(scenario).dimensions();
-  const double rows =
-      hosting::AmbassadorsOf(static_cast<std::uint32_t>(replicas / (shards * nodes)), static_cast<std::uint32_t>(nodes));
+  const double rows = hosting::AmbassadorsOf(static_cast<std::uint32_t>(replicas / (shards * nodes)),
+                                             static_cast<std::uint32_t>(nodes));
   double latency_us = 0;
   for (const v1::RegionLink& link : scenario.links().between()) {
     latency_us += static_cast<double>(link.latency_us()) / scenario.links().between_size();

@@ -4,7 +4,8 @@
 //                  [--origin https://lvs.example] [--build-string FILE]
 //
 // A page is a folder of src/ with page.html, page.ts, page.css and texts.ts. In page.html, {{name}} stands for that name
-// of the texts' `html` object, and {{@file}} for the address of another file of the build. Every file but the pages
+// of the texts' `html` object, {{@file}} for the address of another file of the build, and {{@nav}} for the links to the
+// other pages. Every file but the pages
 // themselves carries a hash of its content in its name, so browsers may keep it for ever.
 import {execFileSync} from "node:child_process";
 import {createHash} from "node:crypto";
@@ -16,13 +17,17 @@ import {gzipSync} from "node:zlib";
 const here = dirname(fileURLToPath(import.meta.url));
 const src = join(here, "src");
 
-// Where a page's file lies, and what its policy allows beyond the page's own origin.
+// Where a page's sources lie, what it is called where pages name each other, and what its policy allows it to connect to
+// beyond its own origin.
 const PAGES = {
-  // A page may be loaded from one hub and talk to another; the header of a node says which ones.
-  "index.html": {folder: "take_part", connect: "https: wss: http: ws:"},
+  // The page may be loaded from one hub and talk to another; the header of a node says which ones.
+  "index.html": {folder: "take_part", label: "Take part", connect: "https: wss: http: ws:"},
+  "playground.html": {folder: "playground", label: "Playground"},
   "404.html": {folder: "missing"},
 };
-const STATIC = {"uplot.js": "../../report/uplot/uPlot.iife.min.js", "icon.svg": "src/shared/icon.svg"};
+const STATIC = {
+  "uplot.js": "../../report/uplot/uPlot.iife.min.js", "icon.svg": "src/shared/icon.svg",
+  "playground.png": "src/playground/preview.png"};
 
 const options = {out: "", wasm: [], esbuild: "esbuild", origin: "", "build-string": ""};
 for (let k = 2; k < process.argv.length; k += 2) {
@@ -85,6 +90,13 @@ async function textsOf(folder) {
   return html;
 }
 
+// Links to the other pages, for the head of each.
+function navigation(current) {
+  const links = Object.entries(PAGES).filter(([, {label}]) => label).map(([file, {label}]) => file === current
+    ? `<a aria-current="page" href="${file}">${label}</a>` : `<a href="${file === "index.html" ? "./" : file}">${label}</a>`);
+  return `<nav aria-label="Pages">${links.join("")}</nav>`;
+}
+
 const ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"};
 const escaped = (text) => text.replace(/[&<>"]/g, (c) => ENTITIES[c]);
 
@@ -95,6 +107,7 @@ async function page(file, {folder, connect = ""}) {
   const texts = await textsOf(folder), used = new Set();
   const given = {policy: policy(connect), version, origin: options.origin ? `${options.origin.replace(/\/$/, "")}/` : ""};
   const filled = readFileSync(join(src, folder, "page.html"), "utf8").replace(/\{\{(@?)([\w.-]+)\}\}/g, (_, at, name) => {
+    if (at && name === "nav") return navigation(file);
     if (at) return assets[name] ?? fail(`${folder}/page.html names ${name}, which is not built`);
     if (name in given) return escaped(given[name]);
     if (!(name in texts)) fail(`${folder}/texts.ts has no text ${name}, which page.html wants`);

@@ -5,9 +5,9 @@ export const count = (x: number): string => x.toLocaleString("en");
 export const vu = (x: number): string => x.toLocaleString("en", {maximumFractionDigits: 6});
 export const percent = (x: number): string => `${Math.round(100 * x)} %`;
 
-// Two digits: 0.015, 2.4, 57.
+// Two digits: 0.015, 2.4, 57. Less than a hundredth is 0.
 export function two(x: number): string {
-  return x >= 10 ? count(Math.round(x)) : x.toPrecision(2);
+  return x < 0.01 ? "0" : x >= 10 ? count(Math.round(x)) : x.toPrecision(2);
 }
 
 interface Power { readonly digits: string; readonly exponent: number | null }

@@ -9,6 +9,9 @@ export const FLOOR = 1e-4;  // a point closer than this to the middle has arrive
 const TOP = Math.log10(141 / FLOOR);
 const BEND = 2.2;           // outer rings are wider
 const FARTHEST = 1.035;     // of TOP
+const LIARS_AT = 1.045;      // whoever claims to be beyond the rings
+export const LIARS_CROWD = 0.25;   // radius of liars who all claim one place
+const STILL_PX = 0.2;
 export const GOLDEN = Math.PI * (3 - Math.sqrt(5));
 export const WIDE = 0.3;    // radius of the innermost disc while most points are on their way,
 export const CALM = 0.6;    // and once they are there
@@ -127,11 +130,10 @@ export function place(placed: Placed, before: Placed | undefined, view: View): v
   const plane = smooth(view.plane), half = cast.range / 2, at = placed.at;
   const out = {x: 0, y: 0};
   const inRings = (slot: number, middle: Middle, seat: Float32Array) => {
-    const dx = points.x[slot] - middle.x, dy = points.y[slot] - middle.y, d = Math.hypot(dx, dy);
+    const dx = points.x[slot] - middle.x, dy = points.y[slot] - middle.y, d = Math.sqrt(dx * dx + dy * dy);
     const sx = core * seat[2 * slot], sy = core * seat[2 * slot + 1], decades = Math.log10(d / FLOOR);
     if (!(decades > 0)) { out.x = sx; out.y = sy; return; }
-    // Liars line up outside of the rings.
-    const ring = points.kind[slot] === Kind.liar ? 1.012 + 0.055 * (slot * 0.618 % 1) : ringAt(decades, core);
+    const ring = decades > TOP && points.kind[slot] === Kind.liar ? LIARS_AT : ringAt(decades, core);
     const arriving = decades < 1 ? smooth(1 - decades) : 0;
     out.x = mix(dx * ring / d, sx, arriving);
     out.y = mix(dy * ring / d, sy, arriving);
@@ -150,7 +152,7 @@ export function place(placed: Placed, before: Placed | undefined, view: View): v
     y = circle.y + y * circle.r;
     if (plane > 0) {
       const px = (points.x[slot] - half) / half, py = (points.y[slot] - half) / half;
-      const k = Math.min(1, 1.52 / Math.hypot(px, py)) * lens.whole.r * 0.926;
+      const k = Math.min(1, 1.52 / Math.sqrt(px * px + py * py)) * lens.whole.r * 0.926;
       x = mix(x, lens.whole.x + px * k, plane);
       y = mix(y, lens.whole.y + py * k, plane);
     }
@@ -159,24 +161,32 @@ export function place(placed: Placed, before: Placed | undefined, view: View): v
   }
   placed.fresh = false;
   placed.base = at.slice();
-  if (before) layOut(placed, before, 1.75 * view.dot * (1 - plane), view.seats.order);
+  if (before) layOut(placed, before, view, 1.75 * view.dot * (1 - plane));
 }
 
 // A crowd that came to rest elsewhere, all on one spot, is laid out there as a sunflower of its own.
-function layOut(placed: Placed, before: Placed, step: number, order: readonly number[]): void {
+function layOut(placed: Placed, before: Placed, view: View, step: number): void {
   if (step <= 0) return;
   const {points} = placed.look, {base, at} = placed, was = before.base, cells = new Map<number, number>();
-  for (const slot of order) {
+  const liars = points.kind.reduce((sum, kind) => sum + (kind === Kind.liar ? 1 : 0), 0);
+  const liarStep = Math.min(step, LIARS_CROWD * view.lenses.parts[0].r * (1 - smooth(view.plane)) / Math.sqrt(Math.max(1, liars)));
+  for (const slot of view.seats.order) {
     const kind = points.kind[slot];
-    if (kind === Kind.nobody || kind === Kind.liar) continue;
+    if (kind === Kind.nobody) continue;
     const x = base[2 * slot], y = base[2 * slot + 1];
     if (Math.abs(x - was[2 * slot]) + Math.abs(y - was[2 * slot + 1]) > 1) continue;
     const cell = Math.round(x / 4) * 8192 + Math.round(y / 4), k = cells.get(cell) ?? 0;
     cells.set(cell, k + 1);
-    const r = step * Math.sqrt(k);
+    const r = (kind === Kind.liar ? liarStep : step) * Math.sqrt(k);
     at[2 * slot] += r * Math.cos(k * GOLDEN);
     at[2 * slot + 1] += r * Math.sin(k * GOLDEN);
   }
+}
+
+// Whether no point moves by as much as can be seen from one look to the next.
+export function isStill(from: Placed, to: Placed): boolean {
+  for (let k = 0; k < to.at.length; ++k) if (Math.abs(to.at[k] - from.at[k]) > STILL_PX) return false;
+  return true;
 }
 
 // The share of the honest that is farther from the middle of its side than `limit`.
@@ -187,7 +197,8 @@ export function shareAway(placed: Placed, split: Split | null, limit: number): n
     if (points.kind[slot] !== Kind.member) continue;
     const middle = placed.middles[split ? 1 + split.side[points.group[slot]] : 0];
     ++honest;
-    if (Math.hypot(points.x[slot] - middle.x, points.y[slot] - middle.y) > limit) ++away;
+    const dx = points.x[slot] - middle.x, dy = points.y[slot] - middle.y;
+    if (dx * dx + dy * dy > limit * limit) ++away;
   }
   return honest === 0 ? 0 : away / honest;
 }

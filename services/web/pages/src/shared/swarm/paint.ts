@@ -1,7 +1,7 @@
 // The layers of the drawing, from the ground up. Each one strokes or fills whole sets of points in one path: that is what
 // makes 2,000 points fast on a canvas that is drawn in software.
 import {Colours} from "./colours";
-import {Circle, Lenses, Placed, ringAt, smooth} from "./layout";
+import {Circle, Lenses, LIARS_CROWD, Placed, ringAt, smooth} from "./layout";
 import {Cast, Kind, Look, Split, Way} from "./look";
 
 export const TAIL = 4;  // looks that a tail goes back
@@ -69,7 +69,8 @@ export function paintGrid(s: Scene): void {
     c.font = `600 13px ${colours.font}`;
     s.split.names.forEach((name, side) => {
       const part = lens.parts[side];
-      c.fillText(name, part.x, lens.across ? Math.min(h - 12, part.y + part.r * 1.02 + 16) : part.y - part.r - 8, w - 24);
+      c.fillText(name, part.x, lens.across ? Math.min(h - 12, part.y + part.r * 1.02 + 16) : part.y - part.r - 8,
+        lens.across ? w / 2 - 16 : w - 24);
     });
     c.strokeStyle = colours.faint;
     c.setLineDash([2, 6]);
@@ -113,7 +114,7 @@ export function paintTails(s: Scene): void {
 
 // Entropy, which vanishes with disagreement.
 export function paintHalos(s: Scene): void {
-  if (s.rough) return;
+  if (s.rough || s.colours.forced) return;
   const {c, look: {points}, at, dot} = s, STEPS = 3;
   for (let group = 0; group < s.cast.groups; ++group) {
     c.fillStyle = s.colours.group[group];
@@ -196,7 +197,7 @@ function shape(c: CanvasRenderingContext2D, x: number, y: number, r: number, sid
   }
   c.closePath();
 }
-const FORCED_SIDES = [0, 4, 6, 3, 5, 8, 7, 9];
+export const FORCED_SIDES = [0, 4, 6, 3, 5, 8, 7, 9];
 
 // Bright are those who know of everything that was contributed.
 export function paintPoints(s: Scene): void {
@@ -236,7 +237,10 @@ export function paintPoints(s: Scene): void {
 
 // Hollow triangles.
 function paintLiars(s: Scene): void {
-  const {c, look: {points}, at} = s, r = Math.max(1.7, s.dot * 0.9);
+  const {c, look: {points}, at} = s, liars = points.kind.reduce((sum, kind) => sum + (kind === Kind.liar ? 1 : 0), 0);
+  if (liars === 0) return;
+  // They stand closer where many of them claim one place.
+  const r = Math.max(1.5, Math.min(s.dot * 0.9, 0.72 * LIARS_CROWD * s.lenses.parts[0].r / Math.sqrt(liars)));
   c.globalAlpha = 0.9;
   c.strokeStyle = s.colours.bad;
   c.lineWidth = 1.2;

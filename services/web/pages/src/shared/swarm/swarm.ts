@@ -7,7 +7,7 @@
 //   swarm.part({side: [0, 1, 1], names: ["Europe", "the others"]});
 //   swarm.setPlane(false);                          // rings
 import {Colours, coloursOf} from "./colours";
-import {CALM, Lenses, lenses, middles, Middles, mix, place, Placed, Seats, seats, shareAway, smooth, WIDE} from "./layout";
+import {CALM, isStill, Lenses, lenses, middles, Middles, mix, place, Placed, Seats, seats, shareAway, smooth, WIDE} from "./layout";
 import {Cast, Kind, Look, Points, Split} from "./look";
 import {
   paintGrid, paintHalos, paintLinks, paintMine, paintNumbers, paintPicked, paintPoints, paintPulses, paintTails,
@@ -31,7 +31,7 @@ export class Swarm {
   private readonly c: CanvasRenderingContext2D;
   private readonly still: boolean;
   private colours: Colours;
-  private cast: Cast = {groups: 1, mine: [], label: "", range: 200};
+  private casting: Cast = {groups: 1, mine: [], label: "", range: 200};
   private w = 0;
   private h = 0;
   private ratio = 1;
@@ -73,7 +73,7 @@ export class Swarm {
 
   // Starts anew with other points.
   begin(cast: Cast): void {
-    this.cast = cast;
+    this.casting = cast;
     this.history = [];
     this.pulses = [];
     this.words = [];
@@ -84,6 +84,9 @@ export class Swarm {
     this.population = "";
     this.dirty = true;
   }
+
+  // Other points are the visitor's own, or are called something else.
+  cast(cast: Cast): void { this.casting = cast; }
 
   show(look: Look, {moved, period = 300}: Showing): void {
     const now = performance.now(), {points} = look, before = this.history[0]?.look.points;
@@ -103,10 +106,11 @@ export class Swarm {
     this.period = this.still ? 0 : Math.min(Math.max(period, STEP_MS_MIN), STEP_MS_MAX);
   }
 
-  part(split: Split): void {
+  part(split: Split, atOnce = this.still): void {
+    if (this.splitTo === 1 && this.split && this.split.side.join() === split.side.join()) return;
     this.split = split;
     this.splitTo = 1;
-    if (this.still) this.splitIs = 1;
+    if (atOnce || this.still) this.splitIs = 1;
     this.population = "";
     for (const one of this.history) (one as {middles: Middles}).middles = middles(one.look.points, split);
     const newest = this.history[0];
@@ -114,9 +118,9 @@ export class Swarm {
     this.stale = true;
   }
 
-  join(): void {
+  join(atOnce = this.still): void {
     this.splitTo = 0;
-    if (this.still) this.splitIs = 0;
+    if (atOnce || this.still) this.splitIs = 0;
     this.stale = true;
   }
 
@@ -194,7 +198,7 @@ export class Swarm {
     key += `,${taken}`;
     if (key === this.population) return;
     this.population = key;
-    this.seats = seats(points, this.cast.groups, this.split);
+    this.seats = seats(points, this.casting.groups, this.split);
     this.stale = true;
   }
 
@@ -208,7 +212,7 @@ export class Swarm {
   }
 
   private moves(now: number): boolean {
-    return this.stale || now < this.since + this.period + 40 || this.pulses.length > 0 || this.words.length > 0 ||
+    return this.stale || (this.period > 0 && now < this.since + this.period + 40) || this.pulses.length > 0 || this.words.length > 0 ||
       this.splitIs !== this.splitTo || this.planeIs !== this.planeTo || this.coreIs !== this.coreTo;
   }
 
@@ -224,12 +228,15 @@ export class Swarm {
     const changed = this.ease(Math.min(gap, 100)) || this.stale;
     this.stale = false;
     const lens = lenses(this.w, this.h, this.splitIs), dot = this.dotOf(lens, newest.look.points.size);
+    const fresh = newest.fresh;
     this.placeAll(lens, dot, changed);
+    // A cycle in which nobody moves is one picture.
+    if (fresh && this.history.length > 1 && isStill(this.history[1], newest)) this.period = 0;
     const t = this.period ? smooth(Math.min(1, (now - this.since) / this.period)) : 1;
     this.between(t);
     const scene: Scene = {
       c: this.c, w: this.w, h: this.h, colours: this.colours, lenses: lens, plane: this.planeIs, core: this.coreIs, dot,
-      cast: this.cast, split: this.split, look: newest.look, history: this.history, at: this.at, t, rough: this.rough};
+      cast: this.casting, split: this.split, look: newest.look, history: this.history, at: this.at, t, rough: this.rough};
     this.paintAll(scene, now);
   }
 
@@ -257,7 +264,7 @@ export class Swarm {
 
   private placeAll(lens: Lenses, dot: number, all: boolean): void {
     const view = {
-      lenses: lens, plane: this.planeIs, core: this.coreIs, dot, cast: this.cast, split: this.split, seats: this.seats};
+      lenses: lens, plane: this.planeIs, core: this.coreIs, dot, cast: this.casting, split: this.split, seats: this.seats};
     for (let k = this.history.length - 1; k >= 0; --k) {
       if (all || this.history[k].fresh) place(this.history[k], this.history[k + 1], view);
     }
@@ -280,9 +287,9 @@ export class Swarm {
     paintTails(scene);
     paintHalos(scene);
     paintNumbers(scene);
-    for (const slot of this.cast.mine) paintLinks(scene, slot, 0.28);
+    for (const slot of this.casting.mine) paintLinks(scene, slot, 0.28);
     const picked = this.picked >= 0 && this.picked < scene.look.points.size ? this.picked : -1;
-    if (picked >= 0 && !this.cast.mine.includes(picked)) paintLinks(scene, picked, 0.75);
+    if (picked >= 0 && !this.casting.mine.includes(picked)) paintLinks(scene, picked, 0.75);
     paintPoints(scene);
     this.pulses = paintPulses(scene, this.pulses, now);
     this.words = paintWords(scene, this.words, now);
