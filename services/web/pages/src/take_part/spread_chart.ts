@@ -1,5 +1,6 @@
 // The spread over the last minutes, on a log scale, drawn by uPlot.
 import {onColours} from "../shared/theme_button";
+import {html} from "./texts";
 
 const KEPT = 600;  // looks, a second apart
 const HEIGHT = 92, FLOOR = 1e-8;
@@ -12,6 +13,9 @@ export class SpreadChart {
 
   constructor(private readonly host: HTMLElement) {
     this.plot = this.make();
+    const canvas = host.querySelector("canvas");
+    canvas?.setAttribute("role", "img");
+    canvas?.setAttribute("aria-label", html.spreadPicture);
     new ResizeObserver(() => this.plot.setSize({width: this.width, height: HEIGHT})).observe(host);
     onColours(() => this.plot.redraw());
   }
