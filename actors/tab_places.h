@@ -7,7 +7,6 @@
 // Any thread.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -34,7 +33,7 @@ class TabPlaces {
  public:
   // Place n is link first_link + n, and leads to node first_node + n.
   TabPlaces(std::uint32_t first_link, std::uint32_t first_node, std::uint32_t count)
-      : first_link_(first_link), first_node_(first_node), places_(count) {}
+      : first_link_(first_link), first_node_(first_node), count_(count), places_(count) {}
 
   // Returns the tab that had the place.
   std::optional<TabLink> Set(std::uint32_t link, const TabLink* tab) {
@@ -49,13 +48,13 @@ class TabPlaces {
 
   // Null where there are no places.
   hosting::Payload<hosting::LinkTurns> TurnsAt(std::uint64_t cycle) {
-    if (places_.empty()) return nullptr;
+    if (count_ == 0) return nullptr;
     auto turns = Recycled<hosting::LinkTurns>();
     turns->first = first_node_;
-    turns->speaks.assign(places_.size(), 0);
-    turns->refreshes.assign(places_.size(), 0);
+    turns->speaks.assign(count_, 0);
+    turns->refreshes.assign(count_, 0);
     const services::MutexLock lock(&mu_);
-    for (std::size_t n = 0; n < places_.size(); ++n) {
+    for (std::uint32_t n = 0; n < count_; ++n) {
       Place& place = places_[n];
       if (!place.tab || !place.cadence.TakeTurn(cycle, n, place.tab->cadence_cycles)) continue;
       turns->speaks[n] = 1;
@@ -72,8 +71,9 @@ class TabPlaces {
 
   const std::uint32_t first_link_;
   const std::uint32_t first_node_;
+  const std::uint32_t count_;
   services::Mutex mu_;
-  std::vector<Place> places_;
+  std::vector<Place> places_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace lvs::actors

@@ -34,7 +34,7 @@ wasm_packages=(
 pages_packages=("${wasm_packages[@]}" esbuild node-typescript)
 
 # What drives the pages in their tests, beside two packages of npm (tests/services/web/pages).
-pages_check_packages=(chromium npm)
+pages_check_packages=(chromium firefox-esr npm)
 
 # A command that every build and test step is run with; empty: none.
 run_with=()

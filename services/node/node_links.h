@@ -1,5 +1,5 @@
 // The links of a node, as its actors see them: to server nodes over gRPC (services/net/transport_layer.h), and, where the
-// node is a hub, to browser tabs over WebSockets (services/web/gateway.h). Link numbers of tabs follow those of peers.
+// node is a hub, to browser tabs over WebSockets (services/gateway/gateway.h). Link numbers of tabs follow those of peers.
 //
 //   auto links = NodeLinks::Open(options);
 //   if (!links.ok()) return links.status();              // web_listen cannot be had
@@ -27,7 +27,7 @@
 #include "services/base/cycle_clock.h"
 #include "services/net/certificates.h"
 #include "services/net/transport_layer.h"
-#include "services/web/gateway.h"
+#include "services/gateway/gateway.h"
 
 namespace lvs::services {
 

@@ -238,7 +238,12 @@ TEST_F(Test8_Compose, NothingLeavesTheMachineAndNodesAreHardened) {
     EXPECT_EQ(Of(service.second, "user").as<std::string>(), "65532:65532");
     EXPECT_GT(std::stoi(Of(service.second, "stop_grace_period").as<std::string>()), DrainDeadlineSeconds() + 10);
     for (const auto& network : service.second["networks"]) {
-      EXPECT_TRUE(compose_["networks"][network.first.as<std::string>()]["internal"].as<bool>()) << network.first;
+      // Over `front` the web server is published, on loopback.
+      const auto of_node = network.first.as<std::string>();
+      EXPECT_TRUE(of_node == "front" || compose_["networks"][of_node]["internal"].as<bool>()) << of_node;
+    }
+    for (const YAML::Node& port : service.second["ports"]) {
+      EXPECT_THAT(port.as<std::string>(), ::testing::EndsWith(":7403")) << name;
     }
   }
   const auto source = YAML::LoadFile(kDeploy / "grafana/provisioning/datasources/prometheus.yaml")["datasources"][0];
@@ -251,6 +256,8 @@ TEST_F(Test8_Compose, NothingLeavesTheMachineAndNodesAreHardened) {
 class Test8_Kubernetes : public Test8_Deploy {
  protected:
   static YAML::Node Load(const std::string& name) { return YAML::LoadFile(kDeploy / "kubernetes" / name); }
+  // Of peers, and of the web server.
+  static std::vector<YAML::Node> Services() { return YAML::LoadAllFromFile(kDeploy / "kubernetes/services.yaml"); }
   static std::map<std::string, std::string> Labels(const YAML::Node& node) {
     return node.as<std::map<std::string, std::string>>();
   }
@@ -270,16 +277,22 @@ class Test8_Kubernetes : public Test8_Deploy {
 
 TEST_F(Test8_Kubernetes, SelectorsMatchThePods) {
   EXPECT_EQ(Labels(set_["spec"]["selector"]["matchLabels"]), labels_);
-  EXPECT_EQ(Labels(Load("services.yaml")["spec"]["selector"]), labels_);
+  for (const YAML::Node& service : Services()) EXPECT_EQ(Labels(service["spec"]["selector"]), labels_);
   EXPECT_EQ(Labels(Load("disruption.yaml")["spec"]["selector"]["matchLabels"]), labels_);
   EXPECT_EQ(Labels(Load("network-policy.yaml")["spec"]["podSelector"]["matchLabels"]), labels_);
   EXPECT_EQ(Labels(Load("optional/pod-monitor.yaml")["spec"]["selector"]["matchLabels"]), labels_);
   for (const YAML::Node& spread : pod_["topologySpreadConstraints"]) {
     EXPECT_EQ(Labels(spread["labelSelector"]["matchLabels"]), labels_);
   }
-  const YAML::Node scaled = Load("optional/autoscaler.yaml")["spec"]["scaleTargetRef"];
-  EXPECT_EQ(scaled["kind"].as<std::string>(), set_["kind"].as<std::string>());
-  EXPECT_EQ(scaled["name"].as<std::string>(), set_["metadata"]["name"].as<std::string>());
+  for (const char* name : {"optional/autoscaler.yaml", "optional/autoscaler-tabs.yaml"}) {
+    const YAML::Node scaled = Load(name)["spec"]["scaleTargetRef"];
+    EXPECT_EQ(scaled["kind"].as<std::string>(), set_["kind"].as<std::string>());
+    EXPECT_EQ(scaled["name"].as<std::string>(), set_["metadata"]["name"].as<std::string>());
+  }
+  const YAML::Node backend =
+      Load("optional/ingress.yaml")["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"];
+  EXPECT_EQ(backend["name"].as<std::string>(), Services()[1]["metadata"]["name"].as<std::string>());
+  EXPECT_EQ(backend["port"]["name"].as<std::string>(), Services()[1]["spec"]["ports"][0]["name"].as<std::string>());
 }
 
 TEST_F(Test8_Kubernetes, PortsAreThoseOfTheConfiguration) {
@@ -291,15 +304,17 @@ TEST_F(Test8_Kubernetes, PortsAreThoseOfTheConfiguration) {
   const std::map<std::string, int> ports = Ports();
   EXPECT_EQ(ports.at("peers"), port("listen"));
   EXPECT_EQ(ports.at("health"), port("health_listen"));
-  EXPECT_EQ(ports.size(), 2u) << "the control service stays in the pod";
+  EXPECT_EQ(ports.at("web"), port("web_listen"));
+  EXPECT_EQ(ports.size(), 3u) << "the control service stays in the pod";
   EXPECT_EQ(node["control_listen"].as<std::string>().rfind("127.0.0.1:", 0), 0u);
   for (const char* probe : {"startupProbe", "livenessProbe", "readinessProbe"}) {
     EXPECT_TRUE(ports.contains(container_[probe]["httpGet"]["port"].as<std::string>())) << probe;
     EXPECT_EQ(container_[probe]["timeoutSeconds"].as<int>(), 5) << probe;
   }
   EXPECT_EQ(container_["readinessProbe"]["httpGet"]["path"].as<std::string>(), "/readyz");
-  const YAML::Node service = Load("services.yaml");
-  EXPECT_TRUE(ports.contains(service["spec"]["ports"][0]["targetPort"].as<std::string>()));
+  for (const YAML::Node& service : Services()) {
+    EXPECT_TRUE(ports.contains(service["spec"]["ports"][0]["targetPort"].as<std::string>()));
+  }
   const YAML::Node policy = Load("network-policy.yaml")["spec"];
   for (const YAML::Node& rule : policy["ingress"]) {
     for (const YAML::Node& open : rule["ports"]) EXPECT_TRUE(ports.contains(open["port"].as<std::string>()));
@@ -307,7 +322,7 @@ TEST_F(Test8_Kubernetes, PortsAreThoseOfTheConfiguration) {
 }
 
 TEST_F(Test8_Kubernetes, PodsFindOneAnotherBeforeTheyAreReady) {
-  const YAML::Node service = Load("services.yaml");
+  const YAML::Node service = Services()[0];
   EXPECT_EQ(service["spec"]["clusterIP"].as<std::string>(), "None");
   EXPECT_TRUE(service["spec"]["publishNotReadyAddresses"].as<bool>());
   EXPECT_EQ(set_["spec"]["serviceName"].as<std::string>(), service["metadata"]["name"].as<std::string>());
@@ -342,13 +357,15 @@ TEST_F(Test8_Kubernetes, EveryMountHasItsVolume) {
 }
 
 TEST_F(Test8_Kubernetes, TheAutoscalersMetricComesFromOneThatIsExported) {
-  const auto metric =
-      Load("optional/autoscaler.yaml")["spec"]["metrics"][0]["pods"]["metric"]["name"].as<std::string>();
-  const YAML::Node rule = Load("optional/prometheus-adapter-values.yaml")["rules"]["custom"][0];
-  EXPECT_EQ(rule["name"]["as"].as<std::string>(), metric);
-  // The dashboard shows exactly what is exported: monitoring_test.cc.
-  for (const std::string& name : AllIn(rule["seriesQuery"].as<std::string>(), R"((lvs_\w+))")) {
-    EXPECT_THAT(TextOf(kDeploy / "grafana/lvs.json"), HasSubstr(name));
+  const YAML::Node rules = Load("optional/prometheus-adapter-values.yaml")["rules"]["custom"];
+  const char* const scalers[] = {"optional/autoscaler.yaml", "optional/autoscaler-tabs.yaml"};
+  for (std::size_t n = 0; n < std::size(scalers); ++n) {
+    const auto metric = Load(scalers[n])["spec"]["metrics"][0]["pods"]["metric"]["name"].as<std::string>();
+    EXPECT_EQ(rules[n]["name"]["as"].as<std::string>(), metric);
+    // The dashboard shows exactly what is exported: monitoring_test.cc.
+    for (const std::string& name : AllIn(rules[n]["seriesQuery"].as<std::string>(), R"((lvs_\w+))")) {
+      EXPECT_THAT(TextOf(kDeploy / "grafana/lvs.json"), HasSubstr(name));
+    }
   }
 }
 
@@ -356,7 +373,7 @@ TEST_F(Test8_Kubernetes, KustomizeBuilds) {
   if (!Installed("kubectl")) GTEST_SKIP() << "kubectl is not installed";
   const Ended ended = RunCommand("KUBECONFIG=/dev/null kubectl kustomize " + Quoted(kDeploy / "kubernetes"));
   ASSERT_EQ(ended.exit_code, 0) << ended.out;
-  EXPECT_EQ(YAML::LoadAll(ended.out).size(), 6u);
+  EXPECT_EQ(YAML::LoadAll(ended.out).size(), 7u);
   // The name that the generator made is the one that the pods ask for.
   const std::set<std::string> names = AllIn(ended.out, R"(name: (lvs-node-\w+))");
   EXPECT_EQ(names.size(), 1u) << ended.out;

@@ -20,7 +20,7 @@ const src = join(here, "src");
 // Where a page's sources lie, what it is called where pages name each other, and what its policy allows it to connect to
 // beyond its own origin.
 const PAGES = {
-  // The page may be loaded from one hub and talk to another; the header of a node says which ones.
+  // A page may be loaded from one hub and talk to another; the header of a node says which ones.
   "index.html": {folder: "take_part", label: "Take part", connect: "https: wss: http: ws:"},
   "playground.html": {folder: "playground", label: "Playground"},
   "404.html": {folder: "missing"},

@@ -34,6 +34,10 @@ std::map<std::string, std::map<std::string, std::set<std::string>>> Exported() {
   status.mutable_ledger()->add_total_uvu(1);
   status.add_connections()->set_port("peers");
   (*status.mutable_refused())["stale"] = 1;
+  v1::WebStatus* web = status.mutable_web();
+  for (int n = 0; n < 3; ++n) web->add_shards_heard(1);
+  (*web->mutable_ended())["goodbye"] = (*web->mutable_refused())["claim"] = 1;
+  (*web->mutable_over_budget())["relay_all"] = 1;
   v1::PeerList peers;
   v1::Peer* peer = peers.add_peers();
   peer->set_region("eu");
@@ -130,7 +134,7 @@ TEST(Test6_Monitoring, EveryRowOfTheDashboardIsThereAndAnyPrometheusWillDo) {
     EXPECT_FALSE(panel["description"].get<std::string>().empty()) << panel["title"];
     EXPECT_FALSE(panel["targets"].empty()) << panel["title"];
   }
-  EXPECT_THAT(rows, testing::ElementsAre("Health", "Drift", "Ledger", "Links", "Resources"));
+  EXPECT_THAT(rows, testing::ElementsAre("Health", "Drift", "Ledger", "Links", "Tabs", "Resources"));
 }
 
 TEST(Test6_MonitoringSelfTest, AMetricOrALabelThatIsNotExportedIsSeen) {

@@ -79,7 +79,8 @@ TEST_F(NodeConfigFiles, ExampleNamesEveryKey) {
   std::ifstream in(fs::path(LVS_DEPLOY_DIR) / "node.yaml");
   std::string text;
   for (std::string line; std::getline(in, line);) {
-    for (const char* key : {"advertise:", "boot:", "cache_dir:", "tls:", "  ca_file:", "  cert_file:", "  key_file:"}) {
+    for (const char* key : {"advertise:", "boot:", "cache_dir:", "tls:", "  ca_file:", "  cert_file:", "  key_file:", "web_listen:", "web:", "  behind_proxy:", "  origins:", "  hubs:",
+                            "  tabs_max:", "  places:", "  relay_budget:", "  turn:"}) {
       if (line.starts_with("# " + std::string(key))) line = line.substr(2);
     }
     text += line + "\n";
@@ -91,6 +92,7 @@ TEST_F(NodeConfigFiles, ExampleNamesEveryKey) {
   }
   EXPECT_EQ(config.boot_size(), 2);
   EXPECT_EQ(config.tls().key_file(), "/etc/lvs/node.key");
+  EXPECT_EQ(config.web().turn().lifetime_us(), 3'600'000'000);
 }
 
 // ---- Defaults ----

@@ -1,4 +1,4 @@
-#include "services/web/turn_credentials.h"
+#include "services/gateway/turn_credentials.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>

@@ -1,5 +1,5 @@
 // The gateway over loopback: what a page asks for before it connects, and a tab on its WebSocket (TEST-3.1, TEST-8).
-#include "services/web/gateway.h"
+#include "services/gateway/gateway.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@
 #include "services/net/web_client.h"
 #include "services/node/node_config.h"
 #include "services/web/tab_hello.h"
-#include "services/web/turn_credentials.h"
+#include "services/gateway/turn_credentials.h"
 #include "shard/tab/placement.h"
 #include "tests/services/net/web_pair.h"
 

@@ -1,4 +1,4 @@
-#include "services/web/gateway.h"
+#include "services/gateway/gateway.h"
 
 #include <algorithm>
 #include <chrono>
@@ -16,7 +16,7 @@
 #include "services/net/outlet_sink.h"
 #include "services/web/hub_status.h"
 #include "services/web/pages/web_asset.h"
-#include "services/web/turn_credentials.h"
+#include "services/gateway/turn_credentials.h"
 
 namespace lvs::services {
 
