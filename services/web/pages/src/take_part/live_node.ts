@@ -1,12 +1,17 @@
 // The node of this tab as the page knows it: its worker, its connections, and the last look at it.
 import {Carriers} from "../tab/carriers";
 import {Figures, TabEvent} from "../tab/core";
-import {CacheState, FromTab, Looked, Network, ToTab} from "../tab/messages";
+import {CacheState, CarrierEvent, FromTab, Looked, Network, ToTab} from "../tab/messages";
 import {WorkerLink} from "../shared/worker_link";
 import {Options} from "./options";
 
-export interface Hub { readonly state: string; readonly name: string; readonly region: string; readonly build: string; readonly words: string; readonly againAtMs: number }
-export interface Peer { readonly link: number; readonly tab: string; readonly relayed: boolean; readonly region: string; readonly build: string }
+export interface Hub {
+  readonly state: string; readonly name: string; readonly region: string; readonly build: string;
+  readonly words: string; readonly againAtMs: number;
+}
+export interface Peer {
+  readonly link: number; readonly tab: string; readonly relayed: boolean; readonly region: string; readonly build: string;
+}
 
 export interface NodeEvents {
   began(restored: number): void;
@@ -37,14 +42,16 @@ export class LiveNode {
 
   constructor(private readonly events: NodeEvents, options: Options, build: string) {
     const direct = typeof RTCPeerConnection !== "undefined";
-    this.carriers = new Carriers((event, transfer) => this.worker.post(event, {transfer}), {iceServers: [], forbidden: options.relay});
+    const report = (event: CarrierEvent, transfer?: Transferable[]) => this.worker.post(event, {transfer});
+    this.carriers = new Carriers(report, {iceServers: [], forbidden: options.relay});
     this.worker = new WorkerLink<ToTab, FromTab>(ASSETS["tab_worker.js"], {
       message: (message) => this.take(message),
       failed: (sentence) => this.fail(sentence),
     });
     this.worker.post({
-      type: "begin", module: new URL(ASSETS["tab.wasm"], location.href).href, origin: options.hub, microNodes: options.microNodes, region: options.region,
-      seed: options.seed, direct, keep: options.keep, record: options.record, build,
+      type: "begin", module: new URL(ASSETS["tab.wasm"], location.href).href, origin: options.hub,
+      microNodes: options.microNodes, region: options.region, seed: options.seed, direct, keep: options.keep,
+      record: options.record, build,
     }, {answered: true});
     addEventListener("pagehide", () => this.leave());
     // A page that comes back from the browser's memory has no connection any more.
@@ -103,8 +110,10 @@ export class LiveNode {
   private hear(event: TabEvent): void {
     if (event.event === "hub") {
       const name = this.network?.hubs[event.hub] ?? location.origin;
-      this.hub = {state: event.state, name: new URL(name).host, region: event.region || (event.state === "welcome" ? "" : this.hub.region),
-        build: event.build || this.hub.build, words: event.words, againAtMs: event.again_ms > 0 ? performance.now() + event.again_ms : 0};
+      this.hub = {
+        state: event.state, name: new URL(name).host, words: event.words, build: event.build || this.hub.build,
+        region: event.region || (event.state === "welcome" ? "" : this.hub.region),
+        againAtMs: event.again_ms > 0 ? performance.now() + event.again_ms : 0};
       this.events.changed();
     } else if (event.event === "link_open") {
       this.peers.set(event.link, event);

@@ -9,7 +9,8 @@ function ofHub({hub, links}: LiveNode): string | null {
   switch (hub.state) {
     case "full": return texts.hub.full(hub.name, again);
     case "misfit": return texts.hub.misfit(hub.name, hub.words);
-    case "refused": return /origin/.test(hub.words) ? texts.hub.origin(hub.name, hub.words) : texts.hub.refused(hub.name, hub.words, again);
+    case "refused":
+      return /origin/.test(hub.words) ? texts.hub.origin(hub.name, hub.words) : texts.hub.refused(hub.name, hub.words, again);
     case "lost": return texts.hub.lost(hub.name, again, links.length);
     default: return null;
   }

@@ -2,7 +2,7 @@
 import {onColours} from "../shared/theme_button";
 import {html} from "./texts";
 
-const KEPT = 600;  // looks, a second apart
+const KEPT = 600, SHOWN_S = 120;  // looks, a second apart
 const HEIGHT = 92, FLOOR = 1e-8;
 const SPLITS = [1e-8, 1e-6, 1e-4, 1e-2, 1, 100], LABELS = ["10⁻⁸", "", "10⁻⁴", "", "1", ""];
 
@@ -36,7 +36,9 @@ export class SpreadChart {
     return new uPlot({
       width: this.width, height: HEIGHT, padding: [7, 8, 7, 0],
       legend: {show: false}, cursor: {show: false},
-      scales: {x: {time: false, range: (_: uPlot, min: number, max: number) => [Math.max(min ?? 0, (max ?? 0) - 120), Math.max(max ?? 0, (min ?? 0) + 120)]},
+      scales: {
+        x: {time: false, range: (_: uPlot, from: number, to: number) =>
+          [Math.max(from ?? 0, (to ?? 0) - SHOWN_S), Math.max(to ?? 0, (from ?? 0) + SHOWN_S)]},
         y: {distr: 3, range: [FLOOR, 100]}},
       axes: [
         {show: false},
