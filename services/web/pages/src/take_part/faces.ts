@@ -29,7 +29,8 @@ export class Faces {
   }
 
   legend(element: HTMLElement, colours: Colours): void {
-    showLegend(element, colours, this.regions.map((region) => region || texts.unknown), {me: texts.legendYou});
+    showLegend(element, colours, this.regions.map((region) => region || texts.unknown), {
+      me: texts.legendYou, drift: texts.legendDrift, entropy: texts.legendEntropy});
     const item = (drawing: SVGSVGElement, text: string) => make("span", {}, drawing, text);
     const fillOf = colours.forced ? colours.ink : colours.group[0];
     element.append(

@@ -23,6 +23,8 @@ export interface NodeEvents {
   changed(): void;  // the hub, the clock or the cache
 }
 
+const SILENT_MS = 10_000, LOOK_AGAIN_MS = 2000;
+
 export class LiveNode {
   network: Network | null = null;
   id = "";
@@ -32,11 +34,11 @@ export class LiveNode {
   cache: CacheState = "off";
   cacheWords = "";
   last: Looked | null = null;
-  lookedMs = 0;
   dead = false;
   readonly peers = new Map<number, Peer>();
   private readonly carriers: Carriers;
   private readonly worker: WorkerLink<ToTab, FromTab>;
+  private heardMs = performance.now();
   private goodbye: ArrayBuffer | null = null;
   private recorded: ((text: string) => void) | null = null;
 
@@ -52,7 +54,8 @@ export class LiveNode {
       type: "begin", module: new URL(ASSETS["tab.wasm"], location.href).href, origin: options.hub,
       microNodes: options.microNodes, region: options.region, seed: options.seed, direct, keep: options.keep,
       record: options.record, build,
-    }, {answered: true});
+    });
+    setInterval(() => this.events.changed(), LOOK_AGAIN_MS);
     addEventListener("pagehide", () => this.leave());
     // A page that comes back from the browser's memory has no connection any more.
     addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
@@ -72,6 +75,9 @@ export class LiveNode {
   get links(): readonly Figures[] { return (this.last?.figures.links ?? []).filter((link) => link.is_ready === 1); }
   get ticking(): boolean { return this.last !== null; }
 
+  // Nothing was heard of the worker for a while: it loads, or the machine is busy. It goes on when it can.
+  get silent(): boolean { return !document.hidden && performance.now() - this.heardMs > SILENT_MS; }
+
   private leave(): void {
     this.worker.post({type: "leave"});
     if (this.goodbye) this.carriers.leave(this.goodbye);
@@ -84,11 +90,11 @@ export class LiveNode {
   }
 
   private take(message: FromTab): void {
+    this.heardMs = performance.now();
     switch (message.type) {
       case "order": return this.carriers.handle(message.order);
       case "look":
         this.last = message;
-        this.lookedMs = performance.now();
         this.events.looked();
         return this.worker.post({type: "drawn"});
       case "began":

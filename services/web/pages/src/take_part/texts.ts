@@ -63,7 +63,6 @@ export const texts = {
   alone: "Alone", aloneRest: "Nobody else with your shards is there. Your node goes on; what you give is only here.",
   aloneHub: "Nobody is linked, and no hub answers. Your node goes on; what you give is only here.",
   cutOff: "Cut off", cutRest: (left: string) => `You hear nobody, for another ${left}. You go on, and so do they.`,
-  incomplete: "Incomplete", incompleteRest: (held: string) => `Nobody who is there holds all of ${held}. Your tab asks on.`,
   scattered: "Thrown out", scatteredRest: (far: string) => `You are ${far} away from the others. They lead you back.`,
   agreeing: "Agreeing", fallRest: (times: string) => `Each cycle brings them ${times} times closer.`,
   apartRest: (spread: string) => `Your replicas and those that you hear are ${spread} apart, where chance would be 58.`,
@@ -123,7 +122,6 @@ export const texts = {
     refused: (hub: string, words: string, again: string) => `${hub} refused this tab: ${words}. It is asked again${again}.`,
     lost: (hub: string, again: string, links: number) =>
       `${hub} does not answer. ${links > 0 ? `You go on with ${tabs(links)}` : "You go on alone"}; it is asked again${again}.`,
-    none: "No hub takes this page, and it will not be asked again. Reload the page to try anew.",
   },
   again: (ms: number) => ms > 0 ? ` in ${seconds(ms)}` : "",
   cache: {
