@@ -1,4 +1,4 @@
-// Drives Debian's Chromium and Firefox. puppeteer-core is found under LVS_WEB_MODULES, where the build put it.
+// Drives Debian's Chromium and Firefox. puppeteer-core is found under LVS_WEB_MODULES (browser_test.sh).
 //
 //   const browser = await openBrowser("chromium");           // undefined: it is not installed
 //   const page = await openPage(browser, url, {width: 1280, height: 900});

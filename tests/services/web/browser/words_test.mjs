@@ -32,6 +32,8 @@ const CASES = [
   {name: "no core", hub: {missing: ["/tab-"]}, expects: {problem: /tab-.*could not be loaded \(HTTP 404\).*reload the page/}},
   {name: "no worker script", hub: {missing: ["/tab_worker"]}, expects: {problem: /tab_worker.*could not be loaded.*reload/}},
   {name: "the worker dies", after: (page) => page.evaluate(() => globalThis.lvs.crash()), expects: {problem: /has stopped.*Reload the page/}},
+  {name: "a worker that says nothing", hub: {before: {"/tab_worker": "self.fetch = () => new Promise(() => {});"}},
+    expects: {notice: /has not answered for ten seconds.*reload the page/}},
   {name: "an amount that is none", after: (page) => page.evaluate(() => {
     document.getElementById("amount").value = "lots";
     document.getElementById("contribute").click();

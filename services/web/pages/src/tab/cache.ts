@@ -10,6 +10,7 @@
 //
 // The sessions of its micro-nodes are kept with it: they decide which shards a tab holds.
 import {deadline} from "./deadline";
+import {hexOf} from "./hex";
 
 const DATABASE = "lvs-ledger", STORE = "entries", WRITE_AFTER_MS = 1000, ENTRIES_MAX = 65_536, SESSIONS = "sessions";
 const LOCK_MS = 1500;  // a page that is being reloaded lets go within that
@@ -20,7 +21,7 @@ export const ENTRY_BYTES = 88;
 const SESSION_BYTES = 16;
 
 const keyOf = (network: string, {shard, record}: Kept): string =>
-  `${network}/${String(shard).padStart(2, "0")}/${Array.from(record.subarray(0, SESSION_BYTES), byte => byte.toString(16).padStart(2, "0")).join("")}`;
+  `${network}/${String(shard).padStart(2, "0")}/${hexOf(record.subarray(0, SESSION_BYTES))}`;
 
 const asked = <T>(request: IDBRequest<T>): Promise<T> => new Promise((resolve, reject) => {
   request.onsuccess = () => resolve(request.result);
@@ -80,11 +81,13 @@ export class Cache {
   }
 
   async sessions(): Promise<readonly bigint[]> {
-    const kept: unknown = await asked(this.database.transaction(STORE, "readonly").objectStore(STORE).get(`${SESSIONS} ${this.network}`));
+    const store = this.database.transaction(STORE, "readonly").objectStore(STORE);
+    const kept: unknown = await asked(store.get(`${SESSIONS} ${this.network}`));
     return kept instanceof BigUint64Array ? [...kept] : [];
   }
   keepSessions(sessions: readonly bigint[]): void {
-    this.database.transaction(STORE, "readwrite").objectStore(STORE).put(BigUint64Array.from(sessions), `${SESSIONS} ${this.network}`);
+    const store = this.database.transaction(STORE, "readwrite").objectStore(STORE);
+    store.put(BigUint64Array.from(sessions), `${SESSIONS} ${this.network}`);
   }
 
   async load(): Promise<Kept[]> {

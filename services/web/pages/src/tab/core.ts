@@ -40,15 +40,20 @@ export interface Now { readonly s: number; readonly cycle: number }
 export type Figures = Readonly<Record<string, number>>;
 export interface AllFigures { readonly tab: Figures; readonly shards: readonly Figures[]; readonly links: readonly Figures[] }
 
+export interface Build { readonly build: string; readonly protocol: number; readonly nodes: number }
+
 export type TabEvent =
-  | {readonly event: "contributed"; readonly id: number; readonly shard: number; readonly holders: number; readonly final: boolean; readonly refused: string}
+  | {readonly event: "contributed"; readonly id: number; readonly shard: number; readonly holders: number;
+    readonly final: boolean; readonly refused: string}
   | {readonly event: "mask"}
-  | {readonly event: "hub"; readonly state: string; readonly hub: number; readonly words: string; readonly region: string; readonly build: string; readonly again_ms: number}
+  | {readonly event: "hub"; readonly state: string; readonly hub: number; readonly words: string; readonly region: string;
+    readonly build: string; readonly again_ms: number}
   | {readonly event: "place"; readonly given: boolean; readonly words: string}
-  | {readonly event: "link_open"; readonly link: number; readonly tab: string; readonly relayed: boolean; readonly region: string; readonly build: string}
+  | {readonly event: "link_open"; readonly link: number; readonly tab: string; readonly relayed: boolean;
+    readonly region: string; readonly build: string}
   | {readonly event: "link_ended"; readonly link: number; readonly tab: string; readonly words: string}
   | {readonly event: "hub_refused"; readonly reason: string; readonly kind: number; readonly words: string}
-  | {readonly event: "builds"; readonly builds: readonly {readonly build: string; readonly protocol: number; readonly nodes: number}[]};
+  | {readonly event: "builds"; readonly builds: readonly Build[]};
 
 // What the core wants done.
 export interface Hands {
@@ -116,13 +121,19 @@ export class Core {
   leave(words: string, now: Now): void { this.withText("tab_leave", words, [], now); }
 
   hubOpened(socket: number, now: Now): void { this.call("tab_hub_opened", NOTHING, socket, now.s, now.cycle); }
-  hubClosed(socket: number, code: number, words: string, now: Now): void { this.withText("tab_hub_closed", words, [socket, code], now); }
-  hubReceived(socket: number, bytes: Uint8Array, now: Now): void { this.call("tab_hub_received", bytes, socket, bytes.length, now.s, now.cycle); }
+  hubClosed(socket: number, code: number, words: string, now: Now): void {
+    this.withText("tab_hub_closed", words, [socket, code], now);
+  }
+  hubReceived(socket: number, bytes: Uint8Array, now: Now): void {
+    this.call("tab_hub_received", bytes, socket, bytes.length, now.s, now.cycle);
+  }
   hubBlocked(socket: number, blocked: boolean): void { this.call("tab_hub_blocked", NOTHING, socket, blocked ? 1 : 0); }
   described(link: number, description: string, now: Now): void { this.withText("tab_described", description, [link], now); }
   linkOpened(link: number, now: Now): void { this.call("tab_link_opened", NOTHING, link, now.s, now.cycle); }
   linkLost(link: number, now: Now): void { this.call("tab_link_lost", NOTHING, link, now.s, now.cycle); }
-  linkReceived(link: number, bytes: Uint8Array, now: Now): void { this.call("tab_link_received", bytes, link, bytes.length, now.s, now.cycle); }
+  linkReceived(link: number, bytes: Uint8Array, now: Now): void {
+    this.call("tab_link_received", bytes, link, bytes.length, now.s, now.cycle);
+  }
   linkBlocked(link: number, blocked: boolean): void { this.call("tab_link_blocked", NOTHING, link, blocked ? 1 : 0); }
 
   // Why it was refused; null: it was not.
@@ -156,7 +167,8 @@ export class Core {
       for (const name of names) figures[name] = values[next++];
       return figures;
     };
-    return {tab: read(ofTab), shards: Array.from({length: shards}, () => read(ofShard)), links: Array.from({length: links}, () => read(ofLink))};
+    const many = (count: number, names: readonly string[]) => Array.from({length: count}, () => read(names));
+    return {tab: read(ofTab), shards: many(shards, ofShard), links: many(links, ofLink)};
   }
 
   // Eight numbers a point: shard, slot of the link or -1, micro-node, two coordinates, how far it drifted, age, entropy.

@@ -68,7 +68,8 @@ export interface Looked {
 // A Failure beside these ends the worker.
 export type FromTab =
   | Looked
-  | {readonly type: "began"; readonly network: Network; readonly id: string; readonly goodbye: ArrayBuffer; readonly restored: number}
+  | {readonly type: "began"; readonly network: Network; readonly id: string; readonly goodbye: ArrayBuffer;
+    readonly restored: number}
   | {readonly type: "unfit"; readonly words: string}  // no network to take part in
   | {readonly type: "order"; readonly order: CarrierOrder}
   | {readonly type: "event"; readonly event: TabEvent}

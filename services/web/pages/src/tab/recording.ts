@@ -1,13 +1,8 @@
 // All that the core was called with, as text, so that a test can replay it with the native build. One line a call: its
 // name, its numbers, and its bytes in hex. "hash" lines say what the state must be by then.
-const LENGTH_MAX = 64 << 20;
+import {hexOf} from "./hex";
 
-const HEX = Array.from({length: 256}, (_, byte) => byte.toString(16).padStart(2, "0"));
-const hexOf = (bytes: Uint8Array): string => {
-  let text = "";
-  for (const byte of bytes) text += HEX[byte];
-  return text;
-};
+const LENGTH_MAX = 64 << 20;
 
 export class Recording {
   private readonly lines: string[] = [];

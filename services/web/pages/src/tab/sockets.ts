@@ -39,8 +39,9 @@ export class Sockets {
       this.events.opened(socket);
     };
     web.onmessage = ({data}: MessageEvent<unknown>) => {
-      if (!(data instanceof ArrayBuffer) || data.byteLength > MESSAGE_MAX) this.end(socket, ABNORMAL, "the hub sent what is no message");
-      else this.events.received(socket, new Uint8Array(data));
+      const fits = data instanceof ArrayBuffer && data.byteLength <= MESSAGE_MAX;
+      if (fits) this.events.received(socket, new Uint8Array(data));
+      else this.end(socket, ABNORMAL, "the hub sent what is no message");
     };
     // A socket that never opened has a code of 1006 and no words.
     web.onclose = ({code, reason}) => this.end(socket, entry.opened || code !== ABNORMAL ? code : NEVER_OPENED, reason);

@@ -20,7 +20,8 @@ const CLOCK_ERROR_MS = 2000;  // of the visitor's own clock, that is worth a wor
 const LOOK_MS = 90;           // apart, at least
 const HIDDEN_LOOK_MS = 1000;
 
-const say = (message: FromTab | Failure, transfer: Transferable[] = []) => (postMessage as (message: FromTab | Failure, transfer: Transferable[]) => void)(message, transfer);
+type Post = (message: FromTab | Failure, transfer: Transferable[]) => void;
+const say = (message: FromTab | Failure, transfer: Transferable[] = []) => (postMessage as Post)(message, transfer);
 
 class TabWorker {
   private readonly sockets = new Sockets({
@@ -67,7 +68,8 @@ class TabWorker {
     const [core, config] = await Promise.all([Core.load(begin.module), fetchConfig(begin.origin).catch((error: unknown) => {
       if (error instanceof Unfit) throw error;
       const why = error instanceof Error ? error.message : String(error);
-      throw new Unfit(`${begin.origin}/config.json could not be read (${why}). Check the connection, and reload the page; or ask who runs this address.`);
+      throw new Unfit(`${begin.origin}/config.json could not be read (${why}). Check the connection, and reload the page; ` +
+        "or ask who runs this address.");
     })]);
     const clock = new CycleClock(config.periodUs), tab = new TabWorker(core, config, clock);
     tab.setClock(config);
@@ -86,7 +88,8 @@ class TabWorker {
     const goodbye = core.goodbye("the page was closed").buffer as ArrayBuffer;
     const {shards, valueSlots, freeCoordinates, periodUs, hubs} = config;
     say({type: "turn", iceServers: config.turn});
-    say({type: "began", id: core.id, network: {shards, valueSlots, freeCoordinates, periodUs, hubs}, goodbye, restored: tab.restore(kept)});
+    const network = {shards, valueSlots, freeCoordinates, periodUs, hubs};
+    say({type: "began", id: core.id, network, goodbye, restored: tab.restore(kept)});
     tab.cache?.keepSessions(core.sessions());
     tab.tick();
     return tab;
@@ -125,9 +128,11 @@ class TabWorker {
 
   private now(): Now { return {s: performance.now() / 1000, cycle: this.clock.cycle()}; }
 
+  private untilNextMs(): number { return this.clock.untilNextMs(this.hidden ? HIDDEN_STRIDE : 1); }
+
   private arm(): void {
     clearTimeout(this.timer);
-    if (!this.left) this.timer = setTimeout(() => guarded(() => this.tick()), this.clock.untilNextMs(this.hidden ? HIDDEN_STRIDE : 1));
+    if (!this.left) this.timer = setTimeout(() => guarded(() => this.tick()), this.untilNextMs());
   }
 
   private tick(): void {
@@ -211,8 +216,9 @@ class TabWorker {
     this.drawn = false;
     this.lookedMs = now;
     const points = this.hidden ? new Float32Array(0) : this.core.points();
-    say({type: "look", figures: this.core.figures(), points, cycleMs: this.clock.untilNextMs(this.hidden ? HIDDEN_STRIDE : 1),
-      workMs: this.workMs, cached: this.cache?.entries ?? 0}, [points.buffer]);
+    const cached = this.cache?.entries ?? 0;
+    const look = {figures: this.core.figures(), points, cycleMs: this.untilNextMs(), workMs: this.workMs, cached};
+    say({type: "look", ...look}, [points.buffer]);
   }
 
   private leave(): void {
@@ -278,7 +284,9 @@ class TabWorker {
 
 function recordsOf(shard: number, bytes: Uint8Array): Kept[] {
   const kept: Kept[] = [];
-  for (let at = 0; at + ENTRY_BYTES <= bytes.length; at += ENTRY_BYTES) kept.push({shard, record: bytes.slice(at, at + ENTRY_BYTES)});
+  for (let at = 0; at + ENTRY_BYTES <= bytes.length; at += ENTRY_BYTES) {
+    kept.push({shard, record: bytes.slice(at, at + ENTRY_BYTES)});
+  }
   return kept;
 }
 

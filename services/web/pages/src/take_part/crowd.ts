@@ -13,7 +13,10 @@ const FRESH_CYCLES = 130;    // a link that is older is drawn fainter
 export const RANGE = 200;
 
 // Who is behind a point.
-export interface Person { readonly shard: number; readonly slot: number; readonly number: number; readonly distance: number; readonly age: number }
+export interface Person {
+  readonly shard: number; readonly slot: number;  // of the link; -1: this tab
+  readonly number: number; readonly distance: number; readonly age: number;
+}
 export interface Far { readonly link: number; readonly way: number; readonly group: number }
 
 export class Crowd {
@@ -65,7 +68,8 @@ export class Crowd {
   }
 
   // A line from this tab to each far end, in a shard that both hold.
-  private linesOf(cycle: number, firsts: ReadonlyMap<string, number>, far: ReadonlyMap<number, Far>, links: readonly Figures[]): Links {
+  private linesOf(cycle: number, firsts: ReadonlyMap<string, number>, far: ReadonlyMap<number, Far>,
+                  links: readonly Figures[]): Links {
     const heard = new Map(links.map((link) => [link.slot, link.heard_cycle]));
     const from: number[] = [], to: number[] = [], trust: number[] = [], way: number[] = [];
     for (const [key, slot] of firsts) {
@@ -76,7 +80,9 @@ export class Crowd {
       trust.push(cycle - (heard.get(link) ?? cycle) < FRESH_CYCLES ? 1 : 0.2);
       way.push(end.way);
     }
-    return {count: from.length, from: Uint32Array.from(from), to: Uint32Array.from(to), trust: Float32Array.from(trust), way: Uint8Array.from(way)};
+    return {
+      count: from.length, from: Uint32Array.from(from), to: Uint32Array.from(to), trust: Float32Array.from(trust),
+      way: Uint8Array.from(way)};
   }
 
   // Of each shard the median, so that one who is thrown out moves nobody.

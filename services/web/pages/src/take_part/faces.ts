@@ -1,6 +1,7 @@
 // Who is at the far ends of links, which colour they have, and the legend that says so.
-import {fill, make, svg} from "../shared/dom";
+import {make, svg} from "../shared/dom";
 import {Colours} from "../shared/swarm/colours";
+import {showLegend} from "../shared/swarm/legend";
 import {Way} from "../shared/swarm/look";
 import {Far} from "./crowd";
 import {LiveNode} from "./live_node";
@@ -28,13 +29,12 @@ export class Faces {
   }
 
   legend(element: HTMLElement, colours: Colours): void {
-    const item = (drawing: SVGSVGElement, text: string) => make("span", {}, drawing, text), own = colours.group[0];
-    fill(element,
-      ...this.regions.map((region, k) =>
-        item(svg(20, 14, ["circle", {cx: 10, cy: 7, r: 4.5, fill: colours.group[k]}]), region || texts.unknown)),
-      item(svg(20, 14, ["circle", {cx: 10, cy: 7, r: 3.2, fill: own}],
-        ["circle", {cx: 10, cy: 7, r: 5.8, fill: "none", stroke: "currentColor", "stroke-width": 1.6}]), texts.legendYou),
-      item(svg(20, 14, ["rect", {x: 5.5, y: 2.5, width: 9, height: 9, fill: own}]), texts.legendServer),
+    showLegend(element, colours, this.regions.map((region) => region || texts.unknown), {
+      me: texts.legendYou, drift: texts.legendDrift, entropy: texts.legendEntropy});
+    const item = (drawing: SVGSVGElement, text: string) => make("span", {}, drawing, text);
+    const fillOf = colours.forced ? colours.ink : colours.group[0];
+    element.append(
+      item(svg(20, 16, ["rect", {x: 5, y: 3, width: 10, height: 10, fill: fillOf}]), texts.legendServer),
       item(lineOf("direct"), texts.legendDirect), item(lineOf("relayed"), texts.legendRelayed),
       item(lineOf("server"), texts.legendToServer));
   }

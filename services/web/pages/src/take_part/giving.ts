@@ -3,7 +3,10 @@ import {TabEvent} from "../tab/core";
 import {EventLog, Line} from "./event_log";
 import {texts} from "./texts";
 
-export interface Gift { readonly id: number; readonly amount: string; readonly shard: number; holders: number; over: boolean; refused: boolean }
+export interface Gift {
+  readonly id: number; readonly amount: string; readonly shard: number;
+  holders: number; over: boolean; refused: boolean;
+}
 
 const UVU = 1_000_000, MOST_VU = 1000, KEPT = 32;
 
@@ -44,7 +47,8 @@ export class Giving {
     if (event.refused) return this.refused(event.id, event.refused);
     gift.holders = Math.max(gift.holders, event.holders);
     gift.over = gift.over || event.final;
-    this.lines.get(event.id)?.outcome(event.final ? texts.gaveDone(gift.holders) : texts.gaveNow(gift.holders), event.final && gift.holders < 2);
+    const came = event.final ? texts.gaveDone(gift.holders) : texts.gaveNow(gift.holders);
+    this.lines.get(event.id)?.outcome(came, event.final && gift.holders < 2);
   }
 
   // The newest one that is still on its way.

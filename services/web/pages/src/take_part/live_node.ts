@@ -1,12 +1,17 @@
 // The node of this tab as the page knows it: its worker, its connections, and the last look at it.
 import {Carriers} from "../tab/carriers";
 import {Figures, TabEvent} from "../tab/core";
-import {CacheState, FromTab, Looked, Network, ToTab} from "../tab/messages";
+import {CacheState, CarrierEvent, FromTab, Looked, Network, ToTab} from "../tab/messages";
 import {WorkerLink} from "../shared/worker_link";
 import {Options} from "./options";
 
-export interface Hub { readonly state: string; readonly name: string; readonly region: string; readonly build: string; readonly words: string; readonly againAtMs: number }
-export interface Peer { readonly link: number; readonly tab: string; readonly relayed: boolean; readonly region: string; readonly build: string }
+export interface Hub {
+  readonly state: string; readonly name: string; readonly region: string; readonly build: string;
+  readonly words: string; readonly againAtMs: number;
+}
+export interface Peer {
+  readonly link: number; readonly tab: string; readonly relayed: boolean; readonly region: string; readonly build: string;
+}
 
 export interface NodeEvents {
   began(restored: number): void;
@@ -18,6 +23,8 @@ export interface NodeEvents {
   changed(): void;  // the hub, the clock or the cache
 }
 
+const SILENT_MS = 10_000, LOOK_AGAIN_MS = 2000;
+
 export class LiveNode {
   network: Network | null = null;
   id = "";
@@ -27,25 +34,28 @@ export class LiveNode {
   cache: CacheState = "off";
   cacheWords = "";
   last: Looked | null = null;
-  lookedMs = 0;
   dead = false;
   readonly peers = new Map<number, Peer>();
   private readonly carriers: Carriers;
   private readonly worker: WorkerLink<ToTab, FromTab>;
+  private heardMs = performance.now();
   private goodbye: ArrayBuffer | null = null;
   private recorded: ((text: string) => void) | null = null;
 
   constructor(private readonly events: NodeEvents, options: Options, build: string) {
     const direct = typeof RTCPeerConnection !== "undefined";
-    this.carriers = new Carriers((event, transfer) => this.worker.post(event, {transfer}), {iceServers: [], forbidden: options.relay});
+    const report = (event: CarrierEvent, transfer?: Transferable[]) => this.worker.post(event, {transfer});
+    this.carriers = new Carriers(report, {iceServers: [], forbidden: options.relay});
     this.worker = new WorkerLink<ToTab, FromTab>(ASSETS["tab_worker.js"], {
       message: (message) => this.take(message),
       failed: (sentence) => this.fail(sentence),
     });
     this.worker.post({
-      type: "begin", module: new URL(ASSETS["tab.wasm"], location.href).href, origin: options.hub, microNodes: options.microNodes, region: options.region,
-      seed: options.seed, direct, keep: options.keep, record: options.record, build,
-    }, {answered: true});
+      type: "begin", module: new URL(ASSETS["tab.wasm"], location.href).href, origin: options.hub,
+      microNodes: options.microNodes, region: options.region, seed: options.seed, direct, keep: options.keep,
+      record: options.record, build,
+    });
+    setInterval(() => this.events.changed(), LOOK_AGAIN_MS);
     addEventListener("pagehide", () => this.leave());
     // A page that comes back from the browser's memory has no connection any more.
     addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
@@ -65,6 +75,9 @@ export class LiveNode {
   get links(): readonly Figures[] { return (this.last?.figures.links ?? []).filter((link) => link.is_ready === 1); }
   get ticking(): boolean { return this.last !== null; }
 
+  // Nothing was heard of the worker for a while: it loads, or the machine is busy. It goes on when it can.
+  get silent(): boolean { return !document.hidden && performance.now() - this.heardMs > SILENT_MS; }
+
   private leave(): void {
     this.worker.post({type: "leave"});
     if (this.goodbye) this.carriers.leave(this.goodbye);
@@ -77,11 +90,11 @@ export class LiveNode {
   }
 
   private take(message: FromTab): void {
+    this.heardMs = performance.now();
     switch (message.type) {
       case "order": return this.carriers.handle(message.order);
       case "look":
         this.last = message;
-        this.lookedMs = performance.now();
         this.events.looked();
         return this.worker.post({type: "drawn"});
       case "began":
@@ -103,8 +116,10 @@ export class LiveNode {
   private hear(event: TabEvent): void {
     if (event.event === "hub") {
       const name = this.network?.hubs[event.hub] ?? location.origin;
-      this.hub = {state: event.state, name: new URL(name).host, region: event.region || (event.state === "welcome" ? "" : this.hub.region),
-        build: event.build || this.hub.build, words: event.words, againAtMs: event.again_ms > 0 ? performance.now() + event.again_ms : 0};
+      this.hub = {
+        state: event.state, name: new URL(name).host, words: event.words, build: event.build || this.hub.build,
+        region: event.region || (event.state === "welcome" ? "" : this.hub.region),
+        againAtMs: event.again_ms > 0 ? performance.now() + event.again_ms : 0};
       this.events.changed();
     } else if (event.event === "link_open") {
       this.peers.set(event.link, event);

@@ -67,7 +67,8 @@ class TakePart {
       view: (plane) => this.view(plane ?? !this.swarm.plane),
     }, this.options.microNodes);
     pickByHand($<HTMLCanvasElement>("swarm"), this.swarm, {
-      first: () => this.crowd.mine[0] ?? -1, next: (slot, step) => this.next(slot, step), picked: (_, byKey) => this.picked(byKey)});
+      first: () => this.crowd.mine[0] ?? -1, next: (slot, step) => this.next(slot, step),
+      picked: (_, byKey) => this.picked(byKey)});
     themeButton($<HTMLButtonElement>("theme"));
     this.legend();
     onColours(() => { this.swarm.recolour(); this.legend(); });

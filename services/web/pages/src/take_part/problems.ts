@@ -1,6 +1,7 @@
 // What is wrong, and what the visitor can do about it.
 import {$, fill} from "../shared/dom";
 import {notice} from "../shared/live_sentence";
+import {texts as shared} from "../shared/texts";
 import {LiveNode} from "./live_node";
 import {texts} from "./texts";
 
@@ -9,7 +10,8 @@ function ofHub({hub, links}: LiveNode): string | null {
   switch (hub.state) {
     case "full": return texts.hub.full(hub.name, again);
     case "misfit": return texts.hub.misfit(hub.name, hub.words);
-    case "refused": return /origin/.test(hub.words) ? texts.hub.origin(hub.name, hub.words) : texts.hub.refused(hub.name, hub.words, again);
+    case "refused":
+      return /origin/.test(hub.words) ? texts.hub.origin(hub.name, hub.words) : texts.hub.refused(hub.name, hub.words, again);
     case "lost": return texts.hub.lost(hub.name, again, links.length);
     default: return null;
   }
@@ -17,6 +19,7 @@ function ofHub({hub, links}: LiveNode): string | null {
 
 function ofBrowser(node: LiveNode): string | null {
   const notes: string[] = [];
+  if (node.silent) notes.push(shared.workerSilent);
   if (typeof RTCPeerConnection === "undefined") notes.push(texts.noRtc);
   if (node.clockAheadMs !== 0) notes.push(texts.clock(node.clockAheadMs));
   if (node.cache === "taken") notes.push(texts.cache.taken);

@@ -34,9 +34,11 @@ export function sentence(s: Standing): [Mood, string, string] {
   if (s.spreading) return ["part", texts.spreading, texts.spreadingRest(s.spreading.amount, s.spreading.holders)];
   if (!reached) return ["part", texts.alone, hubUp ? texts.aloneRest : texts.aloneHub];
   if (s.spread > AGREED) {
-    if (s.away > FAR && s.away < Infinity && s.away > 5 * s.spread) return ["part", texts.scattered, texts.scatteredRest(two(s.away))];
+    const out = s.away > FAR && s.away > 2 * s.spread;
+    if (out) return ["part", texts.scattered, texts.scatteredRest(two(s.away))];
     return ["part", texts.agreeing, s.fall > FALLS ? texts.fallRest(two(s.fall)) : texts.apartRest(power(s.spread))];
   }
-  if (!hubUp && s.hub.state !== "dialling" && s.hub.state !== "open") return ["good", texts.serverless, texts.serverlessRest(s.links)];
+  const greeting = s.hub.state === "dialling" || s.hub.state === "open";
+  if (!hubUp && !greeting) return ["good", texts.serverless, texts.serverlessRest(s.links)];
   return ["good", texts.agreed, texts.agreedRest(s.own, s.heard)];
 }

@@ -16,7 +16,8 @@ export const shardsOf = (figures: Figures, name = "mask"): number[] => {
 export const shortId = (id: string): string => id.slice(0, 6);
 
 // Rows are made once, and filled again and again: a reader keeps its place.
-function rows(table: HTMLTableElement, cells: readonly (readonly (string | Node[])[])[], classes: readonly string[], empty: string): void {
+type Cell = string | Node[];
+function rows(table: HTMLTableElement, cells: readonly (readonly Cell[])[], classes: readonly string[], empty: string): void {
   const body = table.tBodies[0];
   if (cells.length === 0) {
     const columns = String(table.tHead?.rows[0]?.cells.length ?? 1);
@@ -52,24 +53,28 @@ export function showShards(table: HTMLTableElement, node: LiveNode): void {
 
 const DASHES: Record<string, string> = {direct: "", relayed: "5 3", server: "1.5 3"};
 export const lineOf = (way: "direct" | "relayed" | "server"): SVGSVGElement =>
-  svg(24, 10, ["line", {x1: 1, y1: 5, x2: 23, y2: 5, stroke: "currentColor", "stroke-width": 1.4, "stroke-dasharray": DASHES[way] || "none"}]);
+  svg(24, 10, ["line", {
+    x1: 1, y1: 5, x2: 23, y2: 5, stroke: "currentColor", "stroke-width": 1.4, "stroke-dasharray": DASHES[way] || "none"}]);
 
 export function showLinks(table: HTMLTableElement, node: LiveNode, empty: string): void {
   const own = new Set(shardsOf(node.tab)), cycle = node.tab.cycle ?? 0, periodS = (node.network?.periodUs ?? 0) / 1e6;
   const heard = (at: number) => texts.ago(Math.max(0, cycle - at) * periodS);
-  const bytes = (link: {bytes_received: number; bytes_sent: number}) => `${count(Math.round(link.bytes_received / 1024))} / ${count(Math.round(link.bytes_sent / 1024))} KB`;
-  const cells: (string | Node[])[][] = [];
+  const kilobytes = (bytes: number) => count(Math.round(bytes / 1024));
+  const bytes = (received: number, sent: number) => `${kilobytes(received)} / ${kilobytes(sent)} KB`;
+  const cells: Cell[][] = [];
   const shown = (text: string, way: "direct" | "relayed" | "server") => [lineOf(way), document.createTextNode(text)];
   if (node.hub.state === "welcome") {
-    const {tab} = node, server = {bytes_received: tab.server_bytes_received, bytes_sent: tab.server_bytes_sent};
+    const {tab} = node;
     cells.push([node.hub.name, shown(node.served ? texts.byServer : "hub", "server"), node.hub.region,
-      node.served ? texts.list([...own]) : "–", heard(tab.server_heard_cycle), bytes(server)]);
+      node.served ? texts.list([...own]) : "–", heard(tab.server_heard_cycle),
+      bytes(tab.server_bytes_received, tab.server_bytes_sent)]);
   }
   for (const link of node.links) {
     const peer = node.peers.get(link.link), way = link.relayed ? "relayed" : "direct";
     const shared = shardsOf(link).filter((shard) => own.has(shard));
-    cells.push([peer ? shortId(peer.tab) : texts.unknown, shown(link.relayed ? texts.relayed : texts.direct, way), peer?.region ?? "",
-      shared.length > 0 ? texts.list(shared) : "–", heard(link.heard_cycle), bytes(link as unknown as {bytes_received: number; bytes_sent: number})]);
+    cells.push([
+      peer ? shortId(peer.tab) : texts.unknown, shown(link.relayed ? texts.relayed : texts.direct, way), peer?.region ?? "",
+      shared.length > 0 ? texts.list(shared) : "–", heard(link.heard_cycle), bytes(link.bytes_received, link.bytes_sent)]);
   }
   rows(table, cells, cells.map(() => ""), empty);
 }
@@ -87,7 +92,7 @@ export function showCounts(list: HTMLElement, node: LiveNode): void {
   const shown: [string, number][] = NAMES.map(([name, words]): [string, number] => [words, node.tab[name] ?? 0]);
   for (const [name, value] of Object.entries(node.tab)) {
     if (value > 0 && name.startsWith("refused_")) shown.push([`refused: ${name.slice(8).replace(/_/g, " ")}`, value]);
-    if (value > 0 && name.startsWith("hub_refused_")) shown.push([`refused by the hub: ${name.slice(12).replace(/_/g, " ")}`, value]);
+    if (value > 0 && name.startsWith("hub_refused_")) shown.push([`by the hub: ${name.slice(12).replace(/_/g, " ")}`, value]);
   }
   fill(list, ...shown.map(([words, value]) => make("div", {}, make("dt", {}, words), make("dd", {}, count(value)))));
 }

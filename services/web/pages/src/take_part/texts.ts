@@ -1,11 +1,12 @@
 // The words of the page "take part". Elements of the page itself are in `html`; what is said while it runs, in `texts`.
 import {count, vu} from "../shared/figures";
+import {texts as shared} from "../shared/texts";
 
 export const html = {
   title: "Take part · Living Value System",
   description: "Open this page and be a node: your tab holds a part of the ledger, talks to other tabs, and goes on when all servers are gone.",
   skip: "Skip to the actions",
-  here: "Take part", network: "Network", playground: "Playground",
+  brand: shared.brand, keys: shared.keys, dark: shared.dark,
   heading: "This tab is a node.\nNobody leads it.",
   lead: "It runs the code that the servers run, bit for bit, and holds a part of the ledger. It talks to other tabs directly. " +
     "If every server dies, the tabs go on, and the value is still there. *Give something, or get in the way.*",
@@ -50,7 +51,7 @@ const list = (shards: readonly number[]): string => {
 
 export const texts = {
   keyGive: "contribute", keyThrow: "throw your node out", keyCut: "drop your links for 10 seconds",
-  keyView: "change between rings and plane", keyPick: "choose a point, in the picture", keyLetGo: "let go of it",
+  keyView: "change between rings and plane", keyPick: shared.keyPick, keyLetGo: shared.keyEscape,
   tabs: (n: number) => n === 1 ? "tab" : "tabs",
   you: "you", server: "server", tab: "tab", unknown: "unknown", all: "All my shards", one: (shard: number) => `shard ${shard}`, slot: (slot: number) => `slot ${slot}`,
   shards: (held: readonly number[]) => held.length === 1 ? `shard ${held[0]}` : `shards ${list(held)}`,
@@ -62,7 +63,6 @@ export const texts = {
   alone: "Alone", aloneRest: "Nobody else with your shards is there. Your node goes on; what you give is only here.",
   aloneHub: "Nobody is linked, and no hub answers. Your node goes on; what you give is only here.",
   cutOff: "Cut off", cutRest: (left: string) => `You hear nobody, for another ${left}. You go on, and so do they.`,
-  incomplete: "Incomplete", incompleteRest: (held: string) => `Nobody who is there holds all of ${held}. Your tab asks on.`,
   scattered: "Thrown out", scatteredRest: (far: string) => `You are ${far} away from the others. They lead you back.`,
   agreeing: "Agreeing", fallRest: (times: string) => `Each cycle brings them ${times} times closer.`,
   apartRest: (spread: string) => `Your replicas and those that you hear are ${spread} apart, where chance would be 58.`,
@@ -122,7 +122,6 @@ export const texts = {
     refused: (hub: string, words: string, again: string) => `${hub} refused this tab: ${words}. It is asked again${again}.`,
     lost: (hub: string, again: string, links: number) =>
       `${hub} does not answer. ${links > 0 ? `You go on with ${tabs(links)}` : "You go on alone"}; it is asked again${again}.`,
-    none: "No hub takes this page, and it will not be asked again. Reload the page to try anew.",
   },
   again: (ms: number) => ms > 0 ? ` in ${seconds(ms)}` : "",
   cache: {
