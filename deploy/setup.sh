@@ -33,7 +33,7 @@ wasm_packages=(
 # whole, and its pages say what was missing (services/web/pages/CMakeLists.txt).
 pages_packages=("${wasm_packages[@]}" esbuild node-typescript)
 
-# What drives the pages in their tests, beside two packages of npm (tests/services/web/pages).
+# What drives the pages in their tests, beside two packages of npm (tests/services/web).
 pages_check_packages=(chromium firefox-esr npm)
 
 # A command that every build and test step is run with; empty: none.

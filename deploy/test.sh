@@ -12,11 +12,12 @@ Installs the Debian packages that are missing (as root or with sudo), builds eve
   (nothing)  the fast tests; at most three minutes
   --full     every test but the nightly ones; then the fast ones under --asan, then --tsan. This is what CI runs.
              Installs clang and clang-format too, for the checks of locks and of the format, what builds and runs
-             WebAssembly, for the comparison with native, and Chromium with npm, for the pages; these tests are skipped
-             without them
+             WebAssembly, for the comparison with native, and what builds the pages; these tests are skipped without
+             them
   --asan     the fast tests, with the address and undefined-behaviour sanitizers
   --tsan     the tests labelled thread, built with the thread sanitizer
-  --nightly  what takes too long for CI: rounds of faults, and long runs with other seeds
+  --nightly  what takes too long for CI: rounds of faults, long runs with other seeds, and networks of real browsers;
+             installs Chromium, Firefox and npm for these
 
 One test: ctest --preset release -R NAME (after a build).
 USAGE
@@ -28,9 +29,13 @@ for argument in "$@"; do
   case $argument in
     --full)
       stages+=(full asan tsan)
-      extra_packages=("${check_packages[@]}" "${pages_packages[@]}" "${pages_check_packages[@]}")
+      extra_packages+=("${check_packages[@]}" "${pages_packages[@]}")
       ;;
-    --asan | --tsan | --nightly) stages+=("${argument#--}") ;;
+    --nightly)
+      stages+=(nightly)
+      extra_packages+=("${pages_packages[@]}" "${pages_check_packages[@]}")
+      ;;
+    --asan | --tsan) stages+=("${argument#--}") ;;
     -h | --help)
       usage
       exit 0

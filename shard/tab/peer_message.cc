@@ -82,7 +82,7 @@ constexpr auto kFields<Hello> = std::tuple(Varint(1, &Hello::protocol_min), Vari
                                            Text(7, &Hello::advertise), Varint(8, &Hello::shards),
                                            Varint(9, &Hello::value_slots), Varint(10, &Hello::free_coordinates),
                                            Varint(11, &Hello::period_us), Varint(12, &Hello::halo_rows),
-                                           Message(13, &Hello::tab));
+                                           Message(13, &Hello::tab), Varint(14, &Hello::hub));
 template <>
 constexpr auto kFields<FrameBatch> = std::tuple(List(1, &FrameBatch::frames, kBatchFramesMax));
 template <>

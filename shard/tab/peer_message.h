@@ -72,6 +72,7 @@ struct Hello {
   std::uint64_t period_us = 0;
   std::uint32_t halo_rows = 0;
   std::optional<TabHello> tab;  // present where the sender is a tab
+  bool hub = false;             // tabs connect to the sender
 
   TabId session() const { return {session_high, session_low}; }
 };

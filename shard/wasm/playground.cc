@@ -169,6 +169,10 @@ bool Playground::Do(const Action& action) {
       return true;
     case Kind::kAttack:
       if (!within(action.a, 0, hosting::kAttacks - 1) || !within(action.b, 0, 1000)) return false;
+      if (!AttackIsOn() && action.a != 0) {
+        home_ = middle_;
+        figures_.lies_since = static_cast<double>(cycle_);
+      }
       attack_ = {static_cast<Attack>(action.a), static_cast<double>(action.b) / kPerMille, 0};
       attack_changed_ = true;
       return true;
@@ -470,6 +474,10 @@ void Playground::Measure() {
   double variance = 0;
   for (const shard::Moments& m : free) variance = std::max(variance, m.count > 0 ? m.m2 / m.count : 0);
   figures_.spread = std::sqrt(variance) / (range * kRandomDeviation);
+  middle_ = {free[0].mean, free[1].mean};
+  const double dx = middle_[0] - home_[0];
+  const double dy = middle_[1] - home_[1];
+  figures_.carried = figures_.lies_since < 0 ? 0 : std::sqrt(dx * dx + dy * dy);
   for (std::uint32_t slot = 0; slot < slots(); ++slot) {
     const auto kind = static_cast<PointKind>(points_.kind[slot]);
     figures_.liars += kind == PointKind::kLiar ? 1 : 0;

@@ -109,6 +109,10 @@ struct Figures {
   double me = 0;       // the visitor's slot
   double answer = 0;   // to the last contribution: 0 none yet, 1 accepted, 2 + vaultguard::Refusal
   double answers = 0;  // so far
+  // How far the middle of the honest has moved, in free coordinates, since somebody began to lie; and when that was, -1
+  // before the first time.
+  double carried = 0;
+  double lies_since = -1;
   std::array<double, kRegionsMax> region_vu{};
 };
 inline constexpr std::size_t kFigures = sizeof(Figures) / sizeof(double);
@@ -172,6 +176,9 @@ class Playground {
   bool scatter_ = false;
   bool throw_me_ = false;
   std::int64_t contribution_uvu_ = 0;
+
+  std::array<double, 2> middle_{};  // of the honest
+  std::array<double, 2> home_{};    // the same when somebody began to lie
 
   std::int64_t mine_uvu_ = 0;   // accepted
   std::int64_t asked_uvu_ = 0;  // the cumulative amount that waits for its answer; 0: none

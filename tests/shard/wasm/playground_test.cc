@@ -173,6 +173,27 @@ TEST_F(Test8_Playground, ThreeInTenLieAndTheOthersAgreeOnTheTruth) {
   EXPECT_LT(StepUntil(&network_, 100, [this] { return Agreed(); }), 100);
 }
 
+TEST_F(Test8_Playground, SaysHowFarLiarsCarriedTheCrowd) {
+  Agree();
+  EXPECT_EQ(network_.figures().lies_since, -1);
+  EXPECT_EQ(network_.figures().carried, 0);
+  network_.Do({Kind::kAttack, static_cast<std::int64_t>(Attack::kRangeEdge), 450});
+  const auto since = static_cast<double>(network_.cycle());
+  const auto me = static_cast<std::size_t>(network_.figures().me);
+  const float before_x = network_.points().x[me];
+  const float before_y = network_.points().y[me];
+  for (int cycle = 0; cycle < 60; ++cycle) {
+    if (cycle == 5) network_.Do({Kind::kScatter});
+    network_.Step();
+  }
+  Agree();
+  const auto now = static_cast<std::size_t>(network_.figures().me);
+  EXPECT_EQ(network_.figures().lies_since, since);
+  EXPECT_NEAR(network_.figures().carried,
+              std::hypot(network_.points().x[now] - before_x, network_.points().y[now] - before_y), 0.01);
+  EXPECT_GT(network_.figures().carried, 1);
+}
+
 TEST_F(Test8_Playground, OneAttackTakesThePlaceOfTheOther) {
   network_.Do({Kind::kAttack, static_cast<std::int64_t>(Attack::kStubborn), 500});
   Steps(&network_, 3);

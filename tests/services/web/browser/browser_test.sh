@@ -1,23 +1,31 @@
 #!/usr/bin/env bash
 # Runs one of the tests here with Node and real browsers. Exit code 77: something is missing that they need.
 #
-#   browser_test.sh MODULES PAGES TEST.mjs ARGUMENT...
-#
-# MODULES: the folder with node_modules that ../pages/pages_test.sh filled. PAGES: the static folder of the build.
+#   browser_test.sh MODULES TEST.mjs ARGUMENT...      MODULES: a folder of the build, for what npm installs
 set -eu
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 modules=$1
-pages=$2
-script=$3
-shift 3
+script=$2
+shift 2
 
 skip() {
   echo "skipped: $*" >&2
   exit 77
 }
-command -v node >/dev/null || skip "node is missing; apt-get install nodejs"
-[[ -d $modules/node_modules/puppeteer-core ]] || skip "puppeteer-core is missing; the test Pages.Modules installs it"
-ls "$pages"/tab-*.wasm >/dev/null 2>&1 || skip "the pages are not built; the build says what they lack"
+for tool in node npm esbuild tsc; do
+  command -v "$tool" >/dev/null || skip "there is no $tool (Debian: nodejs npm esbuild node-typescript)"
+done
+
+# Once for each lock file. Tests that start together wait for each other.
+mkdir -p "$modules"
+(
+  flock 9
+  if ! cmp -s "$here/../package-lock.json" "$modules/installed-lock.json"; then
+    cp "$here/../package.json" "$here/../package-lock.json" "$modules/"
+    npm ci --prefix "$modules" --ignore-scripts --no-audit --no-fund >"$modules/npm.log" 2>&1 || exit 1
+    cp "$here/../package-lock.json" "$modules/installed-lock.json"
+  fi
+) 9>"$modules/lock" || skip "npm could not install puppeteer-core: see $modules/npm.log"
 
 export LVS_WEB_MODULES=$modules
 exec node "$here/$script" "$@"

@@ -7,19 +7,21 @@ import {serve} from "./serve.mjs";
 
 export const WAIT_MS = 60_000;  // on a machine that is busy with other things
 
+export const CHROMIUM = "/usr/bin/chromium", FIREFOX = "/usr/bin/firefox-esr";
+
 // `modules`: the folder that has node_modules. `folder`: the pages.
-export async function start({folder, modules, chromium}) {
-  const require = createRequire(join(modules, "package.json"));
+export async function start({folder, modules}) {
+  const require = createRequire(join(modules, "node_modules", "of-tests.js"));
   const {default: puppeteer} = await import(pathToFileURL(require.resolve("puppeteer-core")).href);
   const axe = require("axe-core").source;
   const server = await serve(folder);
   const browser = await puppeteer.launch({
-    executablePath: chromium, headless: true, protocolTimeout: 2 * WAIT_MS, args: ["--no-sandbox", "--hide-scrollbars"]});
+    executablePath: CHROMIUM, headless: true, protocolTimeout: 2 * WAIT_MS, args: ["--no-sandbox", "--hide-scrollbars"]});
   const complaints = [];
   let checks = 0;
 
   return {
-    server, complaints,
+    server, complaints, puppeteer,
     count: () => checks,
     holds(what, holds, found = "") {
       ++checks;

@@ -1,15 +1,16 @@
 // Makes the picture that a shared link shows (services/web/pages/src/playground/preview.png): the playground itself, with
 // its heading, 1200 x 630, in at most 256 colours.
 //
-//   node preview.mjs PAGES NODE_MODULES_PARENT CHROMIUM OUT.png
+//   LVS_WEB_MODULES=build/release/web_modules node preview.mjs PAGES OUT.png
 import {writeFileSync} from "node:fs";
 import {createRequire} from "node:module";
 import {join} from "node:path";
 import {pathToFileURL} from "node:url";
 import {crc32, deflateSync, inflateSync} from "node:zlib";
+import {CHROMIUM} from "./browser.mjs";
 import {serve} from "./serve.mjs";
 
-const [folder, modules, chromium, out] = process.argv.slice(2);
+const [folder, out] = process.argv.slice(2);
 const WIDTH = 1200, HEIGHT = 630, COLOURS = 256;
 const STYLE = `
   .brand, .legend, .player, .actions, .tiles, .below, .verdict, .view, .lead b { display: none !important; }
@@ -20,9 +21,9 @@ const STYLE = `
   .sky { border: 0; } #swarm { height: 660px !important; }`;
 
 const server = await serve(folder);
-const require = createRequire(join(modules, "package.json"));
+const require = createRequire(join(process.env.LVS_WEB_MODULES, "node_modules", "of-tests.js"));
 const {default: puppeteer} = await import(pathToFileURL(require.resolve("puppeteer-core")).href);
-const browser = await puppeteer.launch({executablePath: chromium, headless: true, args: ["--no-sandbox", "--hide-scrollbars"]});
+const browser = await puppeteer.launch({executablePath: CHROMIUM, headless: true, args: ["--no-sandbox", "--hide-scrollbars"]});
 const page = await browser.newPage();
 await page.setBypassCSP(true);
 await page.setViewport({width: WIDTH, height: HEIGHT});

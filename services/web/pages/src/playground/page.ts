@@ -45,12 +45,12 @@ let last: LookMessage | null = null;
 let stand: Stand | null = null;
 let spreads: number[] = [];
 let faults: Faults = noFaults;
-let home: {x: number; y: number} | null = null;   // the middle of the crowd when the lies began
-let liesSince = 0;
 let amount = 0;                  // VU that are on their way
 let answers = 0;
 let saidAt = -SAID_MS;
 let hintTimer = 0;
+let viewChosen = false;
+let timeChosen = false;
 let linkFrom = new Uint32Array(0);
 
 const worker = new WorkerLink<ToWorker, FromWorker>(ASSETS["playground_worker.js"], {
@@ -78,7 +78,7 @@ function look(message: LookMessage): void {
   faults = faultsOf(message.done);
   if (figures.cycle > 0 || all) swarm.cast({groups: REGIONS, mine: [figures.me], label: texts.me, range: RANGE});
   swarm.show(pictureOf(columns, figures.cycle), {moved: message.moved, period: message.period || 300});
-  stand = standOf(message, swarm.middle, faults, home);
+  stand = standOf(message, swarm.middle, faults);
   if (figures.answers > answers) answered(figures.answer);
   answers = figures.answers;
   if (stand.allKnow) amount = 0;
@@ -93,7 +93,11 @@ function jumped(message: LookMessage, all: number[]): void {
   answers = message.figures.answers;
   amount = 0;
   split(faultsOf(message.done), true);
-  if (message.figures.cycle === 0 && message.done.length === 0) home = null;
+  if (message.done.length === 0 && message.figures.cycle === 0) return;
+  story.clear();
+  story.tell(0, texts.begun(setup.microNodes));
+  faults = noFaults;
+  for (const one of message.done) tell(one, false);
 }
 
 function pictureOf(columns: Columns, cycle: number): Look {
@@ -110,30 +114,29 @@ function pictureOf(columns: Columns, cycle: number): Look {
   };
 }
 
-function tell(done: Done): void {
-  const {cycle, kind, a, b} = done, {did, over} = texts, whole = (s: Stand) => s.agreed && s.allKnow;
-  const was = faults;
+// `now`: it happens in this cycle; else the page came to a later one, and when it was over is not known.
+function tell(done: Done, now = true): void {
+  const {cycle, kind, a, b} = done, {did, over} = texts, open = (test: (s: Stand) => boolean) => now ? test : undefined;
+  const whole = (s: Stand) => s.agreed && s.allKnow;
   faults = after(faults, done);
   switch (kind) {
     case Act.contribute:
+      story.tell(cycle, did.contribute(a / UVU), open((s) => s.allKnow), over.known);
+      if (!now) break;
       amount += a / UVU;
       swarm.pulse(last?.figures.me ?? 0);
       swarm.say(last?.figures.me ?? 0, `+${vu(a / UVU)} VU`);
-      story.tell(cycle, did.contribute(a / UVU), (s) => s.allKnow, over.known);
       break;
-    case Act.throw: story.tell(cycle, did.throw, (s) => s.home, over.home); break;
-    case Act.scatter: story.tell(cycle, did.scatter, (s) => s.agreed, over.agreed); break;
-    case Act.cut: story.tell(cycle, did.cut(a), a === 0 ? whole : undefined, over.one); break;
+    case Act.throw: story.tell(cycle, did.throw, open((s) => s.home), over.home); break;
+    case Act.scatter: story.tell(cycle, did.scatter, open((s) => s.agreed), over.agreed); break;
+    case Act.cut: story.tell(cycle, did.cut(a), a === 0 ? open(whole) : undefined, over.one); break;
     case Act.loss: story.tell(cycle, did.loss(a)); break;
     case Act.kill: story.tell(cycle, did.kill(a)); break;
-    case Act.start: story.tell(cycle, did.start(a), (s) => s.allThere && whole(s), over.back); break;
+    case Act.start: story.tell(cycle, did.start(a), open((s) => s.allThere && whole(s)), over.back); break;
     case Act.churn: story.tell(cycle, did.churn(a)); break;
-    case Act.attack:
-      story.tell(cycle, did.attack(a, b));
-      if (faults.attack && !was.attack) { home = swarm.middle; liesSince = cycle; }
-      break;
+    case Act.attack: story.tell(cycle, did.attack(a, b)); break;
   }
-  split(faults, still);
+  if (now) split(faults, still);
 }
 
 function split(now: Faults, atOnce: boolean): void {
@@ -171,7 +174,7 @@ function show(message: LookMessage, s: Stand): void {
   fill($("t-value"), `${vu(s.total)} `, make("small", {}, "VU"));
   fill($("t-known"), texts.known(s.known, s.honest));
   fill($("t-carried"), two(s.carried));
-  fill($("t-since"), home ? texts.carriedSince(liesSince) : texts.carriedNever);
+  fill($("t-since"), figures.liesSince >= 0 ? texts.carriedSince(figures.liesSince) : texts.carriedNever);
   showPeers(columns, s.me);
   fill($("hash"), message.hash);
   scrubber.max = String(Math.max(1, message.newest));
@@ -233,6 +236,7 @@ function recolour(): void {
 // ---- Orders ----
 
 function speed(next: number): void {
+  timeChosen = true;
   hz = next;
   worker.post({type: "speed", hz});
   controls.show(faults, setup.microNodes, hz, swarm.plane);
@@ -258,6 +262,11 @@ function pause(): void {
 }
 
 function plane(on: boolean): void {
+  viewChosen = true;
+  turn(on);
+}
+
+function turn(on: boolean): void {
   swarm.setPlane(on);
   controls.show(faults, setup.microNodes, hz, on);
 }
@@ -278,14 +287,13 @@ function start(next: Setup, from: Link | null): void {
   link = from && from.to > 0 ? from : null;
   spreads = [];
   faults = noFaults;
-  home = null;
   stand = null;
   answers = amount = 0;
   swarm.begin({groups: REGIONS, mine: [], label: texts.me, range: RANGE});
   story.clear();
   story.tell(0, texts.begun(setup.microNodes), (s) => s.agreed, texts.over.agreed);
   fill($("lead-n"), count(setup.microNodes));
-  worker.post({type: "start", setup, coming: from ? from.done : []}, {answered: true});
+  worker.post({type: "start", setup, coming: from ? from.done : [], to: from ? from.to : 0}, {answered: true});
 }
 
 async function copy(): Promise<void> {
@@ -335,9 +343,7 @@ onColours(recolour);
 recolour();
 fromAddress();
 
-// The opening: everybody where they are in the plane; then the rings, and the first cycle. Whoever does something first
-// has chosen.
-let chosen = false;
-for (const what of ["pointerdown", "keydown"]) addEventListener(what, () => { chosen = true; }, {capture: true, once: true});
-setTimeout(() => { if (!chosen) plane(false); }, still ? 0 : OPENING_MS);
-setTimeout(() => { if (!chosen || hz > 0) speed(hz); }, still ? 300 : FIRST_CYCLE_MS);
+// The opening: everybody where they are in the plane; then the rings, and the first cycle. Whoever has chosen a view or a
+// pace by then keeps it.
+setTimeout(() => { if (!viewChosen) turn(false); }, still ? 0 : OPENING_MS);
+setTimeout(() => { if (!timeChosen) speed(hz); }, still ? 300 : FIRST_CYCLE_MS);

@@ -154,7 +154,7 @@ async function take(message: ToWorker): Promise<void> {
       setup = message.setup;
       done = [];
       coming = [...message.coming];
-      newest = coming.reduce((most, {cycle: at}) => Math.max(most, at), 0);
+      newest = coming.reduce((most, {cycle: at}) => Math.max(most, at), message.to);
       begin();
       look(false, true);
       due = performance.now();

@@ -29,7 +29,7 @@ export const UVU = 1_000_000;  // micro-VU a VU
 // In the order in which shard/wasm/playground.h has them.
 export const FIGURES = [
   "cycle", "spread", "total", "valueError", "honest", "knowing", "liars", "regionsUp", "anomalies", "claimsRefused",
-  "heard", "lost", "strikes", "bytes", "entered", "left", "mine", "me", "answer", "answers"] as const;
+  "heard", "lost", "strikes", "bytes", "entered", "left", "mine", "me", "answer", "answers", "carried", "liesSince"] as const;
 export type Figures = Record<typeof FIGURES[number], number> & {readonly regions: readonly number[]};
 
 export interface Columns {
@@ -40,7 +40,7 @@ export interface Columns {
 }
 
 export type ToWorker =
-  | {readonly type: "start"; readonly setup: Setup; readonly coming: readonly Done[]}
+  | {readonly type: "start"; readonly setup: Setup; readonly coming: readonly Done[]; readonly to: number}
   | {readonly type: "do"; readonly kind: ActKind; readonly a: number; readonly b: number}
   | {readonly type: "speed"; readonly hz: number}
   | {readonly type: "step"}

@@ -31,8 +31,7 @@ export interface Stand {
 }
 
 export function standOf(
-  {figures, columns}: LookMessage, middle: {x: number; y: number} | null, faults: Faults,
-  home: {x: number; y: number} | null): Stand {
+  {figures, columns}: LookMessage, middle: {x: number; y: number} | null, faults: Faults): Stand {
   const me = figures.me, far = middle ? Math.hypot(columns.x[me] - middle.x, columns.y[me] - middle.y) : 0;
   let lacking = 0, gone = 0;
   const goneOf = faults.dead.map(() => 0);
@@ -44,7 +43,7 @@ export function standOf(
     cycle: figures.cycle, spread: figures.spread, total: figures.total, replicas: columns.x.length,
     honest: figures.honest, known: figures.knowing, liars: figures.liars, me, myKind: columns.kind[me], far,
     agreed: figures.spread < AGREED, allKnow: figures.knowing === figures.honest, allThere: gone === 0, home: far < HOME,
-    lacking, carried: home && middle ? Math.hypot(middle.x - home.x, middle.y - home.y) : 0,
+    lacking, carried: figures.carried,
     valueError: figures.valueError, waiting: goneOf.findIndex((n, region) => n > 0 && !faults.dead[region])};
 }
 

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# modules_test.sh SOURCES: the modules of the pages that need no browser, in Node. Exit code 77: a tool is missing.
+set -eu
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+for tool in node esbuild; do
+  command -v "$tool" >/dev/null || {
+    echo "skipped: there is no $tool (Debian: nodejs esbuild)" >&2
+    exit 77
+  }
+done
+exec node "$here/modules_test.mjs" "$1" esbuild
