@@ -8,6 +8,17 @@
 
 namespace lvs::services {
 
+namespace {
+
+// Of a node that is a hub: its pages, and its tabs.
+std::string HubText(const v1::WebStatus& web) {
+  return absl::StrFormat("web server at %s: %s of %s tabs, %u of %u places taken; %u other hubs with %s tabs", web.address(),
+                         FormatGrouped(web.tabs()), FormatGrouped(web.tabs_limit()), web.placed(), web.places(),
+                         web.hubs(), FormatGrouped(web.remote_tabs()));
+}
+
+}  // namespace
+
 void PrintStatus(const ClusterStatus& cluster, std::ostream& out) {
   Rows rows{{"control", "peers' address", "region", "state", "health", "peers", "cycle", "micro-nodes", "ledger",
              "digest", "holds all", "spread", "contributions", "memory"}};
@@ -31,6 +42,11 @@ void PrintStatus(const ClusterStatus& cluster, std::ostream& out) {
     rows[i].insert(rows[i].begin(), i == 0 ? "node" : cluster.nodes[i - 1].name);
   }
   PrintTable(out, rows);
+  for (const ClusterStatus::Node& node : cluster.nodes) {
+    if (node.status.ok() && node.status->has_web()) {
+      out << "hub: " << node.control_address << ": " << HubText(node.status->web()) << "\n";
+    }
+  }
   const std::vector<std::string> problems = cluster.Problems();
   if (!problems.empty()) out << "\n";
   for (const std::string& problem : problems) out << "problem: " << problem << "\n";

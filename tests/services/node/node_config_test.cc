@@ -242,6 +242,39 @@ TEST(NodeConfigExposure, HealthIsPlainAndFollowsTheNode) {
   EXPECT_EQ(ErrorOf("health_listen: 0.0.0.0:7402\ninsecure: true\n"), "");
 }
 
+// Strangers connect to the web server: it needs no certificate of the network, and one that browsers trust.
+TEST(NodeConfigExposure, Test3_1_TheWebServerNeedsTlsThatBrowsersTrust) {
+  EXPECT_EQ(ErrorOf("web_listen: 127.0.0.1:7403\n"), "");
+  EXPECT_THAT(ErrorOf("web_listen: 0.0.0.0:7403\n"),
+              AllOf(StartsWith("n.yaml:1: web_listen: 0.0.0.0:7403 is not loopback"), HasSubstr("behind_proxy: true"),
+                    HasSubstr("cert_file")));
+  EXPECT_EQ(ErrorOf("web_listen: 0.0.0.0:7403\nweb: {behind_proxy: true}\n"), "");
+  EXPECT_EQ(ErrorOf("web_listen: 0.0.0.0:7403\ninsecure: true\n"), "");
+  EXPECT_THAT(ErrorOf("web_listen: 0.0.0.0:7403\nweb: {cert_file: /nowhere.pem, key_file: /nowhere.key}\n"),
+              StartsWith("n.yaml:2: web.cert_file: "));
+  EXPECT_THAT(ErrorOf("web_listen: 127.0.0.1:7400\n"),
+              StartsWith("n.yaml:1: web_listen: 127.0.0.1:7400 is taken by listen"));
+}
+
+TEST(NodeConfigRefusals, OfTheWebServerSayWhatToMend) {
+  const std::string listen = "web_listen: 127.0.0.1:7403\n";
+  for (const auto& [text, error] : std::vector<std::pair<std::string, std::string>>{
+           {"web: {tabs_max: 5}\n", "n.yaml:1: web: is given without web_listen"},
+           {listen + "web: {tabs_max: 0}\n", "n.yaml:2: web.tabs_max: 0 is out of range"},
+           {listen + "web: {places: 3}\n", "n.yaml:2: web.places: 3 is out of range; it must be between 4 and 128"},
+           {listen + "state: {shards: 30}\n", "n.yaml:1: web_listen: browser tabs need a number of shards"},
+           {listen + "state: {shards: 128}\n", "n.yaml:1: web_listen: browser tabs need a number of shards"},
+           {listen + "web: {origins: [lvs.example]}\n", "n.yaml:2: web.origins[0]: \"lvs.example\" is not an origin"},
+           {listen + "web: {origins: [\"https://lvs.example/\"]}\n", "n.yaml:2: web.origins[0]: "},
+           {listen + "web: {hubs: [\"https://us.example\"]}\n", "n.yaml:2: web.hubs[0]: \"https://us.example\" is not"},
+           {listen + "web: {turn: {urls: [\"stun:x\"], secret_file: /dev/null}}\n", "n.yaml:2: web.turn.urls[0]: "},
+           {listen + "web: {turn: {urls: [\"turn:x\"], secret_file: /nowhere}}\n", "n.yaml:2: web.turn.secret_file: "},
+           {listen + "web: {turn: {urls: [\"turn:x\"], secret_file: /dev/null}}\n", "n.yaml:2: web.turn.secret_file: "},
+       }) {
+    EXPECT_THAT(ErrorOf(text), StartsWith(error)) << text;
+  }
+}
+
 TEST(NodeConfigExposure, TheFlagIsAsGoodAsTheKey) {
   NodeOverrides overrides;
   overrides.listen = "0.0.0.0:7400";

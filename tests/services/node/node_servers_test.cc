@@ -21,6 +21,11 @@ TEST(NodeServers, ConnectionsTakeNoMoreFilesThanThereAre) {
   EXPECT_EQ(plenty.peers, kConnectionSharesMax.peers);
   EXPECT_EQ(plenty.control, kConnectionSharesMax.control);
   EXPECT_EQ(plenty.health, kConnectionSharesMax.health);
+  EXPECT_EQ(SharesOf(1'048'576, 40, 10'512).web, 10'512u);
+  EXPECT_EQ(SharesOf(1'048'576, 40, 10'512).peers, kConnectionSharesMax.peers);
+  const ConnectionShares few = SharesOf(4'096, 40, 10'512);
+  EXPECT_LE(few.web, 2'048u) << "tabs leave the node half of its files";
+  EXPECT_LE(40 + 2 * few.peers + 2 * few.control + few.health + few.web, 4'096u);
   EXPECT_GE(SharesOf(10, 40).control, 4u) << "a node that cannot be reached is of no use";
 }
 
