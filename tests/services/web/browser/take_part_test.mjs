@@ -18,7 +18,7 @@ if (!browser) {
   process.exit(SKIPPED);
 }
 const checks = new Checks();
-const server = await openServer(lvs, {region: "eu"});
+const server = await openServer(lvs, {region: "eu", web: {origins: ["*"]}});
 // Of ten micro-nodes on four groups, so that the two tabs share shards.
 const a = await openPage(browser, `${server.url}?micro=10&record=1`, {visible: true});
 const b = await openPage(browser, `${server.url}?micro=10&region=us`, {visible: true});
@@ -114,6 +114,21 @@ await checks.run("a ledger that was kept is back after a reload, before there is
   }, 20_000);
   await page.close();
   alone.close();
+});
+await checks.run("a tab whose hub is full goes to another one", async () => {
+  const {host} = new URL(server.url), web = {tabs_max: 1, hubs: [`ws://${host}/peer`]};
+  const full = await openServer(lvs, {region: "eu", boot: [server.peer], web});
+  const first = await openPage(browser, full.url, {visible: true});
+  await until("the place is taken", async () => (await stateOf(first))?.hub === "welcome", 20_000);
+  const other = await openPage(browser, full.url, {visible: true, hosts: [host]});
+  await until("it is told", async () => (await other.evaluate(() => document.getElementById("problem").textContent)).includes("as many tabs as it serves"), 20_000);
+  await until("another hub takes it", async () => {
+    const state = await stateOf(other);
+    return state.hub === "welcome" && state.hubName === host;
+  }, 60_000);
+  await first.close();
+  await other.close();
+  full.kill();
 });
 await checks.run("nothing went wrong, and nobody else was asked", async () => {
   checks.expect(a.faults.length === 0, a.faults.join("\n"));

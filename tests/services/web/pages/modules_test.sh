@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# modules_test.sh SOURCES: the modules of the pages that need no browser, in Node. Exit code 77: a tool is missing.
+# modules_test.sh SOURCES [TEST.mjs]: the modules of the pages that need no browser, in Node. Exit code 77: a tool is missing.
 set -eu
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 for tool in node esbuild; do
@@ -8,4 +8,4 @@ for tool in node esbuild; do
     exit 77
   }
 done
-exec node "$here/modules_test.mjs" "$1" esbuild
+exec node "${2:-$here/modules_test.mjs}" "$1" esbuild
