@@ -75,7 +75,6 @@ void TabLinks::Slept(double now_s) {
   for (Link& link : links_) {
     link.heard_s = std::max(link.heard_s, now_s - kSilenceSeconds + kPingSeconds);
     link.rows_s = std::max(link.rows_s, link.heard_s);
-    link.opened_s = std::max(link.opened_s, link.heard_s);
   }
 }
 
