@@ -233,10 +233,8 @@ void Tab::RefusedByHub(const Refused& refused, const Now& now) {
                       now.s);
     }
   } else if (refused.kind == KindOf(Relay{})) {
-    // A budget is a pair's or the hub's: nobody is asked to relay for a while. Where the other tab is gone, only it is.
-    if (refused.reason != Reason::kNobody && refused.reason != Reason::kUnknown) {
-      relay_pause_s_ = now.s + std::max(kRelayPauseSeconds, retry_s);
-    }
+    // A budget is over for all pairs of this tab: none begins for a while. Other refusals are of one pair.
+    if (refused.reason == Reason::kTooFast) relay_pause_s_ = now.s + std::max(kRelayPauseSeconds, retry_s);
     for (Slot& slot : slots_) {
       const bool named = refused.number != 0 && static_cast<std::uint32_t>(slot.tab.low) == refused.number;
       const bool last = refused.number == 0 && slot.link == relayed_last_;

@@ -226,6 +226,7 @@ class TabNode {
 
   // ---- What the page shows
   std::uint64_t cycle() const { return cycle_; }
+  const TabNodeConfig& config() const { return config_; }
   const TabShard* shard(std::uint32_t number) const;
   ShardFigures FiguresOf(std::uint32_t shard) const;
   LinkFigures FiguresOfLink(std::uint32_t link) const;

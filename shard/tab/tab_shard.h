@@ -99,6 +99,8 @@ class TabShard {
   const std::vector<Told>& told() const { return told_; }
   // Since the start.
   const vaultguard::RefusalCounts& refused() const { return refused_; }
+  // The session of the tab's contributions, and all that was contributed in it. Session 0: nothing was yet.
+  const shard::LedgerEntry& own() const { return own_; }
   std::uint64_t anomalies() const { return anomalies_; }
   std::uint64_t recoveries() const { return recoveries_; }
 

@@ -52,6 +52,7 @@ class SwarmRows {
           case Kind::kAttackOff: EXPECT_EQ(hostile_.erase(key), 1u); break;
           case Kind::kLowPowerOn: EXPECT_TRUE(low_power_.insert(key).second); break;
           case Kind::kLowPowerOff: EXPECT_EQ(low_power_.erase(key), 1u); break;
+          case Kind::kScatter: ADD_FAILURE() << "a swarm scatters nobody"; break;
         }
       }
     }
