@@ -1,8 +1,10 @@
 // Numbers as people read them.
 import {make} from "./dom";
 
-export const count = (x: number): string => x.toLocaleString("en");
-export const vu = (x: number): string => x.toLocaleString("en", {maximumFractionDigits: 6});
+// toLocaleString would look up its rules at every call.
+const plain = new Intl.NumberFormat("en"), micro = new Intl.NumberFormat("en", {maximumFractionDigits: 6});
+export const count = (x: number): string => plain.format(x);
+export const vu = (x: number): string => micro.format(x);
 export const percent = (x: number): string => `${Math.round(100 * x)} %`;
 
 // Two digits: 0.015, 2.4, 57. Less than a hundredth is 0.
