@@ -84,6 +84,7 @@ int RunCommandLine(int argc, const char* const* argv, std::ostream& out, std::os
   AddNode(app, commands);
   AddOperate(app, commands);
   AddTestnet(app, commands);
+  AddTabs(app, commands);
   AddLimits(app, commands);
 
   try {

@@ -37,6 +37,7 @@ void AddCompare(CLI::App& app, Commands& commands);
 void AddNode(CLI::App& app, Commands& commands);
 void AddOperate(CLI::App& app, Commands& commands);
 void AddTestnet(CLI::App& app, Commands& commands);
+void AddTabs(CLI::App& app, Commands& commands);
 void AddLimits(CLI::App& app, Commands& commands);
 
 // Takes whole numbers, written in digits: CLI11 would take -1, and numbers of 30 digits, for 2^64 - 1, and 010 for 8.
