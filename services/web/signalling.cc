@@ -217,7 +217,7 @@ Reason Signalling::MayRelay(HubId via, const tab::Relay& relay, double now_s, Hu
     const bool partner = std::find(partners.begin(), partners.end(), relay.from) != partners.end();
     if (!partner && receiver->second.strangers.Take(now_s) > 0) return Count(Reason::kInboxFull);
   }
-  if (!MayPassTo(*home, now_s)) return Count(Reason::kInboxFull);
+  if (!MayPassTo(*home, now_s, /*relay=*/true)) return Count(Reason::kInboxFull);
   // What is over may go into debt, so that the largest message passes a small budget.
   const auto bytes = static_cast<double>(relay.message.size());
   if (sender != own_.end()) sender->second.relay.Spend(bytes, now_s);

@@ -41,9 +41,11 @@
 
 namespace lvs::services {
 
-// Offers, answers and relayed messages from one hub to another: a part of what the stream between two server nodes
-// carries, so that a flood of tabs does not delay its frames. The receiver allows twice as much.
+// Offers and answers from one hub to another, and as many relayed messages: a part of what the stream between two server
+// nodes carries, so that a flood of tabs does not delay its frames.
 inline constexpr TokenRate kHubMessages = {.per_second = 256, .burst = 512};
+// Messages of all kinds that one hub takes from another: all that an honest one says, twice.
+inline constexpr TokenRate kHubMessagesTaken = {.per_second = 1024, .burst = 2048};
 inline constexpr std::size_t kHubNewsMax = 256;  // tabs in one HubNews
 inline constexpr std::size_t kRelayPartnersMax = 32;
 // Relayed messages from tabs that the receiver has not dealt with before.
@@ -119,7 +121,8 @@ class Signalling {
   struct Hub {
     std::set<tab::TabId> untold;  // tabs that came, changed or left since
     bool tell_all = true;         // the next news begins anew
-    TokenBucket to;
+    TokenBucket to;               // offers and answers
+    TokenBucket relays_to;        // counted apart, so that no relay keeps tabs from finding each other
     TokenBucket from;
   };
 
@@ -139,7 +142,7 @@ class Signalling {
   void Post(tab::HubId hub, const tab::TabId& to, const tab::PeerMessage& message);
 
   // signalling_hubs.cc
-  bool MayPassTo(tab::HubId hub, double now_s);
+  bool MayPassTo(tab::HubId hub, double now_s, bool relay = false);
   void Pass(tab::HubId home, const tab::TabId& from, const tab::TabId& to, const tab::PeerMessage& message);
   tab::Reason TakeNews(tab::HubId hub, const v1::HubNews& news, double now_s);
   void Changed(const tab::TabId& tab);

@@ -13,8 +13,8 @@ using tab::TabId;
 
 void Signalling::HubUp(HubId hub, double now_s) {
   HubDown(hub);
-  constexpr TokenRate kFrom = {.per_second = 2 * kHubMessages.per_second, .burst = 2 * kHubMessages.burst};
-  Hub& known = hubs_.emplace(hub, Hub{{}, true, {kHubMessages, now_s}, {kFrom, now_s}}).first->second;
+  Hub fresh{{}, true, {kHubMessages, now_s}, {kHubMessages, now_s}, {kHubMessagesTaken, now_s}};
+  Hub& known = hubs_.emplace(hub, std::move(fresh)).first->second;
   for (const auto& [tab, own] : own_) known.untold.insert(known.untold.end(), tab);
 }
 
@@ -61,10 +61,10 @@ void Signalling::Tell(Hub* hub, const TabId& tab, v1::HubNews* news) {
   }
 }
 
-bool Signalling::MayPassTo(HubId hub, double now_s) {
+bool Signalling::MayPassTo(HubId hub, double now_s, bool relay) {
   if (hub == kThisHub) return true;
   const auto at = hubs_.find(hub);
-  if (at != hubs_.end() && at->second.to.Take(now_s) == 0) return true;
+  if (at != hubs_.end() && (relay ? at->second.relays_to : at->second.to).Take(now_s) == 0) return true;
   ++counts_.hub_over;
   return false;
 }
