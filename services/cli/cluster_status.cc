@@ -12,9 +12,9 @@ namespace {
 
 // Of a node that is a hub: its pages, and its tabs.
 std::string HubText(const v1::WebStatus& web) {
-  return absl::StrFormat("web server at %s: %s of %s tabs, %u of %u places taken; %u other hubs with %s tabs", web.address(),
-                         FormatGrouped(web.tabs()), FormatGrouped(web.tabs_limit()), web.placed(), web.places(),
-                         web.hubs(), FormatGrouped(web.remote_tabs()));
+  return absl::StrFormat("web server at %s: %s of %s tabs, %u of %u places taken; %u other hubs with %s tabs",
+                         web.address(), FormatGrouped(web.tabs()), FormatGrouped(web.tabs_limit()), web.placed(),
+                         web.places(), web.hubs(), FormatGrouped(web.remote_tabs()));
 }
 
 }  // namespace

@@ -13,10 +13,10 @@
 #include "services/base/files.h"
 #include "services/base/host_port.h"
 #include "services/base/steady_seconds.h"
+#include "services/gateway/turn_credentials.h"
 #include "services/net/outlet_sink.h"
 #include "services/web/hub_status.h"
 #include "services/web/pages/web_asset.h"
-#include "services/gateway/turn_credentials.h"
 
 namespace lvs::services {
 
@@ -86,7 +86,8 @@ class OtherHubs final : public HubLinks {
 std::map<std::string_view, std::shared_ptr<const WebContent>> Contents() {
   std::map<std::string_view, std::shared_ptr<const WebContent>> contents;
   for (const WebAsset& asset : WebAssets()) {
-    contents[asset.path] = MakeContent(std::string(asset.content_type), std::string(asset.bytes), std::string(asset.gzip));
+    contents[asset.path] =
+        MakeContent(std::string(asset.content_type), std::string(asset.bytes), std::string(asset.gzip));
   }
   return contents;
 }
@@ -209,7 +210,9 @@ absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Open(const GatewayOptions& opt
 Gateway::Gateway(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Gateway::~Gateway() { Stop(); }
 
-std::vector<std::shared_ptr<actors::FrameSink>> Gateway::sinks() const { return OutletSink::Of(impl_->hub().outlets()); }
+std::vector<std::shared_ptr<actors::FrameSink>> Gateway::sinks() const {
+  return OutletSink::Of(impl_->hub().outlets());
+}
 std::shared_ptr<HubLinks> Gateway::hub_links() const { return impl_->hub_links(); }
 void Gateway::Start(Hub::Deliver deliver, Hub::LinkChanged link_changed) {
   impl_->Start(std::move(deliver), std::move(link_changed));
@@ -219,8 +222,6 @@ void Gateway::Drain(std::string_view reason) { impl_->hub().Drain(reason); }
 void Gateway::Stop() { impl_->Stop(); }
 std::string Gateway::address() const { return impl_->address(); }
 
-void Gateway::FillStatus(v1::NodeStatus* status) const {
-  impl_->FillStatus(status);
-}
+void Gateway::FillStatus(v1::NodeStatus* status) const { impl_->FillStatus(status); }
 
 }  // namespace lvs::services

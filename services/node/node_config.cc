@@ -205,13 +205,17 @@ class Checker {
     Between<std::uint32_t>(web.places(), std::max(1u, shards / 4), kLimits.tab_places_max, "web.places",
                            "; a quarter of the shards is the least with which each shard can be heard");
     Between(web.relay_budget(), 0.0, kLimits.relay_budget_max, "web.relay_budget");
-    Names(web.origins(), "web.origins", [](std::string_view origin) {
-      return origin == "*" || ((origin.starts_with("https://") || origin.starts_with("http://")) &&
-                               origin.find('/', origin.find("//") + 2) == std::string_view::npos);
-    }, "is not an origin; write https://HOST, without a path, or \"*\"");
-    Names(web.hubs(), "web.hubs", [](std::string_view url) {
-      return url.starts_with("wss://") || url.starts_with("ws://");
-    }, "is not the address of a hub; write wss://HOST/peer");
+    Names(
+        web.origins(), "web.origins",
+        [](std::string_view origin) {
+          return origin == "*" || ((origin.starts_with("https://") || origin.starts_with("http://")) &&
+                                   origin.find('/', origin.find("//") + 2) == std::string_view::npos);
+        },
+        "is not an origin; write https://HOST, without a path, or \"*\"");
+    Names(
+        web.hubs(), "web.hubs",
+        [](std::string_view url) { return url.starts_with("wss://") || url.starts_with("ws://"); },
+        "is not the address of a hub; write wss://HOST/peer");
     CheckTurn();
   }
 
@@ -219,7 +223,8 @@ class Checker {
     const v1::WebConfig& web = config_.web();
     const bool has_certificate = !web.cert_file().empty() || !web.key_file().empty();
     Require(IsLoopback(at.host) || has_certificate || web.behind_proxy() || config_.insecure(), "web_listen",
-            FormatHostPort(at) + " is not loopback, and browsers open no WebSocket from a page of https to plain HTTP. Add "
+            FormatHostPort(at) +
+                " is not loopback, and browsers open no WebSocket from a page of https to plain HTTP. Add "
                 "web: {cert_file: ..., key_file: ...} with a certificate that browsers trust; or, where a proxy "
                 "before this node speaks TLS, web: {behind_proxy: true}; or, for a test, insecure: true");
     if (!has_certificate) return;
@@ -231,9 +236,10 @@ class Checker {
   void CheckTurn() {
     if (!config_.web().has_turn()) return;
     const v1::TurnConfig& turn = config_.web().turn();
-    Names(turn.urls(), "web.turn.urls", [](std::string_view url) {
-      return url.starts_with("turn:") || url.starts_with("turns:");
-    }, "is not the address of a TURN server; write turn:HOST:PORT");
+    Names(
+        turn.urls(), "web.turn.urls",
+        [](std::string_view url) { return url.starts_with("turn:") || url.starts_with("turns:"); },
+        "is not the address of a TURN server; write turn:HOST:PORT");
     const absl::StatusOr<std::string> secret = ReadTextFile(turn.secret_file());
     Require(secret.ok(), "web.turn.secret_file",
             std::string(secret.status().message()) + "; name the file with the static-auth-secret of the TURN server");

@@ -96,7 +96,7 @@ struct NodeOverrides {
   std::optional<std::string> advertise;
   std::optional<std::string> control_listen;
   std::optional<std::string> health_listen;
-  std::optional<std::string> web_listen;  // "": no web server
+  std::optional<std::string> web_listen;         // "": no web server
   std::optional<std::vector<std::string>> boot;  // the whole list
   std::optional<std::string> cache_dir;          // "": no cache
   std::optional<std::uint32_t> micro_nodes;

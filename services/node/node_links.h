@@ -25,9 +25,9 @@
 #include "lvs/v1/config.pb.h"
 #include "lvs/v1/control.pb.h"
 #include "services/base/cycle_clock.h"
+#include "services/gateway/gateway.h"
 #include "services/net/certificates.h"
 #include "services/net/transport_layer.h"
-#include "services/gateway/gateway.h"
 
 namespace lvs::services {
 

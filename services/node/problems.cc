@@ -113,9 +113,10 @@ std::vector<std::string> Problems(const v1::NodeStatus& status, const ProblemFac
   }
   if (status.state() == v1::SERVING && status.has_web() && status.peers_connected() == 0 &&
       status.sync().incomplete_shards_size() > 0) {
-    problems.push_back(absl::StrCat(status.sync().incomplete_shards_size(), " of ", status.shards(),
-                                    " shards are incomplete: tabs may hold more of them than this node has taken; wait ",
-                                    "for the tabs, or look at `lvs shards`"));
+    problems.push_back(
+        absl::StrCat(status.sync().incomplete_shards_size(), " of ", status.shards(),
+                     " shards are incomplete: tabs may hold more of them than this node has taken; wait ",
+                     "for the tabs, or look at `lvs shards`"));
   }
   return problems;
 }

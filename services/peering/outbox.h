@@ -42,8 +42,8 @@ inline constexpr std::size_t kBatchBytes = 64 * 1024;
 class Outbox {
  public:
   struct Limits {
-    std::uint32_t shards = 0;  // frames of other shards are dropped
-    std::size_t bytes = 0;     // of all frames that wait
+    std::uint32_t shards = 0;                          // frames of other shards are dropped
+    std::size_t bytes = 0;                             // of all frames that wait
     std::size_t queued_bytes = std::size_t{64} << 10;  // of all messages of tabs that wait
   };
   // Capabilities of the other side.
@@ -104,7 +104,7 @@ class Outbox {
   std::array<std::optional<v1::PeerMessage>, v1::PeerMessage::kAnnounce> messages_ ABSL_GUARDED_BY(mu_);
   std::deque<MessageBytes> queued_ ABSL_GUARDED_BY(mu_);  // messages of tabs; the oldest first
   std::size_t queued_bytes_ ABSL_GUARDED_BY(mu_) = 0;
-  bool frames_next_ ABSL_GUARDED_BY(mu_) = false;  // the last message taken was a queued one
+  bool frames_next_ ABSL_GUARDED_BY(mu_) = false;                 // the last message taken was a queued one
   std::map<std::uint32_t, Waiting> frames_ ABSL_GUARDED_BY(mu_);  // by shard
   std::uint32_t last_shard_ ABSL_GUARDED_BY(mu_) = 0;             // taken last
   std::size_t bytes_ ABSL_GUARDED_BY(mu_) = 0;

@@ -65,8 +65,7 @@ class RemoteShards {
     for (std::uint32_t node = 0; node < remotes_.size(); ++node) {
       if (!is_heard(node)) continue;
       rows = std::max(rows, layout_.halo_first[node] + layout_.halo_count[node]);
-      const std::uint32_t most =
-          remotes_[node].counts ? std::max(shard->replicas(), kCrowd) : layout_.halo_count[node];
+      const std::uint32_t most = remotes_[node].counts ? std::max(shard->replicas(), kCrowd) : layout_.halo_count[node];
       remote += std::min(remotes_[node].replicas, most);
     }
     shard->SetRemote(rows, remote / std::max(1.0, remote + shard->replicas()));

@@ -19,7 +19,7 @@ using TabId = shard::SessionId;  // the ephemeral session of a tab
 inline constexpr std::size_t kDescriptionBytesMax = 8192;  // a session description of WebRTC has about 2,000
 inline constexpr std::size_t kSampleMax = 12;
 inline constexpr std::uint32_t kWalkSteps = 5;
-inline constexpr std::uint32_t kRoamSteps = 3;  // of a walk that leaves the holders who know each other
+inline constexpr std::uint32_t kRoamSteps = 3;     // of a walk that leaves the holders who know each other
 inline constexpr std::uint32_t kWalkStepsMax = 8;  // where the holders at the end have no place
 
 // What is told about a tab.

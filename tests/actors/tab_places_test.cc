@@ -54,13 +54,12 @@ class ServerNodeWithATab : public ::testing::Test {
     config.micro_nodes = 50;
     config.alone_cycles = 2;
     config.tab_places = 1;
-    node_ = std::make_unique<ServerNode>(
-        config, std::vector<std::shared_ptr<FrameSink>>{peer_, tab_},
-        [this](const hosting::Payload<hosting::NodeReport>&) {
-          const std::lock_guard lock(mu_);
-          ++reports_;
-          changed_.notify_all();
-        });
+    node_ = std::make_unique<ServerNode>(config, std::vector<std::shared_ptr<FrameSink>>{peer_, tab_},
+                                         [this](const hosting::Payload<hosting::NodeReport>&) {
+                                           const std::lock_guard lock(mu_);
+                                           ++reports_;
+                                           changed_.notify_all();
+                                         });
   }
 
   void Run(int cycles) {

@@ -14,10 +14,10 @@
 
 #include "nlohmann/json.hpp"
 #include "services/base/mutex.h"
+#include "services/gateway/turn_credentials.h"
 #include "services/net/web_client.h"
 #include "services/node/node_config.h"
 #include "services/web/tab_hello.h"
-#include "services/gateway/turn_credentials.h"
 #include "shard/tab/placement.h"
 #include "tests/services/net/web_pair.h"
 

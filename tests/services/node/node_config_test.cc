@@ -79,8 +79,9 @@ TEST_F(NodeConfigFiles, ExampleNamesEveryKey) {
   std::ifstream in(fs::path(LVS_DEPLOY_DIR) / "node.yaml");
   std::string text;
   for (std::string line; std::getline(in, line);) {
-    for (const char* key : {"advertise:", "boot:", "cache_dir:", "tls:", "  ca_file:", "  cert_file:", "  key_file:", "web_listen:", "web:", "  behind_proxy:", "  origins:", "  hubs:",
-                            "  tabs_max:", "  places:", "  relay_budget:", "  turn:"}) {
+    for (const char* key : {"advertise:", "boot:", "cache_dir:", "tls:", "  ca_file:", "  cert_file:", "  key_file:",
+                            "web_listen:", "web:", "  behind_proxy:", "  origins:", "  hubs:", "  tabs_max:",
+                            "  places:", "  relay_budget:", "  turn:"}) {
       if (line.starts_with("# " + std::string(key))) line = line.substr(2);
     }
     text += line + "\n";
