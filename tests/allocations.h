@@ -7,4 +7,4 @@
 namespace lvs {
 extern std::atomic<std::uint64_t> allocations;
 extern std::atomic<std::uint64_t> allocated_bytes;
-}
+}  // namespace lvs

@@ -10,9 +10,9 @@
 #include "lvs/v1/peer.pb.h"
 #include "services/base/cycle_clock.h"
 #include "services/peering/hello.h"
-#include "shard/intake.h"
 #include "services/peering/membership.h"
 #include "shard/frame_codec.h"
+#include "shard/intake.h"
 
 namespace lvs::services {
 namespace {
