@@ -561,7 +561,9 @@ TEST_F(HubNetworkTest, WhatGoesToOneHubIsBounded) {
       At(0).Tell(tab, OfferTo(*targets[(passed + refused) % targets.size()], *tab, n));
       const auto answer = At(0).Heard<tab::Answer>(tab);
       ++(answer ? refused : passed);
-      if (answer) EXPECT_EQ(answer->reason, Reason::kInboxFull);
+      if (answer) {
+        EXPECT_EQ(answer->reason, Reason::kInboxFull);
+      }
     }
   }
   EXPECT_EQ(passed, kHubMessages.burst);
