@@ -173,7 +173,7 @@ TEST_F(HubTest, WhoSaysNoHelloIsEnded) {
   EXPECT_EQ(side_.options.refusals->Of(ConnectionRefusal::kHelloMissing), 1u);
   side_.Tick(1);
   EXPECT_EQ(stranger->wire->aborts, 0);
-  side_.Tick(1.5);
+  side_.Tick(2.1);
   EXPECT_EQ(stranger->wire->aborts, 1) << "it does not read why";
   side_.End(stranger);
   EXPECT_EQ(side_.EndedBy(TabEnd::kNoHello), 1u);
