@@ -57,7 +57,8 @@ TEST(WebAsset, WhatAPageNamesIsThere) {
       rest.remove_prefix(rest.find('"', at) + 1);
       std::string name(rest.substr(0, rest.find('"')));
       if (name.find('.') == name.npos || name.find(':') != name.npos) continue;  // another page, or an address
-      if (name[0] != '/') name.insert(0, "/");
+      if (name.starts_with("./")) name.erase(0, 2);
+      if (name.empty() || name[0] != '/') name.insert(0, "/");
       EXPECT_NE(FindWebAsset(name), nullptr) << page.path << " names " << name;
     }
   }
