@@ -62,6 +62,7 @@ void FillWebStatus(const HubFigures& figures, const tab::BuildNews& builds, v1::
 
 void AddShardsOfTabs(const std::vector<bool>& compared, v1::NodeStatus* status) {
   v1::SyncStatus& sync = *status->mutable_sync();
+  if (status->uptime_s() >= kTabsClaimSeconds) return;
   const bool may_come = status->uptime_s() < kTabsReturnSeconds;
   std::set<std::uint32_t> incomplete(sync.incomplete_shards().begin(), sync.incomplete_shards().end());
   for (std::uint32_t s = 0; s < compared.size(); ++s) {

@@ -11,6 +11,9 @@ namespace lvs::services {
 
 // Tabs come back to a hub within so many seconds.
 inline constexpr double kTabsReturnSeconds = 15;
+// Whoever claims shards and says nothing about them keeps a node from being whole for no longer than this. By then every
+// honest tab had its turn at a place.
+inline constexpr double kTabsClaimSeconds = 180;
 
 void FillWebStatus(const HubFigures& figures, const tab::BuildNews& builds, v1::WebStatus* status);
 

@@ -35,6 +35,10 @@ TEST(HubStatus, Test3_1_ShardsThatTabsHoldAreIncompleteUntilCompared) {
   EXPECT_THAT(status.sync().incomplete_shards(), IsEmpty());
   EXPECT_TRUE(status.sync().holds_all());
 
+  status = StatusOf(kTabsClaimSeconds, 0b1111);
+  AddShardsOfTabs(compared, &status);
+  EXPECT_TRUE(status.sync().holds_all()) << "claims of tabs that say nothing";
+
   status = StatusOf(60, 0);
   status.mutable_sync()->add_incomplete_shards(3);  // a peer has more
   AddShardsOfTabs(compared, &status);
