@@ -48,13 +48,19 @@ std::string SourceOf(std::string_view url) {
   return std::string(url.substr(0, url.find('/', host)));
 }
 
+// The most connections that the web server takes: a socket for each tab, and some for pages.
+std::size_t ConnectionsOf(const GatewayOptions& options) {
+  const std::size_t tabs = options.config.web().tabs_max();
+  return std::min<std::size_t>(options.connections, tabs + tabs / 4 + 64);
+}
+
 WebServerOptions ServerOf(const GatewayOptions& options) {
   const v1::WebConfig& web = options.config.web();
   WebServerOptions server;
   server.peer_path = std::string(kPeerPath);
   server.origins.assign(web.origins().begin(), web.origins().end());
   for (const std::string& hub : web.hubs()) server.connect_to.push_back(SourceOf(hub));
-  server.connections = std::min<std::size_t>(options.connections, web.tabs_max() + web.tabs_max() / 4 + 64);
+  server.connections = ConnectionsOf(options);
   server.web_sockets = std::min<std::size_t>(web.tabs_max(), server.connections - server.connections / 8);
   if (web.behind_proxy()) {
     server.per_source = server.connections;
@@ -82,12 +88,13 @@ class OtherHubs final : public HubLinks {
   const std::shared_ptr<Hub> hub_;
 };
 
-// The pages as the web server sends them, by path; made once.
+// The pages as the web server sends them, by path; made once, with the tags that the build gave them.
 std::map<std::string_view, std::shared_ptr<const WebContent>> Contents() {
   std::map<std::string_view, std::shared_ptr<const WebContent>> contents;
   for (const WebAsset& asset : WebAssets()) {
-    contents[asset.path] =
-        MakeContent(std::string(asset.content_type), std::string(asset.bytes), std::string(asset.gzip));
+    const std::string_view tag = asset.etag.substr(1, asset.etag.size() - 2);  // WebContent has it without quotes
+    contents[asset.path] = std::make_shared<const WebContent>(WebContent{
+        std::string(asset.content_type), std::string(asset.bytes), std::string(asset.gzip), std::string(tag)});
   }
   return contents;
 }
@@ -135,7 +142,7 @@ class Gateway::Impl {
     v1::ConnectionStatus* const connections = status->add_connections();
     connections->set_port("web");
     connections->set_open(static_cast<std::uint32_t>(server_->open().connections));
-    connections->set_limit(static_cast<std::uint32_t>(ServerOf(options_).connections));
+    connections->set_limit(static_cast<std::uint32_t>(ConnectionsOf(options_)));
     v1::WebStatus* const web = status->mutable_web();
     web->set_address(address());
     web->set_tabs_limit(options_.config.web().tabs_max());
