@@ -42,12 +42,12 @@ TransportOptions WithHub(TransportOptions transport, const Gateway* gateway) {
 
 // How the actors speak with a tab that has a place.
 actors::TabLink LinkOf(const TabLink& tab) {
-  const std::uint32_t both = 2 * tab.cadence_cycles;
+  const tab::LinkPace pace = tab::PaceOf(tab.cadence_cycles, tab.cadence_cycles);
   return {.shard_mask = tab.mask,
           .cadence_cycles = tab.cadence_cycles,
           .refresh_cycles = tab::kTabRefreshCycles,
-          .resend_cycles = tab::kResendCycles + both,
-          .round_trip_cycles = 2 + both,
+          .resend_cycles = pace.resend_cycles,
+          .round_trip_cycles = pace.round_trip_cycles,
           .missing_cycles = tab::kTabMissingCycles};
 }
 

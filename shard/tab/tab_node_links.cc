@@ -93,8 +93,8 @@ void TabNode::Leave(std::string_view reason) {
 }
 
 hosting::LinkChange TabNode::ChangeOf(std::uint32_t n, bool up) const {
-  const std::uint32_t both = config_.cadence_cycles + links_[n].cadence_cycles;
-  return {.link = n, .up = up, .resend_cycles = kResendCycles + both, .round_trip_cycles = 2 + both};
+  const LinkPace pace = PaceOf(config_.cadence_cycles, links_[n].cadence_cycles);
+  return {.link = n, .up = up, .resend_cycles = pace.resend_cycles, .round_trip_cycles = pace.round_trip_cycles};
 }
 
 // Frames are exchanged of the shards that both ends hold.

@@ -34,6 +34,15 @@ inline constexpr std::uint64_t kTabMissingCycles = 130;
 inline constexpr std::uint64_t kTabRefreshCycles = 120;
 // Cycles beyond both cadences after which news is sent again.
 inline constexpr std::uint32_t kResendCycles = 9;
+// What follows for a link from the cadences of both ends: hosting::LinkChange.
+struct LinkPace {
+  std::uint32_t resend_cycles = 0;
+  std::uint32_t round_trip_cycles = 0;
+};
+constexpr LinkPace PaceOf(std::uint32_t cadence_cycles, std::uint32_t far_cadence_cycles) {
+  const std::uint32_t both = cadence_cycles + far_cadence_cycles;
+  return {.resend_cycles = kResendCycles + both, .round_trip_cycles = 2 + both};
+}
 inline constexpr std::size_t kFrameEntries = 256;             // at most, where they fit:
 inline constexpr std::size_t kFrameEntriesBytes = 12 * 1024;  // of a message of 16 KiB
 
